@@ -1,0 +1,268 @@
+/**
+ * A stand-in for `@std/assert`: the assertions that the tests of this repository use. What passes and what fails is
+ * as with the real ones; the messages are plainer.
+ *
+ * @module
+ */
+
+import { inspect } from "node:util";
+
+// deno-lint-ignore no-explicit-any -- any class will do
+type Class<T> = abstract new (...args: any[]) => T;
+
+/** What every failed assertion throws. */
+export class AssertionError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "AssertionError";
+  }
+}
+
+/** Fails, always. */
+export function fail(msg?: string): never {
+  throw new AssertionError(`Failed assertion${msg ? `: ${msg}` : ""}`);
+}
+
+export function assert(expr: unknown, msg = "Expected a truthy value"): asserts expr {
+  if (!expr) throw new AssertionError(msg);
+}
+
+export function assertFalse(expr: unknown, msg = "Expected a falsy value"): asserts expr is false {
+  if (expr) throw new AssertionError(msg);
+}
+
+export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
+  expect(equal(actual, expected), actual, "to equal", expected, msg);
+}
+
+export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
+  expect(!equal(actual, expected), actual, "not to equal", expected, msg);
+}
+
+export function assertStrictEquals<T>(
+  actual: unknown,
+  expected: T,
+  msg?: string,
+): asserts actual is T {
+  expect(Object.is(actual, expected), actual, "to be", expected, msg);
+}
+
+export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): void {
+  expect(!Object.is(actual, expected), actual, "not to be", expected, msg);
+}
+
+export function assertAlmostEquals(
+  actual: number,
+  expected: number,
+  tolerance?: number,
+  msg?: string,
+): void {
+  const allowed = tolerance ?? (Number.isFinite(expected) ? Math.abs(expected * 1e-7) : 1e-7);
+  const close = Object.is(actual, expected) || Math.abs(expected - actual) <= allowed;
+  expect(close, actual, `within ${allowed} of`, expected, msg);
+}
+
+export function assertGreater<T>(actual: T, expected: T, msg?: string): void {
+  expect(actual > expected, actual, "to be above", expected, msg);
+}
+
+export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void {
+  expect(actual >= expected, actual, "to be at least", expected, msg);
+}
+
+export function assertLess<T>(actual: T, expected: T, msg?: string): void {
+  expect(actual < expected, actual, "to be below", expected, msg);
+}
+
+export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void {
+  expect(actual <= expected, actual, "to be at most", expected, msg);
+}
+
+export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T> {
+  expect(actual !== undefined && actual !== null, actual, "to be anything but", null, msg);
+}
+
+export function assertInstanceOf<T extends Class<unknown>>(
+  actual: unknown,
+  expectedType: T,
+  msg?: string,
+): asserts actual is InstanceType<T> {
+  expect(actual instanceof expectedType, actual, "to be an instance of", expectedType, msg);
+}
+
+export function assertMatch(actual: string, expected: RegExp, msg?: string): void {
+  expect(expected.test(actual), actual, "to match", expected, msg);
+}
+
+export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void {
+  expect(!expected.test(actual), actual, "not to match", expected, msg);
+}
+
+export function assertStringIncludes(actual: string, expected: string, msg?: string): void {
+  expect(actual.includes(expected), actual, "to include", expected, msg);
+}
+
+export function assertArrayIncludes<T>(
+  actual: ArrayLike<T>,
+  expected: ArrayLike<T>,
+  msg?: string,
+): void {
+  const all = Array.from(actual);
+  const missing = Array.from(expected).filter((item) => !all.some((other) => equal(other, item)));
+  expect(missing.length === 0, actual, "to include", missing, msg);
+}
+
+export function assertObjectMatch(
+  // deno-lint-ignore no-explicit-any -- as the real one is declared
+  actual: Record<PropertyKey, any>,
+  expected: Record<PropertyKey, unknown>,
+  msg?: string,
+): void {
+  expect(matches(actual, expected), actual, "to contain", expected, msg);
+}
+
+export function assertThrows(fn: () => unknown, msg?: string): unknown;
+export function assertThrows<E extends Error = Error>(
+  fn: () => unknown,
+  ErrorClass: Class<E>,
+  msgIncludes?: string,
+  msg?: string,
+): E;
+export function assertThrows(
+  fn: () => unknown,
+  wanted?: Class<Error> | string,
+  text?: string,
+  msg?: string,
+): unknown {
+  try {
+    fn();
+  } catch (thrown) {
+    return checked(thrown, wanted, text, msg);
+  }
+  return fail(`expected the function to throw${typeof wanted === "string" ? `: ${wanted}` : ""}`);
+}
+
+export function assertRejects(fn: () => PromiseLike<unknown>, msg?: string): Promise<unknown>;
+export function assertRejects<E extends Error = Error>(
+  fn: () => PromiseLike<unknown>,
+  ErrorClass: Class<E>,
+  msgIncludes?: string,
+  msg?: string,
+): Promise<E>;
+export async function assertRejects(
+  fn: () => PromiseLike<unknown>,
+  wanted?: Class<Error> | string,
+  text?: string,
+  msg?: string,
+): Promise<unknown> {
+  let promise: PromiseLike<unknown>;
+  try {
+    promise = fn();
+  } catch (error) {
+    throw new AssertionError("Expected the function to reject, but it threw", { cause: error });
+  }
+  if (typeof promise?.then !== "function") fail("expected the function to return a promise");
+  try {
+    await promise;
+  } catch (error) {
+    return checked(error, wanted, text, msg);
+  }
+  return fail(`expected the promise to reject${typeof wanted === "string" ? `: ${wanted}` : ""}`);
+}
+
+/** Returns the error of `assertThrows` or `assertRejects` if it is the one that was wanted. */
+function checked(
+  error: unknown,
+  wanted?: Class<Error> | string,
+  text?: string,
+  msg?: string,
+): unknown {
+  if (typeof wanted === "function") {
+    assertInstanceOf(error, Error, msg);
+    assertInstanceOf(error, wanted, msg);
+    if (text) assertStringIncludes(error.message, text, msg);
+  }
+  return error;
+}
+
+function expect(
+  passes: boolean,
+  actual: unknown,
+  relation: string,
+  expected: unknown,
+  msg?: string,
+): void {
+  if (passes) return;
+  const show = (value: unknown) =>
+    inspect(value, { depth: 10, sorted: true, maxArrayLength: 1_000 });
+  const said = `Expected\n    ${show(actual)}\n${relation}\n    ${show(expected)}`;
+  throw new AssertionError(msg ? `${msg}: ${said}` : said);
+}
+
+/** Equal by value. As in the real one 0 equals -0, NaN equals NaN, and what holds no readable value is itself only. */
+function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()): boolean {
+  if (a === b || Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
+  if (kind(a) !== kind(b)) return false;
+  if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime());
+  if (a instanceof RegExp || a instanceof URL || a instanceof URLSearchParams) {
+    return String(a) === String(b);
+  }
+  if (a instanceof ArrayBuffer) return equal(new Uint8Array(a), new Uint8Array(b as ArrayBuffer));
+  if (a instanceof WeakMap || a instanceof WeakSet) {
+    throw new TypeError("Cannot compare weak collections");
+  }
+  if (seen.get(a) === b) return true; // a circle: its other members decide
+  seen.set(a, b);
+
+  if (a instanceof Map || a instanceof Set) {
+    const [left, right] = [[...a.entries()], [...(b as typeof a).entries()]];
+    return left.length === right.length &&
+      left.every((entry) => right.some((other) => equal(entry, other, seen)));
+  }
+  const keys = members(a);
+  return keys.length === members(b).length &&
+    keys.every((key) =>
+      key in b && equal(a[key as keyof typeof a], b[key as keyof typeof b], seen)
+    );
+}
+
+/** The prototype, where none at all counts as that of a plain object. */
+function kind(value: object): unknown {
+  return Object.getPrototypeOf(value) ?? Object.prototype;
+}
+
+/** The names that a comparison reads: the enumerable ones, and with a class every one, getters included. */
+function members(value: object): PropertyKey[] {
+  if (kind(value) === Object.prototype || Array.isArray(value) || ArrayBuffer.isView(value)) {
+    return Reflect.ownKeys(value).filter((key) =>
+      Object.prototype.propertyIsEnumerable.call(value, key)
+    );
+  }
+  const keys = new Set<PropertyKey>();
+  for (let at = value; at && at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    for (const key of Reflect.ownKeys(at)) keys.add(key);
+  }
+  return [...keys];
+}
+
+/** Whether `actual` has every member of `expected`, at any depth; arrays match member by member. */
+function matches(actual: unknown, expected: unknown): boolean {
+  if (typeof actual !== "object" || typeof expected !== "object" || !actual || !expected) {
+    return equal(actual, expected);
+  }
+  if (Array.isArray(expected)) {
+    return Array.isArray(actual) && actual.length >= expected.length &&
+      expected.every((item, index) => matches(actual[index], item));
+  }
+  if (
+    expected instanceof Date || expected instanceof RegExp || expected instanceof Map ||
+    expected instanceof Set
+  ) {
+    return equal(actual, expected);
+  }
+  return Reflect.ownKeys(expected).every((key) =>
+    key in actual &&
+    matches(actual[key as keyof typeof actual], expected[key as keyof typeof expected])
+  );
+}
