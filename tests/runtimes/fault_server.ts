@@ -1,0 +1,238 @@
+/**
+ * An HTTP server that fails on purpose. It speaks HTTP/1.1 on a bare socket, so it can do what a polite server
+ * cannot: reset, close in the middle of a header, cut a body short. It runs on Deno, Node and Bun, on loopback only.
+ *
+ * ```ts ignore
+ * const server = await FaultServer.listen(reset(), answer({ body: "{}" })); // the first request is reset
+ * await fetch(server.url + "orders");
+ * assert.equal(server.requests.length, 1);
+ * await server.close();
+ * ```
+ *
+ * @module
+ */
+
+import { createServer, type Server, type Socket } from "node:net";
+
+/** A request that has arrived whole. */
+export interface FaultRequest {
+  method: string;
+  /** Path and query. */
+  path: string;
+  /** By lower-case name. */
+  headers: Record<string, string>;
+  body: string;
+  /** Which connection brought it, from 1. */
+  connection: number;
+  /** Its place on that connection, from 1: above 1 the client has reused the connection. */
+  turn: number;
+}
+
+/** What the server does with a request. */
+export type Reply = (socket: Socket, request: FaultRequest) => void;
+
+/** A complete answer of the server. */
+export interface Answer {
+  /** @default {200} */
+  status?: number;
+  headers?: Record<string, string>;
+  /** @default {""} */
+  body?: string | Uint8Array;
+}
+
+/** Answers properly and keeps the connection open, unless the headers say `connection: close`. */
+export function answer({ status = 200, headers = {}, body = "" }: Answer = {}): Reply {
+  return (socket) => {
+    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    socket.write(head(status, { "content-length": String(bytes.length), ...headers }));
+    socket.write(bytes);
+    if (headers.connection === "close") socket.end();
+  };
+}
+
+/** Does `reply` after a delay in milliseconds. */
+export function late(delay: number, reply: Reply): Reply {
+  return (socket, request) => {
+    const timer = setTimeout(() => reply(socket, request), delay);
+    socket.once("close", () => clearTimeout(timer));
+  };
+}
+
+/** Never answers. */
+export function hang(): Reply {
+  return () => {};
+}
+
+/** Closes in good order without an answer. */
+export function finish(): Reply {
+  return (socket) => void socket.end();
+}
+
+/** Resets the connection without an answer. */
+export function reset(): Reply {
+  return (socket) => void socket.resetAndDestroy();
+}
+
+/** Sends `text` as it is, then closes. A text that is no HTTP is garbage; one that stops early is half an answer. */
+export function raw(text: string): Reply {
+  return (socket) => void socket.end(text);
+}
+
+/** Closes in the middle of the headers. */
+export function halfHead(): Reply {
+  return raw("HTTP/1.1 200 OK\r\ncontent-type: application/js");
+}
+
+/** How {@linkcode cutBody} ends what it began. */
+export interface Cut {
+  /** What is sent of the body. @default {'{"half":'} */
+  sent?: string;
+  /** Chunked transfer instead of a content-length that promises more. @default {false} */
+  chunked?: boolean;
+  /** Sends a reset instead of a proper close. @default {false} */
+  reset?: boolean;
+  /** Leaves the connection open instead: the body stalls. @default {false} */
+  stall?: boolean;
+  headers?: Record<string, string>;
+}
+
+/** Sends the head and a part of the body, then closes, resets or stalls. */
+export function cutBody({ sent = '{"half":', chunked, reset, stall, headers }: Cut = {}): Reply {
+  return (socket) => {
+    const length = new TextEncoder().encode(sent).length;
+    const framing: Record<string, string> = chunked
+      ? { "transfer-encoding": "chunked" }
+      : { "content-length": String(length + 100) };
+    socket.write(head(200, { "content-type": "application/json", ...framing, ...headers }));
+    socket.write(chunked ? `${length.toString(16)}\r\n${sent}\r\n` : sent);
+    if (stall) return;
+    // The part that was sent must arrive first: a reset overtakes what is still in the buffers.
+    const timer = setTimeout(() => reset ? socket.resetAndDestroy() : socket.end(), 50);
+    socket.once("close", () => clearTimeout(timer));
+  };
+}
+
+/** A server that answers each request as it was told to. */
+export class FaultServer {
+  /** Every request that arrived whole, in order. */
+  readonly requests: FaultRequest[] = [];
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #replies: Reply[];
+  #connections = 0;
+
+  private constructor(replies: Reply[]) {
+    this.#replies = replies;
+    this.#server = createServer((socket) => this.#accept(socket));
+  }
+
+  /** Listens on a free port of loopback. The last of the replies is repeated; without any, all is answered with 200. */
+  static async listen(...replies: Reply[]): Promise<FaultServer> {
+    const server = new FaultServer(replies);
+    await new Promise<void>((resolve) => server.#server.listen(0, "127.0.0.1", resolve));
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  /** With a slash at the end. */
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/`;
+  }
+
+  /** Connections accepted so far. */
+  get connections(): number {
+    return this.#connections;
+  }
+
+  /** Sets what happens to the requests from now on. */
+  will(...replies: Reply[]): void {
+    this.#replies = replies;
+  }
+
+  /** Ends every connection and stops listening. */
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #accept(socket: Socket): void {
+    const connection = ++this.#connections;
+    let turn = 0;
+    let buffer = "";
+    this.#sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on("close", () => this.#sockets.delete(socket));
+    socket.on("error", () => {}); // the client may be as rude as this server
+    socket.on("data", (chunk: Uint8Array) => {
+      buffer += latin1(chunk);
+      for (let message = parse(buffer); message; message = parse(buffer)) {
+        buffer = buffer.slice(message.length);
+        const request = { ...message.request, connection, turn: ++turn };
+        this.requests.push(request);
+        const reply = this.#replies.length > 1 ? this.#replies.shift() : this.#replies[0];
+        (reply ?? answer())(socket, request);
+      }
+    });
+  }
+}
+
+/** A port of loopback on which nothing listens: a connection is refused. */
+export async function closedPort(): Promise<number> {
+  const server = await FaultServer.listen();
+  const { port } = server;
+  await server.close();
+  return port;
+}
+
+function head(status: number, headers: Record<string, string>): string {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} Fault\r\n${lines.join("")}\r\n`;
+}
+
+/** Takes the first whole request off the bytes received (one character each), if there is one. */
+function parse(
+  buffer: string,
+): { request: Omit<FaultRequest, "connection" | "turn">; length: number } | undefined {
+  const end = buffer.indexOf("\r\n\r\n");
+  if (end < 0) return;
+  const [line, ...rest] = buffer.slice(0, end).split("\r\n");
+  const [method, path] = line.split(" ");
+  const headers: Record<string, string> = {};
+  for (const header of rest) {
+    const colon = header.indexOf(":");
+    headers[header.slice(0, colon).toLowerCase()] = header.slice(colon + 1).trim();
+  }
+  const start = end + 4;
+  const found = headers["transfer-encoding"] === "chunked"
+    ? parseChunks(buffer, start)
+    : { body: buffer.slice(start, start + Number(headers["content-length"] ?? 0)), end: 0 };
+  if (!found) return;
+  const length = found.end || start + Number(headers["content-length"] ?? 0);
+  if (buffer.length < length) return;
+  return { request: { method, path, headers, body: utf8(found.body) }, length };
+}
+
+function parseChunks(buffer: string, at: number): { body: string; end: number } | undefined {
+  let body = "";
+  for (;;) {
+    const line = buffer.indexOf("\r\n", at);
+    if (line < 0) return;
+    const size = parseInt(buffer.slice(at, line), 16);
+    const next = line + 2 + size + 2;
+    if (buffer.length < next) return;
+    if (size === 0) return { body, end: next };
+    body += buffer.slice(line + 2, line + 2 + size);
+    at = next;
+  }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+function utf8(text: string): string {
+  return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
+}
