@@ -47,8 +47,14 @@ export function check(name: string, fn: () => unknown, options: CheckOptions = {
 
 /** Runs the checks in order and prints one line for each, then the count. Sets the exit code; never throws. */
 export async function run(): Promise<void> {
-  process.on("unhandledRejection", (reason) => stray.push(reason));
-  process.on("uncaughtException", (error) => stray.push(error));
+  let over = false;
+  const catchStray = (error: unknown) => {
+    if (!over) return stray.push(error);
+    console.error(`FAILED  after the last check, nobody handled:\n${describe(error)}`);
+    process.exitCode = 1;
+  };
+  process.on("unhandledRejection", catchStray);
+  process.on("uncaughtException", catchStray);
   let failed = 0;
   for (const { name, fn, timeout = 10_000 } of checks) {
     const start = performance.now();
@@ -63,6 +69,7 @@ export async function run(): Promise<void> {
   if (checks.length === 0) failed++;
   console.log(`${checks.length - failed} passed, ${failed} failed`);
   process.exitCode = failed > 0 ? 1 : 0;
+  over = true;
 
   // No process.exit() here: ending by itself is what the last check is about.
   const watchdog = setTimeout(() => {
