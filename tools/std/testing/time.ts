@@ -158,20 +158,23 @@ export class FakeTime {
   }
 
   /** Waits in real time. */
-  delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const aborted = () => reject(new DOMException("Delay was aborted.", "AbortError"));
-      if (signal?.aborted) return aborted();
+  async delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const aborted = () => new DOMException("Delay was aborted.", "AbortError");
+    if (signal?.aborted) throw aborted();
+    // Through restoreFor(), as in the real one: it takes away what a test has laid over the fakes.
+    await FakeTime.restoreFor(() => {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
       const abort = () => {
         real.clearTimeout.call(null, timer);
-        aborted();
+        reject(aborted());
       };
-      const timer = real.setTimeout.call(null, () => {
+      const timer = setTimeout(() => {
         signal?.removeEventListener("abort", abort);
         resolve();
       }, ms);
       signal?.addEventListener("abort", abort, { once: true });
-    });
+      return { promise };
+    }).then(({ promise }) => promise);
   }
 
   restore(): void {
