@@ -63,7 +63,7 @@ export class FakeTime {
     if (FakeTime.#current) {
       throw new TimeError("Cannot construct FakeTime: time is already faked");
     }
-    this.#start = Math.floor(new real.Date(start ?? real.Date.now()).valueOf());
+    this.#start = new real.Date(start ?? real.Date.now()).valueOf();
     if (Number.isNaN(this.#start)) {
       throw new TypeError(`Cannot construct FakeTime: invalid start time ${start}`);
     }
