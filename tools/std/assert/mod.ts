@@ -205,7 +205,7 @@ function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()):
   if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
   if (kind(a) !== kind(b)) return false;
   if (a instanceof Date) return Object.is(a.getTime(), (b as Date).getTime());
-  if (a instanceof RegExp || a instanceof URL) return String(a) === String(b);
+  if (a instanceof RegExp) return String(a) === String(b);
   if (a instanceof ArrayBuffer) return equal(new Uint8Array(a), new Uint8Array(b as ArrayBuffer));
   if (a instanceof WeakMap || a instanceof WeakSet) {
     throw new TypeError("Cannot compare weak collections");
