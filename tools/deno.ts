@@ -86,7 +86,7 @@ async function ask(): Promise<Probe> {
  * Lays `tools/std/` out as JSR lays out its packages, and returns the URL of the copy. Its folder is named by its
  * content: deno keeps what it knows of a module by URL, so a changed stand-in must have another one.
  */
-async function layOut(): Promise<string> {
+export async function layOut(): Promise<string> {
   const files = new Map<string, string>();
   for (const name of await list(sources, "isDirectory")) {
     const exports: Record<string, string> = {};
