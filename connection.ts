@@ -25,6 +25,8 @@ export class Connection {
   readonly ended: Promise<Ending>;
   /** How the connection ended, once it has. */
   ending: Ending | undefined;
+  /** Frames received. */
+  frames = 0;
   /** When it went live, by `performance.now()`. */
   liveSince: number = Infinity;
 
@@ -33,7 +35,6 @@ export class Connection {
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #socket: WebSocket | undefined;
   #opened = false;
-  #silentTicks = 0;
 
   constructor() {
     const { promise, resolve } = Promise.withResolvers<Ending>();
@@ -61,7 +62,7 @@ export class Connection {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
-      this.#silentTicks = 0;
+      this.frames++;
       receive(event.data);
     };
     socket.onclose = ({ code, reason, wasClean }) =>
@@ -94,12 +95,24 @@ export class Connection {
   /** Calls back after so many milliseconds, unless the connection ends before, or the timer is cleared. */
   after(timeout: number, callback: () => void): () => void {
     if (this.ending || timeout === Infinity) return () => {};
-    const timer = setTimeout(callback, Math.min(timeout, MAX_TIMER));
-    this.#timers.add(timer);
-    return () => {
+    const stop = () => {
       clearTimeout(timer);
       this.#timers.delete(timer);
     };
+    const timer = setTimeout(() => {
+      stop();
+      callback();
+    }, Math.min(timeout, MAX_TIMER));
+    this.#timers.add(timer);
+    return stop;
+  }
+
+  /** Resolves after so many milliseconds, or when the connection has ended. */
+  lasts(timeout: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.after(timeout, resolve);
+      void this.ended.then(() => resolve());
+    });
   }
 
   /** Calls back every so many milliseconds until the connection ends. */
@@ -114,17 +127,24 @@ export class Connection {
    * suspended does not take its peer for dead.
    */
   watch(staleAfter: number): void {
+    let { frames } = this;
+    let silentTicks = 0;
     this.every(staleAfter / SILENT_TICKS, () => {
-      if (++this.#silentTicks > SILENT_TICKS) this.end({ reason: `silent for ${staleAfter} ms` });
+      if (this.frames !== frames) silentTicks = 0;
+      frames = this.frames;
+      if (++silentTicks > SILENT_TICKS) this.end({ reason: `silent for ${staleAfter} ms` });
     });
+  }
+
+  /** Hears no more frames. */
+  mute(): void {
+    this.#socket!.onmessage = null;
   }
 
   /** Starts the close handshake; the connection ends once the peer has answered. */
   close(): void {
-    const socket = this.#socket!;
-    socket.onmessage = null;
     // Deno writes the reason's bytes where the code belongs when there is no code.
-    socket.close(1000, "");
+    this.#socket!.close(1000, "");
   }
 
   /** Ends the connection now. Only the first ending counts. */

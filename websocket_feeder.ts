@@ -7,7 +7,8 @@
 import { Connection, type Frame } from "./connection.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
 import { retry } from "./retry.ts";
-type Throttler = { run<R>(fn: () => R, o?: { signal?: AbortSignal }): Promise<R> };
+import { fingerprint, Subscriptions } from "./subscriptions.ts";
+import type { Throttler } from "./throttler.ts";
 
 export type { Frame } from "./connection.ts";
 
@@ -52,6 +53,21 @@ export interface WebSocketFeederOptions {
    * @default {0}
    */
   pingInterval?: number;
+  /**
+   * How long a connection may be live before it is replaced, for venues that end it after a while:
+   * choose less than theirs. The new one is live and subscribed before the old one is dropped, so
+   * nothing is lost; what both deliver comes twice, unless `identify` tells it apart. `0` is off.
+   *
+   * @default {0}
+   */
+  maxLifetime?: number;
+  /**
+   * How long a replaced connection goes on beside its replacement, once that has asked for all
+   * subscriptions: enough for the venue to begin. It goes on longer while it alone delivers.
+   *
+   * @default {1_000}
+   */
+  overlap?: number;
   /**
    * Repeats after the first attempt, counted anew once a connection has been live for
    * `resetRetryAfter`. `0` never repeats, `Infinity` never gives up.
@@ -135,7 +151,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   readonly #options: ValidOptions;
   readonly #desired = new Map<unknown, S>();
-  readonly #links = new Map<Connection, Link<S>>();
+  /** Every connection that has not ended, the one being made too. */
+  readonly #connections = new Set<Connection>();
+  /** Those of them that are live: one, or two while one replaces the other. */
+  readonly #live = new Map<Connection, Subscriptions<S>>();
   readonly #stats: FeedStats = { attempts: 0, connections: 0, frames: 0, items: 0 };
   readonly #connected = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<FeedError | undefined>();
@@ -143,9 +162,14 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #error: FeedError | undefined;
   /** Cuts a wait short. */
   #hurry = new AbortController();
-  /** What `send` uses: the latest connection. */
-  #connection: Connection | undefined;
+  /** What `send` uses: the connection whose frame is being received, else the one opened last. */
+  #receiving: Connection | undefined;
+  #sender: Connection | undefined;
+  /** How the latest connection ended, and when. */
+  #ending: Ending | undefined;
   #downSince = 0;
+  /** What was delivered since the replacement of a connection began. */
+  #seen: Set<unknown> | undefined;
 
   /**
    * Makes a feed. It does nothing until `connect()`.
@@ -211,9 +235,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     else if (this.#state !== "closing" && this.#state !== "closed") {
       this.#setState("closing");
       this.#hurry.abort();
-      const connection = this.#connection!;
-      if (this.#links.has(connection)) void this.#part(connection);
-      else connection.end({ reason: "closed by us" });
+      for (const connection of this.#connections) {
+        if (this.#live.has(connection)) void this.#part(connection);
+        else connection.end({ reason: "closed by us" });
+      }
     }
     await this.closed;
   }
@@ -226,7 +251,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @param reason Why, for the `retry` event.
    */
   reconnect(reason = "reconnect"): void {
-    if (this.#state === "live") this.#connection!.end({ reason });
+    if (this.#state === "live") this.#endAll({ reason });
     else if (this.#state === "waiting") this.#hurry.abort(DIAL_NOW);
   }
 
@@ -280,8 +305,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * the feed.
    *
    * @param data Text, or bytes.
+   * @param attempt Which connection it came from, counted from 1. Two deliver at a time while one
+   *   replaces the other (`maxLifetime`): a feed that keeps a state, such as a book, keeps one for each.
    */
-  protected abstract receive(data: string | ArrayBuffer): void;
+  protected abstract receive(data: string | ArrayBuffer, attempt: number): void;
 
   /**
    * Writes the frames that ask the venue.
@@ -333,6 +360,18 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
+   * Tells items apart, so that those which both connections deliver while one replaces the other
+   * (`maxLifetime`) come only once. What it returned is kept only meanwhile.
+   *
+   * @param _item An item.
+   * @returns Something that no other item has, such as its sequence number. Unless overridden,
+   *   undefined: the item is delivered however often it comes.
+   */
+  protected identify(_item: T): unknown {
+    return undefined;
+  }
+
+  /**
    * Says whether another attempt is pointless after this ending. A venue adds its own codes with
    * `super.isFatal(ending) || ending.code === 4001`.
    *
@@ -362,6 +401,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Delivers one item to every listener and every stream. */
   protected override emit(item: T): void {
+    if (this.#seen && this.#isRepeated(item, this.#seen)) return;
     this.#stats.items++;
     super.emit(item);
   }
@@ -374,7 +414,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
    */
   protected send(frame: Frame): boolean {
-    const connection = this.#connection;
+    const connection = this.#receiving ?? this.#sender;
     if (!connection?.open) return false;
     void this.#paced(connection, () => this.#write(connection, frame));
     return true;
@@ -389,7 +429,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    */
   protected refuse(sub: S, why: string): void {
     const key = this.key(sub);
-    for (const link of this.#links.values()) link.forget(key);
+    for (const subscriptions of this.#live.values()) subscriptions.forget(key);
     if (this.#desired.delete(key)) {
       this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));
     }
@@ -416,7 +456,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
           shouldRetry: (error) => error instanceof FeedError && error.retriable,
           onRetry: ({ attempt, delay }) => {
             this.#setState("waiting");
-            this.dispatch("retry", { attempt, delay, ending: this.#connection!.ending! });
+            this.dispatch("retry", { attempt, delay, ending: this.#ending! });
           },
         })();
       } catch (error) {
@@ -426,38 +466,124 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  /** One connection, from the dial to its end, which it throws. */
+  /** One connection and those that replace it, until there is none: throws how the last one ended. */
   async #session(): Promise<never> {
-    const connection = new Connection();
-    this.#connection = connection;
-    this.#stats.attempts++;
     this.#setState("connecting");
-    await this.#establish(connection);
-    if (!connection.ending) this.#goLive(connection);
-    const ending = await connection.ended;
-    if (this.#links.delete(connection)) this.#downSince = performance.now();
-    throw this.#failure(ending, connection.uptime);
+    let connection = await this.#establish();
+    if (!connection.ending) this.#announce(connection);
+    while (!connection.ending) connection = await this.#replace(connection);
+    this.#ending = connection.ending;
+    this.#downSince = performance.now();
+    throw this.#failure(connection.ending, connection.uptime);
   }
 
-  async #establish(connection: Connection): Promise<void> {
-    const { connectTimeout } = this.#options;
+  /** Makes a connection: dials, logs in, starts its timers. It may have ended when this resolves. */
+  async #establish(): Promise<Connection> {
+    const { connectTimeout, staleAfter, pingInterval } = this.#options;
+    const attempt = ++this.#stats.attempts;
+    const connection = new Connection();
+    this.#connections.add(connection);
+    connection.ended.then(() => this.#forget(connection));
     const stopTimer = connection.after(
       connectTimeout,
       () => connection.end({ reason: `not live within ${connectTimeout} ms` }),
     );
     try {
-      await connection.unlessEnded(undefined); // a listener of `state` may have closed the feed
+      // A listener of `state` may have closed the feed.
+      if (this.#state === "closing") throw this.#over();
       const endpoint = await connection.unlessEnded(this.endpoint(connection.signal));
-      const opened = connection.attach(
-        this.#dial(endpoint),
-        (data) => this.#receive(connection, data),
-      );
-      await connection.unlessEnded(opened);
+      const receive = (data: string | ArrayBuffer) => this.#receive(connection, data, attempt);
+      await connection.unlessEnded(connection.attach(this.#dial(endpoint), receive));
+      this.#sender = connection;
       await connection.unlessEnded(this.handshake(connection.signal));
-      stopTimer();
     } catch (cause) {
       connection.end({ cause });
+      return connection;
     }
+    stopTimer();
+    connection.liveSince = performance.now();
+    if (staleAfter > 0) connection.watch(staleAfter);
+    if (pingInterval > 0) connection.every(pingInterval, () => this.#ping(connection));
+    const subscriptions = new Subscriptions<S>();
+    for (const [key, sub] of this.#desired) subscriptions.mark(key, sub);
+    this.#live.set(connection, subscriptions);
+    return connection;
+  }
+
+  #announce(connection: Connection): void {
+    const count = ++this.#stats.connections;
+    const resumed = count > 1;
+    const downtime = resumed && this.#state !== "live" ? performance.now() - this.#downSince : 0;
+    this.#setState("live");
+    if (this.#state !== "live") return; // a listener of `state` has closed the feed
+    this.dispatch("live", { connection: count, resumed, downtime });
+    this.#connected.resolve();
+    void this.#flush(connection);
+  }
+
+  /** Replaces a connection at the end of its lifetime. Resolves to the one that is live then. */
+  async #replace(old: Connection): Promise<Connection> {
+    const { maxLifetime, overlap } = this.#options;
+    await old.lasts(maxLifetime || Infinity);
+    if (old.ending) return old;
+    this.#seen = new Set();
+    try {
+      const next = await retry(() => this.#succeed(old), {
+        ...this.#options,
+        maxRetries: Infinity,
+        signal: old.signal,
+        shouldRetry: (error) => this.#state === "live" && (error as FeedError).retriable,
+      })();
+      await next.lasts(overlap); // the old one may have been ahead
+      return next;
+    } catch {
+      // What keeps us from replacing it will be met again, and told, when it has ended by itself.
+      await old.ended;
+      return old;
+    } finally {
+      this.#seen = undefined;
+    }
+  }
+
+  /** Makes a connection beside the old one and, once it delivers as well, drops the old one. */
+  async #succeed(old: Connection): Promise<Connection> {
+    const next = await this.#establish();
+    if (!next.ending) await this.#overlap(old, next);
+    if (next.ending) {
+      this.#sender = old;
+      throw this.#failure(next.ending, 0);
+    }
+    if (this.#state !== "live") return next; // closing
+    this.#live.delete(old);
+    if (!old.ending) void this.#part(old);
+    this.#announce(next);
+    return next;
+  }
+
+  /** Lets both deliver until the new one is seen to, or there is nothing to be seen. */
+  async #overlap(old: Connection, next: Connection): Promise<void> {
+    const { overlap, connectTimeout } = this.#options;
+    const before = next.frames;
+    await this.#flush(next);
+    const deadline = performance.now() + connectTimeout;
+    while (true) {
+      const heard = old.frames;
+      await Promise.race([next.lasts(overlap), old.ended]);
+      if (next.ending || old.ending || next.frames > before || old.frames === heard) return;
+      if (performance.now() > deadline) next.end({ reason: "silent while the old one was not" });
+    }
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    // What was to replace a connection that has ended starts again with the next session.
+    if (this.#live.delete(connection) && this.#live.size === 0) {
+      this.#endAll({ reason: "the one it was to replace has ended" });
+    }
+  }
+
+  #endAll(ending: Partial<Ending>): void {
+    for (const connection of this.#connections) connection.end(ending);
   }
 
   #dial(endpoint: string | URL | Endpoint): WebSocket {
@@ -475,69 +601,56 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  #goLive(connection: Connection): void {
-    const { staleAfter, pingInterval } = this.#options;
-    const count = ++this.#stats.connections;
-    const now = connection.liveSince = performance.now();
-    const link = new Link<S>();
-    for (const [key, sub] of this.#desired) link.mark(key, sub);
-    this.#links.set(connection, link);
-    if (staleAfter > 0) connection.watch(staleAfter);
-    if (pingInterval > 0) connection.every(pingInterval, () => this.#ping(connection));
-    this.#setState("live");
-    if (this.state !== "live") return; // a listener of `state` has closed the feed
-    this.dispatch("live", {
-      connection: count,
-      resumed: count > 1,
-      downtime: count > 1 ? now - this.#downSince : 0,
-    });
-    this.#connected.resolve();
-    void this.#flush(connection, link);
-  }
-
-  #receive(connection: Connection, data: string | ArrayBuffer): void {
+  #receive(connection: Connection, data: string | ArrayBuffer, attempt: number): void {
     this.#stats.frames++;
     if (this.#options.tap) this.#tap("in", data);
+    this.#receiving = connection;
     try {
-      this.receive(data);
+      this.receive(data, attempt);
     } catch (error) {
       if (error instanceof FeedError && error.fatal) connection.end({ cause: error });
       else this.#report("Cannot read a frame: receive() threw", error);
     }
+    this.#receiving = undefined;
+  }
+
+  #isRepeated(item: T, seen: Set<unknown>): boolean {
+    const id = this.identify(item);
+    return id !== undefined && seen.size === seen.add(id).size;
   }
 
   #mark(key: unknown, anew = false): void {
-    for (const [connection, link] of this.#links) {
-      link.mark(key, this.#desired.get(key), anew);
-      void this.#flush(connection, link);
+    for (const [connection, subscriptions] of this.#live) {
+      subscriptions.mark(key, this.#desired.get(key), anew);
+      void this.#flush(connection);
     }
   }
 
   /** Asks the venue for what is wanted, frame by frame, until there is no difference left. */
-  async #flush(connection: Connection, link: Link<S>): Promise<void> {
-    if (link.flushing) return;
-    link.flushing = true;
+  async #flush(connection: Connection): Promise<void> {
+    const subscriptions = this.#live.get(connection);
+    if (!subscriptions || subscriptions.flushing) return;
+    subscriptions.flushing = true;
     await null; // what is undone within the same turn never reaches the wire
-    while (!connection.ending && link.pending) {
+    while (!connection.ending && subscriptions.pending) {
       // What to ask is decided when the frame may go, not when it starts to wait.
-      const step = () => this.#ask(connection, link);
-      if (this.#options.pace) await this.#paced(connection, step);
-      else step();
+      const asked = await this.#paced(connection, () => this.#ask(connection, subscriptions));
+      if (!asked) connection.end({ reason: "pace refused a frame" });
     }
-    link.flushing = false;
+    subscriptions.flushing = false;
   }
 
-  #ask(connection: Connection, link: Link<S>): void {
-    if (link.frames.length === 0) {
-      const change = link.next(this.batch ?? Infinity);
+  #ask(connection: Connection, subscriptions: Subscriptions<S>): void {
+    if (subscriptions.frames.length === 0) {
+      const change = subscriptions.next(this.batch ?? Infinity);
       if (!change) return;
       try {
-        link.frames.push(...frames(this.request(change.op, change.subs)));
+        subscriptions.frames.push(...frames(this.request(change.op, change.subs)));
       } catch (error) {
         this.#report(`Cannot ${change.op}: request() threw`, error);
       }
     }
-    const frame = link.frames.shift();
+    const frame = subscriptions.frames.shift();
     if (frame !== undefined) this.#write(connection, frame);
   }
 
@@ -553,6 +666,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /** Sends `goodbye()` and closes, within `closeTimeout`. */
   async #part(connection: Connection): Promise<void> {
     const { closeTimeout } = this.#options;
+    connection.mute();
     connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
     try {
       const frame = this.goodbye();
@@ -563,14 +677,16 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     if (!connection.ending) connection.close();
   }
 
-  /** Calls back when `pace` allows, at once without one, not at all if the connection ends before. */
-  async #paced(connection: Connection, send: () => void): Promise<void> {
+  /** Calls back when `pace` allows; tells whether it did, which it does not once the connection has ended. */
+  async #paced(connection: Connection, send: () => void): Promise<boolean> {
     const { pace } = this.#options;
     try {
       if (pace) await pace.run(send, { signal: connection.signal });
       else send();
+      return true;
     } catch (error) {
       if (!connection.ending) this.#report("Cannot send a frame: it was refused", error);
+      return false;
     }
   }
 
@@ -637,6 +753,8 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
     closeTimeout = 2_000,
     staleAfter = 0,
     pingInterval = 0,
+    maxLifetime = 0,
+    overlap = 1_000,
     maxRetries = Infinity,
     baseWait = 500,
     maxWait = 30_000,
@@ -646,7 +764,14 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
     signal,
     tap,
   } = options;
-  const durations = { connectTimeout, closeTimeout, staleAfter, pingInterval };
+  const durations = {
+    connectTimeout,
+    closeTimeout,
+    staleAfter,
+    pingInterval,
+    maxLifetime,
+    overlap,
+  };
   for (const [name, value] of Object.entries(durations)) {
     if (!(value >= 0)) {
       throw new RangeError(`Cannot make a feed: ${name} is ${value}, expected milliseconds >= 0`);
@@ -655,65 +780,6 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
   const retries = { maxRetries, baseWait, maxWait, resetRetryAfter, jitter };
   retry(retries); // one out of range is heard of now, not in connect()
   return { ...durations, ...retries, pace, signal, tap };
-}
-
-/** What one connection has been asked for, and what it is still to be asked. */
-class Link<S> {
-  readonly frames: Frame[] = [];
-  flushing = false;
-  readonly #sent = new Map<unknown, S>();
-  readonly #drop = new Set<unknown>();
-  readonly #add = new Map<unknown, S>();
-
-  get pending(): boolean {
-    return this.frames.length + this.#drop.size + this.#add.size > 0;
-  }
-
-  /** Notes what is wanted of this key now; `anew` asks for it again though nothing has changed. */
-  mark(key: unknown, wanted: S | undefined, anew = false): void {
-    this.#drop.delete(key);
-    this.#add.delete(key);
-    const sent = this.#sent.get(key);
-    if (sent !== undefined && wanted !== undefined && !anew && same(sent, wanted)) return;
-    if (sent !== undefined) this.#drop.add(key);
-    if (wanted !== undefined) this.#add.set(key, wanted);
-  }
-
-  /** Takes the next batch that one request can ask for. */
-  next(batch: number): { op: "subscribe" | "unsubscribe"; subs: S[] } | undefined {
-    const op = this.#drop.size > 0 ? "unsubscribe" : "subscribe";
-    const subs: S[] = [];
-    for (const key of op === "unsubscribe" ? this.#drop : this.#add.keys()) {
-      if (subs.length >= batch) break;
-      if (op === "unsubscribe") {
-        subs.push(this.#sent.get(key)!);
-        this.#sent.delete(key);
-        this.#drop.delete(key);
-      } else {
-        const sub = this.#add.get(key)!;
-        subs.push(sub);
-        this.#sent.set(key, sub);
-        this.#add.delete(key);
-      }
-    }
-    return subs.length > 0 ? { op, subs } : undefined;
-  }
-
-  /** Notes that the venue does not hold this key, whatever it was asked. */
-  forget(key: unknown): void {
-    this.#sent.delete(key);
-    this.#drop.delete(key);
-    this.#add.delete(key);
-  }
-}
-
-function same<S>(a: S, b: S): boolean {
-  return a === b || (typeof a === "object" && fingerprint(a) === fingerprint(b));
-}
-
-/** JSON of a subscription; a bigint, which JSON does not have, is written as text. */
-function fingerprint(sub: unknown): string {
-  return JSON.stringify(sub, (_, value) => typeof value === "bigint" ? `${value}n` : value);
 }
 
 function frames(frames: Frame | Iterable<Frame>): Iterable<Frame> {
