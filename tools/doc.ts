@@ -1,0 +1,13 @@
+/**
+ * Lints the documentation of all that is exported, and of nothing else: `deno task doc`.
+ *
+ * @module
+ */
+
+import config from "../deno.json" with { type: "json" };
+
+const { code } = await new Deno.Command(Deno.execPath(), {
+  args: ["doc", "--lint", ...Object.values(config.exports)],
+  cwd: new URL("../", import.meta.url),
+}).spawn().status;
+Deno.exit(code);
