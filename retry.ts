@@ -89,7 +89,7 @@ export type RetryDecorator = <This, Args extends unknown[], Result>(
   context?: ClassMethodDecoratorContext,
 ) => (this: This, ...args: Args) => Promise<Result>;
 
-/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
+/** The longest wait: 24.8 days. A timer set for longer fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
 
 /** Enough to reach any `maxWait`, and far from overflow, which would turn a `baseWait` of 0 into NaN. */
@@ -200,34 +200,42 @@ function wrap<This, Args extends unknown[], Result>(
     close = true,
   } = options;
 
+  // A success pays for this much, and no loop.
   async function retrying(this: This, ...args: Args): Promise<Result> {
+    signal?.throwIfAborted();
+    try {
+      return await fn.apply(this, args);
+    } catch (error) {
+      return await repeat(this, args, error);
+    }
+  }
+
+  async function repeat(owner: This, args: Args, error: unknown): Promise<Result> {
     let retries = 0;
     while (true) {
+      if (signal?.aborted) throw error;
+      const uptime = milliseconds(error, "uptime");
+      if (uptime > 0 && uptime >= resetRetryAfter) retries = 0;
+      const retryAfter = milliseconds(error, "retryAfter");
+      if (retries >= maxRetries || retryAfter > maxWait || !shouldRetry(error)) {
+        if (close) await closeQuietly(owner, retrying);
+        throw error;
+      }
+      const backoff = Math.min(baseWait * 2 ** Math.min(retries, MAX_DOUBLINGS), maxWait);
+      const jittered = backoff * (1 - jitter * Math.random());
+      const wait = Math.min(Math.max(jittered, retryAfter), MAX_TIMER);
+      retries++;
+      onRetry?.({ attempt: retries, delay: wait, error });
+      await delay(wait, { signal });
       signal?.throwIfAborted();
       try {
-        return await fn.apply(this, args);
-      } catch (error) {
-        if (signal?.aborted) throw error;
-        const uptime = milliseconds(error, "uptime");
-        if (uptime > 0 && uptime >= resetRetryAfter) retries = 0;
-        const retryAfter = milliseconds(error, "retryAfter");
-        if (
-          retries >= maxRetries || retryAfter > maxWait || !shouldRetry(error)
-        ) {
-          if (close) await closeQuietly(this, retrying);
-          throw error;
-        }
-        const backoff = Math.min(
-          baseWait * 2 ** Math.min(retries, MAX_DOUBLINGS),
-          maxWait,
-        );
-        const jittered = backoff * (1 - jitter * Math.random());
-        const wait = Math.min(Math.max(jittered, retryAfter), MAX_TIMER);
-        onRetry?.({ attempt: ++retries, delay: wait, error });
-        await delay(wait, { signal });
+        return await fn.apply(owner, args);
+      } catch (next) {
+        error = next;
       }
     }
   }
+
   return Object.defineProperties(retrying, {
     name: { value: fn.name, configurable: true },
     length: { value: fn.length, configurable: true },
