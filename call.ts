@@ -1,0 +1,228 @@
+/**
+ * One call of a session, from its options to its last error. Internal to {@linkcode Session}.
+ *
+ * @module
+ */
+
+import { BrokerError, type BrokerErrorInit, type BrokerErrorKind } from "./broker_error.ts";
+import { nameOf, ReplyError } from "./reply.ts";
+import { checkPositive, encodeBody, type Payload, RequestError, resolve } from "./request.ts";
+import type { RequestOptions, SessionOptions } from "./session.ts";
+
+/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
+
+/** What an error knows beyond its kind, and whether a repeat may help, if it is allowed. */
+export interface Details extends Partial<BrokerErrorInit> {
+  /** Whether a repeat may help. */
+  worthwhile?: boolean;
+  /** A sentence of its own. */
+  message?: string;
+}
+
+/** The state of a call, and the errors that it can end with. */
+export class Call {
+  readonly method: string;
+  readonly options: SessionOptions & RequestOptions;
+  /** Whether the venue only answers. */
+  readonly safe: boolean;
+  /** Whether it may reach the venue more than once. */
+  readonly idempotent: boolean;
+  /** What is sent. */
+  payload: Payload = { body: undefined, type: undefined };
+  /** Where to, with the query. */
+  target = "";
+  /** Where to, as it may be shown. */
+  url: string;
+  /** How many requests have been begun. */
+  attempt = 0;
+  /** With which login the last of them was sent. */
+  generation = 0;
+  /** Whether it has been handed to fetch. */
+  sent = false;
+  /** What its answer says of itself. */
+  seen: Details = {};
+  /** Whether one of those before may have been executed. */
+  doubtful = false;
+  /** Whether one has been replayed after a 401. */
+  renewed = false;
+  /** Whether nothing can help any more. */
+  final = false;
+  readonly #whole = new AbortController();
+  #part: AbortController | undefined;
+
+  constructor(method: string, base: URL, options: SessionOptions & RequestOptions) {
+    this.method = String(method).toUpperCase();
+    this.options = options;
+    this.safe = METHODS.indexOf(this.method) < 3;
+    this.idempotent = options.idempotent ?? this.safe;
+    this.url = base.origin + base.pathname;
+  }
+
+  /** Ends the call. */
+  get signal(): AbortSignal {
+    return this.#whole.signal;
+  }
+
+  /** Whether what the call does now has been ended from outside. */
+  get isStopped(): boolean {
+    return this.#part?.signal.aborted ?? this.signal.aborted;
+  }
+
+  /** What is told of the call with every event. */
+  get place(): { method: string; url: string; attempt: number } {
+    return { method: this.method, url: this.url, attempt: this.attempt };
+  }
+
+  /**
+   * Checks and encodes what is to be sent.
+   *
+   * @throws {BrokerError} If it cannot be sent.
+   */
+  prepare(base: URL, path: string): void {
+    const { query, timeout = 1, deadline = 1, maxBytes = 1 } = this.options;
+    try {
+      if (!METHODS.includes(this.method)) {
+        throw new RequestError(`Cannot use the method: wanted one of ${METHODS.join(", ")}`);
+      }
+      checkPositive({ timeout, deadline, maxBytes });
+      const url = resolve(base, path, query);
+      this.target = url.href;
+      this.url = url.origin + url.pathname;
+      this.payload = encodeBody(this.options);
+      if (this.safe && this.payload.body !== undefined) {
+        throw new RequestError(
+          `Cannot send a body with ${this.method}: wanted POST, PUT, PATCH or DELETE`,
+        );
+      }
+      if (this.safe && !this.idempotent) {
+        throw new RequestError(
+          `Cannot send a ${this.method} only once: any runtime may repeat it, wanted POST`,
+        );
+      }
+    } catch (error) {
+      throw this.fault(error);
+    }
+  }
+
+  /** Makes an error of this call, with the sentence "Cannot POST https://…: why". */
+  error(kind: BrokerErrorKind, why: string, details: Details = {}): BrokerError {
+    const { method, url } = this;
+    const { worthwhile = false, message, outcome: own, ...rest } = { ...this.seen, ...details };
+    const outcome = this.doubtful ? "unknown" : own ?? (this.sent ? "unknown" : "not-sent");
+    const doubt = outcome === "unknown" && !this.safe ? "; it may have been executed" : "";
+    const retriable = worthwhile && (this.idempotent || outcome === "not-sent");
+    return new BrokerError(message ?? `Cannot ${method} ${url}: ${why}${doubt}`, {
+      ...rest,
+      kind,
+      outcome,
+      method,
+      url,
+      retriable,
+    });
+  }
+
+  /** Makes an error of whatever was thrown. Only what was made here is quoted: a native error may hold a key. */
+  fault(error: unknown): BrokerError {
+    if (error instanceof BrokerError) return error;
+    if (error instanceof ReplyError) {
+      return this.error(error.kind, `the answer ${error.message}`, {
+        worthwhile: error.worthwhile,
+      });
+    }
+    if (!this.sent) {
+      const isOurs = error instanceof RequestError || error instanceof RangeError;
+      const message = isOurs ? error.message : undefined;
+      return this.error("invalid", `${nameOf(error)} was thrown`, { message });
+    }
+    const causes = chain(error);
+    const isUnreached = causes.some(isConnectError);
+    return this.error(
+      "network",
+      isUnreached ? "the venue could not be reached" : "the connection failed",
+      {
+        outcome: isUnreached ? "not-sent" : "unknown",
+        code: causes.map(codeOf).find(Boolean),
+        worthwhile: !causes.some(isTlsError),
+      },
+    );
+  }
+
+  /** Adds to a subclass's error what the session knows. */
+  complete(error: BrokerError, usual: BrokerError): BrokerError {
+    const { outcome } = this.doubtful ? usual : error;
+    return Object.assign(error, { ...usual, ...error, outcome });
+  }
+
+  /** Whether the session may go on after this error. */
+  mayRepeat(error: unknown): error is BrokerError {
+    return !this.final && error instanceof BrokerError &&
+      (this.idempotent || error.outcome === "not-sent");
+  }
+
+  /** Ends the call: its waits and its request. */
+  stop(kind: BrokerErrorKind, why: string, details?: Details): void {
+    const error = this.error(kind, why, details);
+    this.#whole.abort(error);
+    this.#part?.abort(error);
+  }
+
+  /** Runs a part of the call within `timeout`. What it leaves behind is aborted if it fails. */
+  async within<T>(why: string, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted();
+    const { timeout = Infinity } = this.options;
+    const part = this.#part = new AbortController();
+    const late = () => {
+      const { sent: worthwhile } = this;
+      part.abort(this.error("timeout", `${why} within ${timeout} ms`, { worthwhile }));
+    };
+    const timer = timeout === Infinity ? undefined : setTimeout(late, Math.min(timeout, MAX_TIMER));
+    try {
+      return await fn(part.signal);
+    } catch (error) {
+      // However a runtime puts it: what was aborted failed for our reason.
+      const reason = part.signal.aborted && !(error instanceof BrokerError)
+        ? part.signal.reason
+        : error;
+      part.abort(reason);
+      throw reason;
+    } finally {
+      clearTimeout(timer);
+      this.#part = undefined;
+    }
+  }
+}
+
+/** How deep a chain of causes is followed, so that a circle ends. */
+const MAX_CAUSES = 5;
+
+function chain(error: unknown): Error[] {
+  const causes: Error[] = [];
+  for (let link = error; link instanceof Error && causes.length < MAX_CAUSES; link = link.cause) {
+    causes.push(link);
+  }
+  return causes;
+}
+
+/** A runtime's own code of an error, where it has one. It names a kind of error and nothing else. */
+function codeOf(error: Error): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
+}
+
+/** Whether no connection was made, so that nothing can have been sent. */
+function isConnectError(error: Error): boolean {
+  const { syscall } = error as { syscall?: unknown };
+  return syscall === "connect" || syscall === "getaddrinfo" ||
+    /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket)$/
+      .test(codeOf(error) ?? "") ||
+    /client error \(Connect\)/.test(error.message); // Deno: the text is all there is
+}
+
+/** Whether the venue's certificate or the encryption is at fault, which a repeat does not change. */
+function isTlsError(error: Error): boolean {
+  return /CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(codeOf(error) ?? "") ||
+    /invalid peer certificate|received fatal alert|corrupt message/.test(error.message);
+}

@@ -1,0 +1,293 @@
+/**
+ * What a session sends: a URL that cannot leave its base, headers that never quote their values, and a body that
+ * no runtime sends twice. Internal to {@linkcode Session}.
+ *
+ * @module
+ */
+
+/** What may be sent as it is. A stream is not among them: it could not be sent again after a refusal. */
+export type Body =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | ArrayBuffer
+  | Blob
+  | FormData
+  | URLSearchParams;
+
+/** Something that cannot be sent. Its message holds no value that was given, so it is safe to show. */
+export class RequestError extends TypeError {
+  override readonly name: string = "RequestError";
+}
+
+/** Headers that refuse a malformed value without quoting it, as the runtimes' own do. */
+export class SafeHeaders extends Headers {
+  /**
+   * @param init Headers to begin with.
+   * @throws {RequestError} If a value is malformed.
+   */
+  constructor(init?: HeadersInit) {
+    super();
+    if (init) this.assign(init);
+  }
+
+  /** Sets each of these headers. */
+  assign(init: HeadersInit): void {
+    if (init instanceof Headers) return init.forEach((value, name) => super.set(name, value));
+    const entries: Iterable<readonly string[]> = Symbol.iterator in init
+      ? init
+      : Object.entries(init);
+    for (const [name, value] of entries) this.set(name, value);
+  }
+
+  override set(name: string, value: string): void {
+    super.set(headerName(name), headerValue(name, value));
+  }
+
+  override append(name: string, value: string): void {
+    super.append(headerName(name), headerValue(name, value));
+  }
+}
+
+function headerName(name: string): string {
+  if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return name;
+  throw new RequestError("Cannot set a header: its name is malformed, wanted an HTTP token");
+}
+
+function headerValue(name: string, value: string): string {
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value = String(value))) return value;
+  throw new RequestError(
+    `Cannot set the header ${
+      headerName(name)
+    }: its value holds a control character or one beyond Latin-1`,
+  );
+}
+
+/**
+ * Checks a base URL.
+ *
+ * @throws {RequestError} If it is not an absolute http or https URL, or has more than an origin and a path.
+ */
+export function parseBase(baseUrl: string | URL): URL {
+  let base: URL;
+  try {
+    base = new URL(baseUrl);
+  } catch {
+    throw new RequestError("Cannot use baseUrl: it is no absolute URL, wanted https://host/path");
+  }
+  if (
+    !/^https?:$/.test(base.protocol) || base.username || base.password || base.search || base.hash
+  ) {
+    throw new RequestError(
+      "Cannot use baseUrl: wanted http or https, an origin and a path, and no user, query or fragment",
+    );
+  }
+  base.pathname = base.pathname.replace(/\/+$/, "");
+  return base;
+}
+
+/**
+ * Joins a path and a query to a base URL.
+ *
+ * @throws {RequestError} If the path would leave the base URL, or may be read so by someone on the way.
+ */
+export function resolve(base: URL, path: string, query: object | undefined): URL {
+  const [, route, search = ""] = /^([^?]*)\??(.*)$/s.exec(path)!;
+  // deno-lint-ignore no-control-regex -- URL drops tabs and newlines, which hides a ".." from the eye
+  if (/[\x00-\x1f\x7f\\#]/.test(path)) {
+    throw new RequestError("Cannot use the path: it holds a control character, a backslash or a #");
+  }
+  if (/^(?:[a-z][a-z\d+.-]*:)?\/\//i.test(route)) {
+    throw new RequestError("Cannot use the path: it names a host, wanted one below baseUrl");
+  }
+  if (/[%.]/.test(route)) checkSegments(route);
+  const url = new URL(`${base.href.replace(/\/$/, "")}/${route.replace(/^\//, "")}`);
+  const more = query === undefined ? "" : encodeForm(query, "query").toString();
+  url.search = search && more ? `${search}&${more}` : search || more;
+  checkBelow(base, url);
+  return url;
+}
+
+/** Some servers decode before they route: what a segment says in the end is what counts. */
+function checkSegments(route: string): void {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(route);
+  } catch {
+    throw new RequestError("Cannot use the path: it holds a % that encodes nothing, wanted %25");
+  }
+  // deno-lint-ignore no-control-regex -- see above
+  if (/(?:^|\/)\.\.?(?:\/|$)|[\x00-\x1f\x7f\\]/.test(decoded)) {
+    throw new RequestError("Cannot use the path: it holds a dot segment, wanted one below baseUrl");
+  }
+}
+
+/**
+ * Checks that a URL is below the base.
+ *
+ * @throws {RequestError} If it is not.
+ */
+export function checkBelow(base: URL, url: URL): void {
+  const folder = base.pathname.replace(/\/?$/, "/");
+  if (url.origin !== base.origin || !`${url.pathname}/`.startsWith(folder)) {
+    throw new RequestError("Cannot use the URL: it is not below baseUrl");
+  }
+}
+
+/** A body as `sign` sees it, and the type it has where the caller gave none. */
+export interface Payload {
+  body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
+  type: string | undefined;
+}
+
+/**
+ * Encodes the body of a call.
+ *
+ * @throws {RequestError} If there is more than one, or it cannot be encoded.
+ */
+export function encodeBody(
+  { json, form, body }: { json?: unknown; form?: object; body?: Body },
+): Payload {
+  const given = [json, form, body].filter((value) => value !== undefined);
+  if (given.length > 1) {
+    throw new RequestError("Cannot send several bodies: wanted one of json, form and body");
+  }
+  if (json !== undefined) return { body: encodeJson(json), type: "application/json" };
+  const params = form === undefined ? body : encodeForm(form, "form");
+  if (params instanceof URLSearchParams) {
+    return { body: params.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  }
+  return {
+    body: checkBody(params),
+    type: typeof params === "string" ? "text/plain;charset=UTF-8" : undefined,
+  };
+}
+
+/**
+ * Checks the body that is about to be sent.
+ *
+ * @throws {RequestError} If it is a stream, or nothing that can be sent.
+ */
+export function checkBody(body: unknown): Payload["body"] {
+  if (
+    body === undefined || typeof body === "string" || body instanceof Blob ||
+    body instanceof FormData
+  ) {
+    return body;
+  }
+  if (body instanceof ArrayBuffer) return new Uint8Array(body);
+  if (body instanceof Uint8Array) return body as Uint8Array<ArrayBuffer>;
+  throw new RequestError(
+    "Cannot send the body: wanted a string, bytes, Blob, FormData or URLSearchParams",
+  );
+}
+
+function encodeJson(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    text = encodeExact(value); // a bigint, perhaps
+  }
+  if (text === undefined) throw new RequestError("Cannot encode json: it is no JSON value");
+  return text;
+}
+
+/** Ids that arrived as bigint leave as the same digits. */
+function encodeExact(value: unknown): string | undefined {
+  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+  try {
+    return JSON.stringify(value, (_, item) => typeof item === "bigint" ? rawJSON(`${item}`) : item);
+  } catch {
+    throw new RequestError("Cannot encode json: it is circular, or one of its parts threw");
+  }
+}
+
+function encodeForm(values: object, what: string): URLSearchParams {
+  if (values instanceof URLSearchParams) return values;
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item === undefined || item === null) continue;
+      if (!/^(?:string|bigint|boolean)$/.test(typeof item) && !Number.isFinite(item)) {
+        throw new RequestError(
+          `Cannot encode ${what}: ${name} holds a ${typeof item}, wanted strings, finite numbers and booleans`,
+        );
+      }
+      params.append(name, String(item));
+    }
+  }
+  return params;
+}
+
+/**
+ * Makes a body that no runtime sends twice. Deno's fetch repeats a request by itself when a reused connection
+ * closes without an answer, unless the body is a stream (denoland/deno#35610); a Blob is one, and still has a
+ * length. An empty one goes out chunked there over HTTP/1.1.
+ */
+export function toBlob(body: string | Uint8Array<ArrayBuffer> | Blob | undefined): Blob {
+  return body instanceof Blob ? body : new Blob(body === undefined ? [] : [body]);
+}
+
+/** Makes a Blob of a FormData, and sets its type: a Blob's own is lower-cased, which would break the boundary. */
+export async function encodeFormData(form: FormData, headers: Headers): Promise<Blob> {
+  const encoded = new Response(form);
+  const type = encoded.headers.get("content-type");
+  if (type && !headers.has("content-type")) headers.set("content-type", type);
+  return new Blob([await encoded.arrayBuffer()]);
+}
+
+/**
+ * Checks that numbers are above 0.
+ *
+ * @throws {RangeError} If one is not.
+ */
+export function checkPositive(numbers: Record<string, number>): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (typeof value === "number" && value > 0) continue;
+    throw new RangeError(`Cannot use ${name}: it is ${value}, wanted a number above 0`);
+  }
+}
+
+/** Headers whose values are nobody's secret. */
+const PLAIN_HEADERS = new Set(["accept", "accept-language", "content-type", "user-agent"]);
+
+/** Shorter ones say nothing, and would riddle what is left. */
+const MIN_SECRET = 4;
+
+/**
+ * Collects all values of a request: none of them may be shown, as any may be a key. They come whole and in parts, as
+ * they are and as JSON and URLs spell them, the longest first.
+ */
+export async function sentValues(
+  { url, headers, body }: { url: URL; headers: Headers; body: Payload["body"] },
+): Promise<string[]> {
+  const values = [...url.searchParams.values()];
+  headers.forEach((value, name) => {
+    if (!PLAIN_HEADERS.has(name)) values.push(value, ...value.split(/[\s,:;=]+/));
+  });
+  if (body instanceof FormData) {
+    for (const value of body.values()) if (typeof value === "string") values.push(value);
+  } else if (body !== undefined) {
+    const text = typeof body === "string" ? body : await new Response(body).text();
+    values.push(text, ...leaves(text));
+  }
+  const spelt = values.flatMap((value) => [
+    value,
+    JSON.stringify(value).slice(1, -1),
+    encodeURIComponent(value.toWellFormed()),
+    new URLSearchParams({ "": value }).toString().slice(1),
+  ]);
+  return [...new Set(spelt)].filter((value) => value.length >= MIN_SECRET)
+    .sort((a, b) => b.length - a.length);
+}
+
+/** The values in a body that is JSON or a form. */
+function leaves(text: string): string[] {
+  const values: string[] = [];
+  try {
+    JSON.parse(text, (_, value) => void (Object(value) === value || values.push(String(value))));
+  } catch {
+    values.push(...new URLSearchParams(text).values());
+  }
+  return values;
+}

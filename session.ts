@@ -1,0 +1,641 @@
+/**
+ * HTTP for orders: throttled, retried where that is safe, and honest about what became of each request.
+ *
+ * @module
+ */
+
+import {
+  BrokerError,
+  type BrokerErrorInit,
+  type BrokerErrorKind,
+  type Outcome,
+} from "./broker_error.ts";
+import { Call, type Details } from "./call.ts";
+import {
+  decode,
+  nameOf,
+  type Parse,
+  parseJson,
+  readText,
+  redact,
+  ReplyError,
+  retryAfter,
+} from "./reply.ts";
+import {
+  type Body,
+  checkBelow,
+  checkBody,
+  checkPositive,
+  encodeFormData,
+  parseBase,
+  type Payload,
+  RequestError,
+  SafeHeaders,
+  sentValues,
+  toBlob,
+} from "./request.ts";
+import { retry, type RetryEvent, type RetryOptions } from "./retry.ts";
+import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
+
+export {
+  type Body,
+  BrokerError,
+  type BrokerErrorInit,
+  type BrokerErrorKind,
+  type Outcome,
+  type Parse,
+};
+
+/** An answer of the venue's. */
+export interface Reply<T = unknown> {
+  /** The decoded body. */
+  data: T;
+  /** The HTTP status. */
+  status: number;
+  /** The headers of the answer. */
+  headers: Headers;
+}
+
+/** A request that is about to be sent, for {@linkcode SessionOptions.sign} to complete. */
+export interface Draft {
+  /** The method, `POST`. */
+  readonly method: string;
+  /** The URL, with the query. It may be changed or replaced, below the base URL. */
+  url: URL;
+  /** The headers. A malformed value is refused without being quoted. */
+  readonly headers: Headers;
+  /** The encoded body: `json` and `form` are strings by now, so that they can be signed as they will be sent. */
+  body: Payload["body"];
+  /** Which attempt of this call, from 1. */
+  readonly attempt: number;
+}
+
+/** What {@linkcode SessionOptions.onEvent} is told. It holds no secret. */
+export type SessionEvent =
+  & {
+    /** The method, `POST`. */
+    method: string;
+    /** Origin and path: never the query. */
+    url: string;
+    /** Which attempt of this call, from 1. */
+    attempt: number;
+  }
+  & (
+    /** A request is handed to `fetch`. */
+    | { type: "request" }
+    /** The headers of an answer have arrived, after so many milliseconds. */
+    | { type: "response"; status: number; duration: number }
+    /** An attempt has failed, after so many milliseconds. */
+    | { type: "failure"; error: BrokerError; duration: number }
+    /** The call is repeated after so many milliseconds. */
+    | { type: "retry"; error: BrokerError; delay: number }
+  );
+
+/** Options of a {@linkcode Session}. Durations are in milliseconds. */
+export interface SessionOptions {
+  /** Where the venue is: origin and path, `https://api.kite.trade`. Every call stays below it. */
+  baseUrl: string | URL;
+  /** Sent with every call; to be changed later through {@linkcode Session.headers}. */
+  headers?: HeadersInit;
+  /**
+   * Every call waits for all of these. A call can name others.
+   *
+   * @default {[]}
+   */
+  throttlers?: readonly Throttler[];
+  /**
+   * Longest time from the start of an attempt to the last byte of its answer, in milliseconds; it starts once
+   * the throttlers let the call pass. `Infinity` sets no limit.
+   *
+   * @default {60_000}
+   */
+  timeout?: number;
+  /**
+   * Longest time of a whole call, with its waits and repeats, in milliseconds. `Infinity` sets no limit.
+   *
+   * @default {Infinity}
+   */
+  deadline?: number;
+  /**
+   * Longest answer, in bytes, after decompression. `Infinity` sets no limit.
+   *
+   * @default {64 * 1024 * 1024}
+   */
+  maxBytes?: number;
+  /**
+   * When to repeat and how long to wait. `shouldRetry` can add to what is repeated, but an order is never
+   * repeated unless it was not sent. `false` repeats nothing.
+   *
+   * @default the defaults of {@linkcode RetryOptions}, with a `jitter` of 0.5
+   */
+  retry?: Omit<RetryOptions, "signal" | "close"> | false;
+  /**
+   * Completes a request just before it is sent: once per attempt, after the throttlers, so that timestamps are
+   * fresh. What it throws is not shown, as it may hold a key: only its name is.
+   */
+  sign?: (draft: Draft) => void | Promise<void>;
+  /**
+   * Logs in anew after a 401: once for all the calls that were refused; then each of them is replayed, once.
+   * What it throws is what they all reject with.
+   */
+  onUnauthorized?: () => void | Promise<void>;
+  /** Finds the venue's own error in an answer of any status; what is missing in the error is filled in. */
+  failure?: (reply: Reply) => BrokerError | undefined;
+  /** Reads the venue's rate limit headers, for the throttlers that the call used. What it throws is ignored. */
+  sync?: (headers: Headers) => VenueCount | undefined;
+  /**
+   * What sends the requests. It must obey the signal that it is given.
+   *
+   * @default {globalThis.fetch}
+   */
+  fetch?: typeof fetch;
+  /** More options for `fetch`, such as Deno's `client`, undici's `dispatcher` or Bun's `proxy`. */
+  fetchOptions?: Record<string, unknown>;
+  /** Told of every step. What it throws is ignored: a log must not decide about an order. */
+  onEvent?: (event: SessionEvent) => void;
+}
+
+/** Options of a single call. Durations are in milliseconds. */
+export interface RequestOptions<T = unknown> {
+  /** Added to the URL. Lists repeat their name; `undefined` and `null` are left out. */
+  query?: object;
+  /** Sent as JSON; bigints keep their digits. */
+  json?: unknown;
+  /** Sent as a form. Lists repeat their name; `undefined` and `null` are left out. */
+  form?: object;
+  /** Sent as it is. */
+  body?: Body;
+  /** Added to the session's headers, or instead of those of the same name. */
+  headers?: HeadersInit;
+  /** Instead of the session's throttlers. `[]` waits for none. */
+  throttlers?: readonly Throttler[];
+  /** What the call counts for at each throttler. @default {1} */
+  cost?: number;
+  /** Ends the call. */
+  signal?: AbortSignal;
+  /** Instead of the session's `timeout`. */
+  timeout?: number;
+  /** Instead of the session's `deadline`. */
+  deadline?: number;
+  /**
+   * Whether it does no harm if the venue gets the request more than once. Only then may a request that may have
+   * been executed be repeated, by the session or by the runtime.
+   *
+   * @default whether the method is GET, HEAD or OPTIONS
+   */
+  idempotent?: boolean;
+  /** Instead of the session's `retry`. */
+  retry?: SessionOptions["retry"];
+  /**
+   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: they would wait for
+   * themselves.
+   *
+   * @default {true}
+   */
+  renew?: boolean;
+  /**
+   * How the answer is decoded. By default its type decides: text for `text/…` (except HTML, which no venue
+   * means), bytes for other binary types, and else JSON, which must then be there. An answer of `text/plain`
+   * that begins as JSON does is JSON. 204, 205 and the answer to a HEAD are `undefined`.
+   */
+  parse?: Parse<T>;
+}
+
+/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+/** Under which names venues send the id of a request. */
+const REQUEST_IDS = [
+  "x-request-id",
+  "request-id",
+  "x-amzn-requestid",
+  "x-correlation-id",
+  "cf-ray",
+];
+
+/** Under which names venues send the code of an error. */
+const CODES = ["code", "error_code", "errorCode", "error_type"];
+
+/**
+ * A venue's HTTP interface.
+ *
+ * @example Usage
+ * ```ts
+ * import { Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const session = new Session({
+ *   baseUrl: "https://api.venue.example/v1",
+ *   fetch: () => Promise.resolve(Response.json({ id: 1 })), // instead of a real venue
+ * });
+ * assertEquals(await session.post("orders", { json: { symbol: "INFY", quantity: 1 } }), { id: 1 });
+ * await session.close();
+ * ```
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #base: URL;
+  readonly #headers: SafeHeaders;
+  readonly #calls = new Set<Call>();
+  #closing: PromiseWithResolvers<void> | undefined;
+  #renewal: Promise<void> | undefined;
+  #renewing = false;
+  #generation = 0;
+
+  /**
+   * Creates a session. Nothing is sent yet.
+   *
+   * @param options Where the venue is, and how to talk to it.
+   * @throws {TypeError} If `baseUrl` or a header is malformed.
+   * @throws {RangeError} If a number is out of its range.
+   */
+  constructor(options: SessionOptions) {
+    const { timeout = 60_000, deadline = Infinity, maxBytes = 64 * 1024 * 1024 } = options;
+    checkPositive({ timeout, deadline, maxBytes });
+    if (options.retry) retry(options.retry); // validates
+    this.#options = { ...options, timeout, deadline, maxBytes };
+    this.#base = parseBase(options.baseUrl);
+    this.#headers = new SafeHeaders(options.headers);
+  }
+
+  /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
+  get headers(): Headers {
+    return this.#headers;
+  }
+
+  /**
+   * Sends a GET, which is repeated where it fails.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async get<T = unknown>(path: string, options?: RequestOptions<T>): Promise<T> {
+    return (await this.request<T>("GET", path, options)).data;
+  }
+
+  /**
+   * Sends a POST, at most once.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async post<T = unknown>(path: string, options?: RequestOptions<T>): Promise<T> {
+    return (await this.request<T>("POST", path, options)).data;
+  }
+
+  /**
+   * Sends a PUT, at most once unless `idempotent` says otherwise.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async put<T = unknown>(path: string, options?: RequestOptions<T>): Promise<T> {
+    return (await this.request<T>("PUT", path, options)).data;
+  }
+
+  /**
+   * Sends a PATCH, at most once.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async patch<T = unknown>(path: string, options?: RequestOptions<T>): Promise<T> {
+    return (await this.request<T>("PATCH", path, options)).data;
+  }
+
+  /**
+   * Sends a DELETE, at most once unless `idempotent` says otherwise.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async delete<T = unknown>(path: string, options?: RequestOptions<T>): Promise<T> {
+    return (await this.request<T>("DELETE", path, options)).data;
+  }
+
+  /**
+   * Sends a request.
+   *
+   * @param method GET, HEAD, OPTIONS, POST, PUT, PATCH or DELETE.
+   * @param path Where to, below the base URL; it may hold a query.
+   * @param options What to send, and how.
+   * @returns The answer.
+   * @throws {BrokerError} If it fails.
+   */
+  async request<T = unknown>(
+    method: string,
+    path: string,
+    options: RequestOptions<T> = {},
+  ): Promise<Reply<T>> {
+    const call = new Call(method, this.#base, { ...this.#options, ...defined(options) });
+    if (this.#closing) throw call.error("closed", "the session is closed");
+    this.#calls.add(call);
+    const { signal, deadline = Infinity } = call.options;
+    const abort = () => call.stop("aborted", "its signal was aborted", { cause: signal?.reason });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      call.prepare(this.#base, path);
+      if (signal?.aborted) abort();
+      signal?.addEventListener("abort", abort);
+      if (deadline !== Infinity) {
+        const late = () => call.stop("timeout", `not done within its deadline of ${deadline} ms`);
+        timer = setTimeout(late, Math.min(deadline, MAX_TIMER));
+      }
+      return await this.#repeat<T>(call);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      this.#leave(call);
+    }
+  }
+
+  /**
+   * Ends every call, waiting or in flight, and waits until their requests have ended. Calls made later are
+   * refused. To close again does nothing more.
+   */
+  close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = Promise.withResolvers();
+      for (const call of this.#calls) call.stop("closed", "the session was closed");
+      if (this.#calls.size === 0) this.#closing.resolve();
+    }
+    return this.#closing.promise;
+  }
+
+  /** Closes the session. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #leave(call: Call): void {
+    this.#calls.delete(call);
+    if (this.#calls.size === 0) this.#closing?.resolve();
+  }
+
+  #repeat<T>(call: Call): Promise<Reply<T>> {
+    const attempt = () => this.#attempt<T>(call);
+    call.signal.throwIfAborted();
+    if (call.options.retry === false) return attempt();
+    const { shouldRetry, onRetry, ...rest } = { ...call.options.retry };
+    return retry(attempt, {
+      jitter: 0.5,
+      ...rest,
+      signal: call.signal,
+      shouldRetry: (error) => call.mayRepeat(error) && (shouldRetry?.(error) ?? error.retriable),
+      onRetry: (event: RetryEvent) => {
+        const { delay, error } = event;
+        this.#emit({ type: "retry", ...call.place, delay, error: error as BrokerError });
+        onRetry?.(event);
+      },
+    })();
+  }
+
+  async #attempt<T>(call: Call): Promise<Reply<T>> {
+    try {
+      return await this.#throttled<T>(call);
+    } catch (error) {
+      const { onUnauthorized, renew = true } = call.options;
+      const isRefused = error instanceof BrokerError && error.kind === "unauthorized";
+      if (!isRefused || !onUnauthorized || !renew || call.renewed) throw error;
+      call.renewed = true;
+      await this.#renewed(call, onUnauthorized);
+      return await this.#throttled<T>(call);
+    }
+  }
+
+  /** Waits until the session has logged in anew since the call's request was sent; makes it do so where nobody has. */
+  async #renewed(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
+    if (call.generation === this.#generation && !this.#renewing) {
+      this.#renewing = true;
+      this.#renewal = (async () => await onUnauthorized())().finally(() => {
+        this.#renewing = false;
+        this.#generation++;
+      });
+      this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
+    }
+    call.sent = false; // it was refused
+    try {
+      await call.within("no new login", (signal) => abortable(this.#renewal!, signal));
+    } catch (error) {
+      call.final = true;
+      throw error;
+    }
+  }
+
+  async #throttled<T>(call: Call): Promise<Reply<T>> {
+    const { throttlers = [], cost } = call.options;
+    call.attempt++;
+    call.sent = false;
+    call.seen = {};
+    let isStarted = false;
+    const start = () => {
+      isStarted = true;
+      return this.#exchange<T>(call);
+    };
+    try {
+      return await runAll(throttlers, start, { cost, signal: call.signal });
+    } catch (cause) {
+      if (isStarted || call.signal.aborted) throw cause;
+      const isFull = cause instanceof ThrottlerError && cause.kind === "full";
+      const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
+      throw call.error(kind, "a throttler did not let it pass", { cause });
+    }
+  }
+
+  /** One request and its answer. */
+  async #exchange<T>(call: Call): Promise<Reply<T>> {
+    const start = performance.now();
+    try {
+      return await call.within("no answer", async (signal) => {
+        const { sign, fetch: send = fetch } = call.options;
+        const draft = this.#draft(call);
+        if (sign) await this.#sign(call, draft, sign, signal);
+        let { body } = draft;
+        if (!call.idempotent) {
+          body = body instanceof FormData
+            ? await encodeFormData(body, draft.headers)
+            : toBlob(body);
+        }
+        call.sent = true;
+        this.#emit({ type: "request", ...call.place });
+        const response = await send(draft.url.href, {
+          ...call.options.fetchOptions,
+          method: draft.method,
+          headers: draft.headers,
+          body,
+          signal,
+          redirect: "manual", // a redirect would take the keys along
+          // Bun repeats a PUT and a DELETE on a connection that it reuses (oven-sh/bun#28708).
+          ...(call.idempotent || /^P(?:OST|ATCH)$/.test(draft.method) ? {} : { keepalive: false }),
+        });
+        const { status } = response;
+        this.#emit({
+          type: "response",
+          ...call.place,
+          status,
+          duration: performance.now() - start,
+        });
+        return await this.#receive<T>(call, draft, response);
+      });
+    } catch (cause) {
+      const error = call.fault(cause);
+      if (error.outcome === "unknown" && !call.safe) call.doubtful = true;
+      this.#emit({ type: "failure", ...call.place, error, duration: performance.now() - start });
+      throw error;
+    }
+  }
+
+  #draft(call: Call): Draft {
+    const { method, attempt, payload: { body, type } } = call;
+    const headers = new SafeHeaders(this.#headers);
+    if (type) headers.set("content-type", type);
+    if (call.options.headers) headers.assign(call.options.headers);
+    call.generation = this.#generation;
+    return { method, url: new URL(call.target), headers, body, attempt };
+  }
+
+  async #sign(
+    call: Call,
+    draft: Draft,
+    sign: NonNullable<SessionOptions["sign"]>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      await abortable((async () => await sign(draft))(), signal);
+    } catch (error) {
+      if (signal.aborted || error instanceof RequestError) throw error;
+      throw call.error("invalid", `sign() threw ${nameOf(error)}`);
+    }
+    checkBelow(this.#base, draft.url);
+    draft.body = checkBody(draft.body);
+  }
+
+  async #receive<T>(call: Call, draft: Draft, response: Response): Promise<Reply<T>> {
+    const { status, headers } = response;
+    const { throttlers = [], maxBytes = Infinity, parse } = call.options;
+    const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
+    for (const throttler of throttlers) {
+      if (wait !== undefined) throttler.pause(wait);
+      this.#sync(throttler, headers);
+    }
+    if (!response.ok) throw await this.#refusal(call, draft, response);
+    const isEmpty = call.method === "HEAD" || status === 204 || status === 205;
+    let data: T;
+    try {
+      data = isEmpty ? undefined as T : await decode<T>(response, maxBytes, parse as Parse<T>);
+    } catch (error) {
+      await note(call, draft, response, error instanceof ReplyError ? error.text : undefined);
+      throw error;
+    }
+    const reply = { data, status, headers };
+    const failure = this.#failure(call, reply);
+    if (!failure) return reply;
+    await note(call, draft, response);
+    throw call.complete(failure, call.error("rejected", "the venue refused it"));
+  }
+
+  /** What an answer other than 2xx means. */
+  async #refusal(call: Call, draft: Draft, response: Response): Promise<BrokerError> {
+    const { status, headers } = response;
+    let text = "";
+    if (status >= 400) {
+      try {
+        text = await readText(response, call.options.maxBytes ?? Infinity);
+      } catch (error) {
+        if (call.isStopped) throw error;
+        // Otherwise the status says enough.
+      }
+    }
+    await note(call, draft, response, text);
+    const { kind, why, ...rest } = verdict(status);
+    const usual = call.error(kind, why, rest);
+    const failure = status >= 400 && this.#failure(call, { data: tryJson(text), status, headers });
+    return failure ? call.complete(failure, usual) : usual;
+  }
+
+  /** What the venue's own envelope says, if it is an error. */
+  #failure(call: Call, reply: Reply): BrokerError | undefined {
+    try {
+      return call.options.failure?.(reply);
+    } catch (error) {
+      if (reply.status >= 400) return undefined;
+      throw call.error("decode", `failure() threw ${nameOf(error)}`);
+    }
+  }
+
+  #sync(throttler: Throttler, headers: Headers): void {
+    try {
+      const count = this.#options.sync?.(headers);
+      if (count) throttler.sync(count);
+    } catch {
+      // The answer counts, whatever its headers say about limits.
+    }
+  }
+
+  #emit(event: SessionEvent): void {
+    try {
+      this.#options.onEvent?.(event);
+    } catch {
+      // A log must not decide about an order.
+    }
+  }
+}
+
+/** Notes of an answer what errors may show of it. */
+async function note(call: Call, draft: Draft, response: Response, text = ""): Promise<void> {
+  const { status, headers } = response;
+  const secrets = await sentValues(draft);
+  const id = REQUEST_IDS.map((name) => headers.get(name)).find(Boolean);
+  const data = Object(tryJson(text));
+  const code = CODES.map((name) => data[name]).find((value) =>
+    /^(?:string|number)$/.test(typeof value)
+  );
+  call.seen = {
+    status,
+    code: typeof code === "string" ? redact(code, secrets) : code,
+    requestId: redact(id, secrets),
+    retryAfter: retryAfter(headers.get("retry-after")),
+    body: redact(text, secrets),
+  };
+}
+
+/** What a status other than 2xx means. */
+function verdict(status: number): Details & { kind: BrokerErrorKind; why: string } {
+  if (status < 400) return { kind: "redirect", why: `it is redirected (${status})` };
+  const why = `the venue answered ${status}`;
+  if (status >= 500) return { kind: "network", why, worthwhile: status !== 501 };
+  if (status === 408) return { kind: "timeout", why, worthwhile: true };
+  const outcome = "rejected";
+  if (isRateLimit(status)) return { kind: "rate-limited", why, outcome, worthwhile: true };
+  return { kind: status === 401 ? "unauthorized" : "rejected", why, outcome };
+}
+
+/** 418 is what Binance answers to those who went on after a 429. */
+function isRateLimit(status: number): boolean {
+  return status === 429 || status === 418;
+}
+
+/** The value of a JSON text; another text, such as a gateway's page, as it is. */
+function tryJson(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Waits for a promise, but not longer than until the signal is aborted. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
+}
+
+/** Leaves out what is not given, so that it does not hide a default. */
+function defined<T extends object>(options: T): T {
+  return Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as T;
+}
