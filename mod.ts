@@ -1,0 +1,58 @@
+/**
+ * Base classes for people who write their own stockbroker and exchange clients, on native `fetch`,
+ * native `WebSocket` and `await using`, for Deno, Node and Bun.
+ *
+ * | You write | It gives you |
+ * |---|---|
+ * | a broker on {@linkcode AbstractBroker} | orders that are never sent twice and whose fate is always known |
+ * | limits as a {@linkcode Throttler} | a rate that is never exceeded, in any window |
+ * | a feed on {@linkcode WebSocketFeeder} | a feed that is still there in the morning, with everything subscribed |
+ * | {@linkcode retry} around anything | network errors survived, and nothing else repeated |
+ *
+ * @example A broker, and what became of an order
+ * ```ts
+ * import { AbstractBroker, BrokerError, Throttler } from "@aio-trader/core";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * class Broker extends AbstractBroker<{ token: string }> {
+ *   constructor(fetch: typeof globalThis.fetch) {
+ *     super();
+ *     this.initialiseSession({
+ *       baseUrl: "https://api.venue.example/v1",
+ *       throttlers: [new Throttler({ limit: 10, period: 1_000 })],
+ *       fetch, // for this example: leave it out to reach a real venue
+ *     });
+ *   }
+ *   override async authorize({ token }: { token: string }) {
+ *     this.session.headers.set("authorization", `Bearer ${token}`);
+ *   }
+ *   placeOrder(order: { symbol: string; quantity: number }) {
+ *     return this.session.post<{ id: string }>("orders", { json: order });
+ *   }
+ * }
+ *
+ * let sent = 0;
+ * const venue = () => {
+ *   sent++;
+ *   return Promise.resolve(new Response("Bad gateway", { status: 502 }));
+ * };
+ *
+ * const broker = new Broker(venue);
+ * await broker.authorize({ token: "secret" });
+ * const error = await broker.placeOrder({ symbol: "INFY", quantity: 1 }).catch((error) => error);
+ * await broker.close();
+ *
+ * assert(error instanceof BrokerError);
+ * assertEquals(error.outcome, "unknown"); // it may have executed: look it up before anything else
+ * assertEquals(sent, 1); // and it was not sent again
+ * ```
+ *
+ * @module
+ */
+
+export * from "./retry.ts";
+export * from "./throttler.ts";
+export * from "./session.ts";
+export * from "./broker.ts";
+export * from "./feeder.ts";
+export * from "./websocket_feeder.ts";
