@@ -10,11 +10,15 @@
  * const starts: number[] = [];
  * await Promise.all([1, 2, 3].map(() => throttler.run(() => starts.push(performance.now()))));
  *
- * assert(starts[2] - starts[0] >= 50); // never three in 50 ms
+ * assert(starts[2] - starts[0] >= 50); // never three within 50 ms
  * ```
  *
  * @module
  */
+
+import { type Bucket, ceilTick, createBucket, floorTick, type Limit, TICKS } from "./bucket.ts";
+
+export type { Limit } from "./bucket.ts";
 
 /** Why a {@linkcode Throttler} refused a call that it could have run at another time. */
 export class ThrottlerError extends Error {
@@ -33,26 +37,6 @@ export class ThrottlerError extends Error {
     super(message);
     this.kind = kind;
   }
-}
-
-/** One limit: so many tokens per period, and when a spent token returns. */
-export interface Limit {
-  /** Tokens per period: an integer of at least 1. A call spends its `cost`, 1 unless it says otherwise. */
-  limit: number;
-  /** Length of the window, in milliseconds: above 0, fractions allowed. */
-  period: number;
-  /**
-   * When a spent token returns; {@linkcode Throttler} says what each guarantees.
-   *
-   * @default {"after-start"}
-   */
-  refill?: "after-start" | "after-finish" | "steady";
-  /**
-   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. No other `refill` has it.
-   *
-   * @default the `limit`
-   */
-  burst?: number;
 }
 
 /** Options of {@linkcode Throttler}. */
@@ -84,61 +68,51 @@ export interface Permit {
   [Symbol.dispose](): void;
 }
 
-/** What a venue's answer says of its own count, for {@linkcode Throttler.sync}. */
+/** What a venue says of its own count, for {@linkcode Throttler.sync}. */
 export interface VenueCount {
-  /** Tokens left. */
+  /** Tokens left. Either this or `used` is wanted. */
   remaining?: number;
-  /** Tokens used, instead of `remaining`. */
+  /** Tokens used. */
   used?: number;
-  /** Milliseconds until the venue starts to count again. */
+  /** How long until the venue counts from 0 again, in milliseconds. */
   resetIn?: number;
   /**
-   * The period of the limit that the venue counts, in milliseconds.
+   * The period of the limit that the venue speaks of, in milliseconds.
    *
    * @default the longest
    */
   period?: number;
 }
 
-/** Time is counted in ticks of 1/1024 ms: scaling by a power of two is exact, rounding is ours to choose. */
-const TICKS = 1024;
-
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
 
-/** The last tick that has certainly begun; `performance.now` stands above changes of the wall clock. */
-function tickBefore(): number {
-  return Math.floor(performance.now() * TICKS);
-}
-
-/** The first tick that nothing done until now can follow. */
-function tickAfter(): number {
-  return Math.ceil(performance.now() * TICKS);
-}
-
-/** Lets `runAll` into the private parts of the class. */
+/** Lets `runAll` reach the private parts of the class. */
 const friends = {} as { runAll: typeof runAll };
 
 /**
- * Makes calls wait until all of its limits have a token for them.
+ * Makes calls wait until all of its limits have tokens for them.
  *
  * `refill` says when a spent token returns:
  *
  * - `"after-start"` (the default): one period after the call that spent it started. No window of
  *   that length, wherever it begins, ever holds more than `limit` starts.
  * - `"after-finish"`: one period after that call finished. Then no window holds more than `limit`
- *   calls on the *venue's* clock either, whatever the latency. Proof: say the venue processes
- *   `limit + 1` calls in one window from T to T + period, and `j` is the last of them to be sent. Each
- *   other call `i` was sent before `j` and answered after T, and `j` was sent before T + period.
- *   So at that moment each `i` still held its token: it was unanswered, or answered less than a
- *   period ago. Then `limit` tokens were out, and `j` could not have been sent.
- * - `"steady"`: the classic bucket: `limit` tokens per period come back evenly, and no more than
- *   `burst` are ever saved up. No window of length w holds more than `burst + limit * w / period`.
+ *   calls on the *venue's* clock either, whatever the latency. Proof: say that the venue processed
+ *   `limit + 1` calls between T and T + period, and that `j` was sent last of them, so before
+ *   T + period. Every other one was processed, and so answered, at T or later: when `j` was sent it
+ *   was unanswered, or answered less than a period before. So each still held its token, `limit`
+ *   tokens were out, and `j` could not have been sent.
+ * - `"steady"`: the classic bucket. `limit` tokens per period return evenly, and no more than `burst`
+ *   are ever saved up. No window of length w holds more than `burst + limit * w / period` starts.
  *
- * Calls start in the order in which they came, a dear one is never passed by a cheap one, and the
- * clock is the monotonic one, so that setting the time changes nothing.
+ * Where calls cost more than one token, read "tokens" for "calls" and "starts".
  *
- * @example Two limits at once
+ * Calls start in the order in which they came: nobody passes one that waits, however cheap. Time is
+ * that of the monotonic clock, so that setting the time changes nothing, and it is asked again
+ * after every wake-up, so that an early timer starts nothing early. One timer serves all who wait.
+ *
+ * @example Two limits, taken together or not at all
  * ```ts
  * import { Throttler } from "@aio-trader/core/throttler";
  * import { assertEquals } from "@std/assert";
@@ -150,44 +124,47 @@ const friends = {} as { runAll: typeof runAll };
  * ```
  */
 export class Throttler {
+  /** Counts the calls that ever waited, so that each knows its age. */
   static #arrivals = 0;
-  #buckets: Bucket[] = [];
-  #caps: Cap[] = [];
-  #capacity = 0;
-  #hasFinish = false;
-  /** Tokens of calls that are being started, and of those that have not finished. */
-  #starting = 0;
-  #running = 0;
-  /** Head and tail of the ring of waiting calls; its own age is below any other. */
-  readonly #line: Waiter = new Waiter(0, 0);
-  readonly #maxQueue: number;
-  /** How to reject the calls that wait for several throttlers, this one among them. */
-  readonly #shared = new Set<(reason: unknown) => void>();
-  #size = 0;
-  #queued = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #wakeAt = Infinity;
-  #isPumping = false;
-  #closure: { reason: unknown } | undefined;
 
   static {
     friends.runAll = (throttlers, fn, options) => Throttler.#runAll(throttlers, fn, options);
   }
 
+  #buckets: Bucket[] = [];
+  #caps: Cap[] = [];
+  #capacity = 0;
+  #hasFinish = false;
+  /** Tokens of the calls whose start, and of those whose finish, is still to be stamped. */
+  #starting = 0;
+  #running = 0;
+  /** The ring of those who wait, oldest first; this end of it is older than all. */
+  readonly #line = new Waiter(0, 0);
+  #size = 0;
+  #queued = 0;
+  readonly #maxQueue: number;
+  /** What rejects the calls of `runAll` that wait, here or elsewhere. */
+  readonly #shared = new Set<(reason: unknown) => void>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #wakeAt = Infinity;
+  #isPumping = false;
+  #closed: { reason: unknown } | undefined;
+
   /**
-   * Makes a throttler whose buckets are full.
+   * Makes a throttler with all tokens there.
    *
-   * @param limits The limit, or the limits that are taken together or not at all.
-   * @param options How many calls may wait; a single limit may carry these itself.
+   * @param limits One limit, or several that are taken together or not at all.
+   * @param options How many calls may wait. A single limit may carry this itself.
    * @throws {RangeError} If a number is out of its range, or no limit is given.
    * @throws {TypeError} If `refill` is none of its three values, or does not go with `burst`.
    */
-  constructor(limits: Limit & ThrottlerOptions | readonly Limit[], options: ThrottlerOptions = {}) {
-    const { maxQueue = Infinity } = { ...limits, ...options } as ThrottlerOptions;
+  constructor(
+    limits: (Limit & ThrottlerOptions) | readonly Limit[],
+    options: ThrottlerOptions = {},
+  ) {
+    const { maxQueue = Infinity }: ThrottlerOptions = { ...limits, ...options };
     if (!(maxQueue >= 0)) {
-      throw new RangeError(
-        `Cannot create Throttler: maxQueue is ${maxQueue}, at least 0 is wanted`,
-      );
+      throw new RangeError(`Cannot set maxQueue: it is ${maxQueue}, at least 0 is wanted`);
     }
     this.#maxQueue = maxQueue;
     this.#setLimits(limits);
@@ -199,21 +176,32 @@ export class Throttler {
   }
 
   /**
-   * Calls `fn` as soon as every limit allows it. The start is stamped once `fn` has returned, so
-   * that work which `fn` does before it sends anything cannot bring two starts closer together.
+   * Calls `fn` as soon as every limit allows it. The start is stamped after `fn` has returned, so
+   * that what it does before it sends anything cannot bring two starts closer together.
    *
-   * @param fn The call. It is charged even if it fails.
+   * @param fn The call; it is charged even if it fails.
    * @param options Cost and signal.
    * @returns What `fn` returns.
-   * @throws {RangeError} If the cost is above what a limit can ever allow.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    * @throws {ThrottlerError} If too many calls wait already, or the throttler is closed.
+   *
+   * @example
+   * ```ts
+   * import { Throttler } from "@aio-trader/core/throttler";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using weights = new Throttler({ limit: 6_000, period: 60_000 });
+   * const depth = await weights.run(() => Promise.resolve("book"), { cost: 250 });
+   *
+   * assertEquals(depth, "book");
+   * ```
    */
   run<T>(fn: () => T | PromiseLike<T>, options: CallOptions = {}): Promise<T> {
     const { cost = 1, signal } = options;
     try {
-      this.#admit(cost);
       signal?.throwIfAborted();
-      if (this.#isOpen(cost, Infinity)) return Throttler.#start([this], fn, cost);
+      this.#admit(cost);
+      if (this.#isOpen(cost)) return Throttler.#start([this], fn, cost);
       this.#checkRoom();
     } catch (error) {
       return Promise.reject(error);
@@ -236,13 +224,25 @@ export class Throttler {
   }
 
   /**
-   * Waits for leave to start one call; {@linkcode Throttler.run} is exacter, because here the start
-   * is stamped just before the caller goes on.
+   * Waits for leave to start one call. The start is stamped as the permit is given, so start at once;
+   * {@linkcode Throttler.run} is exact however long the call takes to start.
    *
    * @param options Cost and signal.
-   * @returns A permit, to be disposed when the call has finished.
-   * @throws {RangeError} If the cost is above what a limit can ever allow.
+   * @returns A permit, to be disposed of when the call has finished.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    * @throws {ThrottlerError} If too many calls wait already, or the throttler is closed.
+   *
+   * @example
+   * ```ts
+   * import { Throttler } from "@aio-trader/core/throttler";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using throttler = new Throttler({ limit: 1, period: 1_000, refill: "after-finish" });
+   * {
+   *   using _permit = await throttler.acquire();
+   *   assertEquals(throttler.tryAcquire(), undefined);
+   * }
+   * ```
    */
   acquire(options: CallOptions = {}): Promise<Permit> {
     return new Promise((resolve, reject) => {
@@ -252,82 +252,75 @@ export class Throttler {
   }
 
   /**
-   * Takes leave to start one call, if it need not wait for it.
+   * Takes leave to start one call, unless that means waiting.
    *
    * @param options The cost.
-   * @returns A permit, or `undefined` if a call that came now would wait.
-   * @throws {RangeError} If the cost is above what a limit can ever allow.
+   * @returns A permit, or `undefined` if the call would have to wait.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    * @throws {ThrottlerError} If the throttler is closed.
    */
   tryAcquire(options: Omit<CallOptions, "signal"> = {}): Permit | undefined {
     const { cost = 1 } = options;
     this.#admit(cost);
-    if (!this.#isOpen(cost, Infinity)) return undefined;
-    let finish = () => {};
-    Throttler.#start([this], () => new Promise<void>((done) => finish = done), cost);
-    return { [Symbol.dispose]: () => finish() };
+    if (!this.#isOpen(cost)) return undefined;
+    let dispose = () => {};
+    Throttler.#start([this], () => new Promise<void>((done) => dispose = done), cost);
+    return { [Symbol.dispose]: () => dispose() };
   }
 
   /**
-   * Says how long a call that came now would wait at least: exactly so long if all costs are 1 and
-   * nobody leaves, pauses, or is still to finish.
+   * Says how long a call that came now would wait: exactly, if every call that waits costs 1, and
+   * nobody aborts, pauses or is still to finish; otherwise it may take longer, never less.
    *
    * @param cost Tokens that the call would spend.
-   * @returns Milliseconds, `0` if it would start at once.
-   * @throws {RangeError} If the cost is above what a limit can ever allow.
+   * @returns Milliseconds; `0` if it would start at once.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    */
   waitTime(cost = 1): number {
     this.#checkCost(cost);
-    const at = this.#allowedAt(this.#queued + cost, true);
-    return Math.max(0, at / TICKS - performance.now());
+    return Math.max(0, this.#allowedAt(this.#queued + cost, true) / TICKS - performance.now());
   }
 
   /**
-   * Lets nothing start for a while, as a venue's `Retry-After` asks. Of several pauses the one that
+   * Starts nothing for a while, as a venue's `Retry-After` asks. Of several pauses, the one that
    * ends last wins.
    *
    * @param duration Milliseconds. `0` does nothing, `Infinity` stops for good.
-   * @throws {RangeError} If the duration is negative.
+   * @throws {RangeError} If the duration is below 0.
    */
   pause(duration: number): void {
     if (!(duration >= 0)) {
-      throw new RangeError(`Cannot pause Throttler: duration is ${duration}, at least 0 is wanted`);
+      throw new RangeError(`Cannot pause: the duration is ${duration}, at least 0 is wanted`);
     }
-    this.#cap(-1, duration); // below 0, so that calls of cost 0 stop too
+    this.#cap(-1, duration); // not 0, which a call of cost 0 would meet
   }
 
   /**
-   * Tightens the limits to what the venue counts, which may include others on the same account or
-   * address. It never loosens them: a count that leaves more room than ours changes nothing.
+   * Tightens the limits to what the venue counts, which may include others with the same key or
+   * address. It never loosens: where the venue counts less than we do, nothing changes.
    *
-   * With `resetIn`, no more than the remaining tokens are spent until then. Without it, the tokens
-   * that are missing here are taken as spent now.
+   * With `resetIn`, no more than what is left is spent until then. Without, the tokens that the
+   * venue misses are spent now, and return as if our own call had spent them.
    *
-   * @param count `remaining` or `used`, and what they refer to.
-   * @throws {RangeError} If a number is negative or not a number, or no limit has that `period`.
+   * @param count What is left or used, of which limit, until when.
+   * @throws {RangeError} If a number is below 0 or missing, or no limit has that `period`.
    */
   sync(count: VenueCount): void {
     const { period = Math.max(...this.#buckets.map((bucket) => bucket.period)), resetIn } = count;
     const bucket = this.#buckets.find((bucket) => bucket.period === period);
-    if (!bucket) throw new RangeError(`Cannot sync Throttler: no limit has a period of ${period}`);
-    const { remaining = bucket.limit - count.used! } = count;
-    if (!((count.remaining ?? count.used!) >= 0)) {
-      throw new RangeError("Cannot sync Throttler: remaining or used is wanted, at least 0");
+    if (!bucket) throw new RangeError(`Cannot sync: no limit has a period of ${period}`);
+    if (!((count.remaining ?? count.used ?? NaN) >= 0 && (resetIn ?? 0) >= 0)) {
+      throw new RangeError("Cannot sync: a count is missing or below 0, at least 0 is wanted");
     }
-    const left = Math.max(0, Math.floor(remaining));
-    if (resetIn !== undefined) {
-      if (!(resetIn >= 0)) {
-        throw new RangeError(`Cannot sync Throttler: resetIn is ${resetIn}, at least 0 is wanted`);
-      }
-      return this.#cap(left, resetIn);
-    }
-    const excess = bucket.available(tickBefore()) - this.#held(bucket) - left;
-    if (excess > 0) bucket.spend(excess, tickAfter());
+    const left = Math.floor(Math.max(0, count.remaining ?? bucket.limit - count.used!));
+    if (resetIn !== undefined) return this.#cap(left, resetIn);
+    const excess = bucket.available(floorTick()) - this.#held(bucket) - left;
+    if (excess > 0) bucket.spend(excess, ceilTick());
   }
 
   /**
-   * Changes the limits while calls wait. What was spent in the longest of the old periods counts
-   * against the new limits too. A waiting call whose cost is above the new capacity is rejected.
+   * Changes the limits, even while calls wait. What was spent within the longest of the old periods
+   * counts against the new limits. A waiting call whose cost is above them is rejected.
    *
    * @param limits The new limits.
    * @throws {RangeError} If a number is out of its range, or no limit is given.
@@ -335,35 +328,29 @@ export class Throttler {
    */
   update(limits: Limit | readonly Limit[]): void {
     this.#setLimits(limits);
-    for (let call = this.#line.next, next; call !== this.#line; call = next) {
-      next = call.next;
-      try {
-        this.#checkCost(call.cost);
-      } catch (error) {
-        this.#leave(call);
-        call.reject(error);
-      }
+    for (const call of this.#waiting()) {
+      if (call.cost <= this.#capacity) continue;
+      this.#leave(call);
+      call.reject(this.#costError(call.cost));
     }
     this.#pump();
   }
 
   /**
-   * Rejects every call that waits, and every later one. Calls that have started go on.
+   * Rejects the calls that wait and all that come later. Those that have started go on. Repeats
+   * change nothing.
    *
-   * @param reason What they are rejected with; a {@linkcode ThrottlerError} by default.
+   * @param reason What they are rejected with.
+   * @default {ThrottlerError} of kind `"closed"`
    */
   close(
-    reason: unknown = new ThrottlerError(
-      "closed",
-      "Cannot start a call: the throttler is closed, a new one is wanted",
-    ),
+    reason: unknown = new ThrottlerError("closed", "Cannot start a call: the throttler is closed"),
   ): void {
-    this.#closure ??= { reason };
-    for (const reject of this.#shared) reject(this.#closure.reason);
-    while (this.#line.next !== this.#line) {
-      const call = this.#line.next;
+    this.#closed ??= { reason };
+    for (const reject of this.#shared) reject(this.#closed.reason);
+    for (const call of this.#waiting()) {
       this.#leave(call);
-      call.reject(this.#closure.reason);
+      call.reject(this.#closed.reason);
     }
   }
 
@@ -376,68 +363,74 @@ export class Throttler {
   #setLimits(limits: Limit | readonly Limit[]): void {
     const buckets = [limits].flat().map((limit) => createBucket(limit as Limit));
     if (buckets.length === 0) {
-      throw new RangeError("Cannot set limits of Throttler: none is given, at least one is wanted");
+      throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
     }
-    const now = tickBefore();
     const [longest] = this.#buckets.toSorted((a, b) => b.period - a.period);
+    const past = longest?.history(floorTick()) ?? [];
     for (const bucket of buckets) {
-      for (const [at, cost] of longest?.history(now) ?? []) bucket.spend(cost, at);
-      // What runs now has no finish yet that could have been remembered.
-      if (longest?.isFinish && !bucket.isFinish) bucket.spend(this.#running, tickAfter());
+      for (const [at, cost] of past) bucket.spend(cost, at);
+      // What runs has no finish yet to be remembered by.
+      if (longest?.isFinish && !bucket.isFinish) bucket.spend(this.#running, ceilTick());
     }
     this.#buckets = buckets;
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
     this.#hasFinish = buckets.some((bucket) => bucket.isFinish);
   }
 
-  #checkCost(cost: number): void {
-    if (!(Number.isInteger(cost) && cost >= 0)) {
-      throw new RangeError(
-        `Cannot start a call: cost is ${cost}, an integer of at least 0 is wanted`,
-      );
-    }
-    if (cost > this.#capacity) {
-      throw new RangeError(
-        `Cannot start a call: cost is ${cost}, the limit allows ${this.#capacity} at most`,
-      );
-    }
-  }
-
   #admit(cost: number): void {
-    if (this.#closure) throw this.#closure.reason;
+    if (this.#closed) throw this.#closed.reason;
     this.#checkCost(cost);
   }
 
-  #checkRoom(): void {
-    if (this.size >= this.#maxQueue) {
-      throw new ThrottlerError(
-        "full",
-        `Cannot queue a call: ${this.size} wait already, maxQueue is ${this.#maxQueue}`,
-      );
+  #checkCost(cost: number): void {
+    if (!(Number.isInteger(cost) && cost >= 0 && cost <= this.#capacity)) {
+      throw this.#costError(cost);
     }
+  }
+
+  #costError(cost: number): RangeError {
+    const wanted = `an integer from 0 to ${this.#capacity} is wanted`;
+    return new RangeError(`Cannot start a call: its cost is ${cost}, ${wanted}`);
+  }
+
+  #checkRoom(): void {
+    if (this.size < this.#maxQueue) return;
+    const message = `Cannot queue a call: ${this.size} wait, maxQueue is ${this.#maxQueue}`;
+    throw new ThrottlerError("full", message);
   }
 
   #held(bucket: Bucket): number {
     return bucket.isFinish ? this.#running : this.#starting;
   }
 
-  /** The tick from which all limits allow `cost`; `Infinity` while that depends on a call that runs. */
+  /**
+   * The tick from which every limit allows the cost. `Infinity` while that depends on a call that is
+   * still to finish, unless an estimate will do.
+   */
   #allowedAt(cost: number, isEstimate = false): number {
     let at = 0;
     for (const bucket of this.#buckets) {
       const need = cost + this.#held(bucket);
-      at = Math.max(at, need > bucket.capacity && !isEstimate ? Infinity : bucket.allowedAt(need));
+      if (need > bucket.capacity && !isEstimate) return Infinity;
+      at = Math.max(at, bucket.allowedAt(need));
     }
-    for (const cap of this.#caps) at = Math.max(at, cap.allowedAt(cost + this.#starting));
+    for (const cap of this.#caps) {
+      if (cost + this.#starting > cap.left) at = Math.max(at, cap.until);
+    }
     return at;
   }
 
-  /** Whether a call may start now: nobody older waits, and the tokens are there. */
-  #isOpen(cost: number, age: number): boolean {
-    const first = this.#line.next;
-    if (this.#closure || (first !== this.#line && first.age < age)) return false;
-    const at = this.#allowedAt(cost);
-    return at === 0 || at <= tickBefore();
+  /** Whether a call of that age, a newcomer if none is given, may start now. */
+  #isOpen(cost: number, age = Infinity): boolean {
+    const oldest = this.#line.next;
+    if (this.#closed || (oldest !== this.#line && oldest.age < age)) return false;
+    return isPast(this.#allowedAt(cost));
+  }
+
+  #waiting(): Waiter[] {
+    const calls: Waiter[] = [];
+    for (let call = this.#line.next; call !== this.#line; call = call.next) calls.push(call);
+    return calls;
   }
 
   #join(call: Waiter): void {
@@ -445,14 +438,14 @@ export class Throttler {
     while (before.age > call.age) before = before.prev;
     call.prev = before;
     call.next = before.next;
-    before.next = call.next.prev = call;
+    call.prev.next = call.next.prev = call;
     this.#queued += call.cost;
     if (call.fn) this.#size++;
     if (before === this.#line) this.#pump();
   }
 
   #leave(call: Waiter): void {
-    if (call.next === call) return; // it has left already
+    if (call.next === call) return; // it has left before
     const wasFirst = call.prev === this.#line;
     call.prev.next = call.next;
     call.next.prev = call.prev;
@@ -463,36 +456,41 @@ export class Throttler {
     if (wasFirst) this.#pump();
   }
 
-  /** Starts whoever may start, first come first served, and sets the timer for the next one. */
+  /** Starts those who may start, oldest first, and sets the timer for the next. */
   #pump(): void {
-    if (this.#isPumping) return;
+    if (this.#isPumping) return; // a call that was started here has come back
     this.#isPumping = true;
     let at = Infinity;
-    for (let call; (call = this.#line.next) !== this.#line;) {
+    for (let call; (call = this.#line.next) !== this.#line && !this.#closed; at = Infinity) {
       at = this.#allowedAt(call.cost);
-      if (at > tickBefore()) break;
-      at = Infinity;
-      if (!call.fn) { // a call of runAll stays until its other throttlers are ready too
-        call.resolve(undefined);
+      if (!isPast(at)) break;
+      if (call.fn) {
+        this.#leave(call);
+        call.resolve(Throttler.#start([this], call.fn, call.cost));
+      } else {
+        call.resolve(undefined); // a call of runAll, which goes when it can go everywhere
+        at = Infinity;
         break;
       }
-      this.#leave(call);
-      call.resolve(Throttler.#start([this], call.fn, call.cost));
     }
     this.#isPumping = false;
+    this.#wake(at);
+  }
+
+  #wake(at: number): void {
     if (at === this.#wakeAt) return;
-    clearTimeout(this.#timer);
     this.#wakeAt = at;
+    clearTimeout(this.#timer);
     if (at === Infinity) return;
     const wait = Math.ceil(at / TICKS - performance.now());
-    // Timers fire early as well as late, so the clock is asked again before anything starts.
+    // Timers fire early as well as late: whoever wakes asks the clock again.
     this.#timer = setTimeout(() => {
       this.#wakeAt = Infinity;
       this.#pump();
     }, Math.min(wait, MAX_TIMER));
   }
 
-  /** Starts a call that holds a token of each throttler from here on. */
+  /** Starts a call that is charged to each of the throttlers. */
   static #start<T>(
     throttlers: readonly Throttler[],
     fn: () => T | PromiseLike<T>,
@@ -508,39 +506,39 @@ export class Throttler {
     } catch (error) {
       result = Promise.reject(error);
     }
-    const unfinished = throttlers.filter((throttler) => throttler.#started(cost));
-    if (unfinished.length === 0) return result;
-    return result.finally(() => unfinished.forEach((throttler) => throttler.#finished(cost)));
+    let unfinished: Throttler[] | undefined;
+    for (const throttler of throttlers) {
+      if (throttler.#hasFinish) (unfinished ??= []).push(throttler);
+      else throttler.#running -= cost;
+      throttler.#stamp(cost, false);
+    }
+    if (!unfinished) return result;
+    return result.finally(() => {
+      for (const throttler of unfinished) {
+        throttler.#running -= cost;
+        throttler.#stamp(cost, true);
+      }
+    });
   }
 
-  /** Stamps a start, and says whether the finish is to be stamped too. */
-  #started(cost: number): boolean {
-    const hasFinish = this.#hasFinish;
-    this.#starting -= cost;
-    if (!hasFinish) this.#running -= cost;
-    const now = tickAfter();
-    for (const bucket of this.#buckets) if (!bucket.isFinish) bucket.spend(cost, now);
-    for (const cap of this.#caps) cap.left -= cost;
+  /** Charges the limits that wait for the start of a call, or those that wait for its finish. */
+  #stamp(cost: number, isFinish: boolean): void {
+    const now = ceilTick();
+    for (const bucket of this.#buckets) if (bucket.isFinish === isFinish) bucket.spend(cost, now);
+    if (!isFinish) {
+      this.#starting -= cost;
+      for (const cap of this.#caps) cap.left -= cost;
+    }
     if (this.#line.next !== this.#line) this.#pump();
-    return hasFinish;
   }
 
-  #finished(cost: number): void {
-    this.#running -= cost;
-    const now = tickAfter();
-    for (const bucket of this.#buckets) if (bucket.isFinish) bucket.spend(cost, now);
-    this.#pump();
-  }
-
-  /** Lets calls spend no more than `left` for `duration` milliseconds. */
+  /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
   #cap(left: number, duration: number): void {
-    const now = tickBefore();
-    const until = Math.ceil((performance.now() + duration) * TICKS);
-    if (this.#caps.some((cap) => cap.until >= until && cap.left <= left)) return;
-    this.#caps = this.#caps.filter((cap) =>
-      cap.until > now && (cap.until > until || cap.left < left)
-    );
-    this.#caps.push(new Cap(left, until));
+    const now = floorTick();
+    const until = now + 1 + Math.ceil(duration * TICKS);
+    if (this.#caps.some((cap) => cap.left <= left && cap.until >= until)) return;
+    const matters = (cap: Cap) => cap.until > now && (cap.left < left || cap.until > until);
+    this.#caps = [...this.#caps.filter(matters), { left, until }];
   }
 
   static async #runAll<T>(
@@ -549,30 +547,27 @@ export class Throttler {
     options: CallOptions = {},
   ): Promise<T> {
     const { cost = 1, signal } = options;
-    const all = [...new Set(throttlers)];
-    if (all.length === 0) return fn();
-    for (const throttler of all) throttler.#admit(cost);
     signal?.throwIfAborted();
+    const all = [...new Set(throttlers)];
+    for (const throttler of all) throttler.#admit(cost);
     const age = Throttler.#arrivals + 1;
-    const isOpen = (throttler: Throttler) => throttler.#isOpen(cost, age);
-    if (all.every(isOpen)) return Throttler.#start(all, fn, cost);
+    const isLate = (throttler: Throttler) => !throttler.#isOpen(cost, age);
+    if (!all.some(isLate)) return Throttler.#start(all, fn, cost);
 
     for (const throttler of all) throttler.#checkRoom();
     Throttler.#arrivals = age;
+    const places = new Map<Throttler, Waiter>();
     const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
     const onAbort = () => stop(signal!.reason);
     signal?.addEventListener("abort", onAbort);
     for (const throttler of all) throttler.#shared.add(stop);
-    const places = new Map<Throttler, Waiter>();
     try {
-      for (;;) {
-        const late = all.filter((throttler) => !isOpen(throttler));
-        if (late.length === 0) return Throttler.#start(all, fn, cost);
-        // It waits where it has a place already, else where the wait is longest; elsewhere the
-        // others may pass it until its turn has come here.
-        const [next] = late.toSorted((a, b) =>
-          Number(places.has(b)) - Number(places.has(a)) || b.waitTime(cost) - a.waitTime(cost)
-        );
+      for (let late; (late = all.filter(isLate)).length > 0;) {
+        // It takes its place in line where it would wait longest, and once its turn has come there,
+        // in the next. So it never lets go of a turn, and until then holds back nobody elsewhere.
+        const rank = (throttler: Throttler) =>
+          places.has(throttler) ? Infinity : throttler.waitTime(cost);
+        const next = late.reduce((a, b) => rank(b) > rank(a) ? b : a);
         const place = places.get(next) ?? new Waiter(cost, age);
         const turn = new Promise<unknown>((resolve) => place.resolve = resolve);
         place.reject = stop;
@@ -581,6 +576,7 @@ export class Throttler {
         places.set(next, place);
         await Promise.race([turn, stopped]);
       }
+      return Throttler.#start(all, fn, cost);
     } finally {
       signal?.removeEventListener("abort", onAbort);
       for (const throttler of all) throttler.#shared.delete(stop);
@@ -590,16 +586,18 @@ export class Throttler {
 }
 
 /**
- * Calls `fn` once every throttler allows it: it is charged to all of them at its start, and to none
- * of them if the wait is aborted or one of them refuses. A call that waits for one throttler does
- * not keep back those that only need the others, but it is never passed for good: in the end the
- * oldest call goes first everywhere, so that no two calls can block each other.
+ * Calls `fn` as soon as every one of the throttlers allows it. It is charged to all of them at its
+ * start, and to none if the wait is aborted or one of them refuses.
  *
- * @param throttlers The throttlers; `fn` is called at once if there is none.
- * @param fn The call.
- * @param options Cost, spent in each of them, and signal.
+ * It keeps its age in every line: those who came later may pass it in one throttler only until its
+ * turn has come in another. The oldest call is never held back by a younger one, so that no two calls
+ * can block each other and none waits for ever.
+ *
+ * @param throttlers The throttlers; without any, `fn` is called at once.
+ * @param fn The call; it is charged even if it fails.
+ * @param options The cost, which each throttler is charged, and the signal.
  * @returns What `fn` returns.
- * @throws {RangeError} If the cost is above what a limit can ever allow.
+ * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
  * @throws {ThrottlerError} If too many calls wait already for one of them, or one is closed.
  *
  * @example
@@ -621,183 +619,33 @@ export function runAll<T>(
   return friends.runAll(throttlers, fn, options);
 }
 
-/** A call in line, between its neighbours. */
+/** A call in line between its neighbours. */
 class Waiter {
+  readonly cost: number;
+  readonly age: number;
   prev: Waiter = this;
   next: Waiter = this;
   /** What to start; a place of `runAll` has none. */
   fn: (() => unknown) | undefined = undefined;
-  resolve: (value: unknown) => void = () => {};
-  reject: (reason: unknown) => void = () => {};
+  resolve: (value: unknown) => void = ignore;
+  reject: (reason: unknown) => void = ignore;
   unlisten: (() => void) | undefined = undefined;
-  constructor(readonly cost: number, readonly age: number) {}
-}
 
-/** A limit at work. All times are ticks. */
-interface Bucket {
-  readonly limit: number;
-  readonly period: number;
-  /** The highest cost that it can ever allow. */
-  readonly capacity: number;
-  /** Whether it is charged when a call has finished rather than when it has started. */
-  readonly isFinish: boolean;
-  /** The tick at which `cost` tokens are there, or were; an estimate where `cost` is above capacity. */
-  allowedAt(cost: number): number;
-  /** The tokens that are there. */
-  available(now: number): number;
-  /** Takes tokens that come back as from a call at that time. */
-  spend(cost: number, at: number): void;
-  /** What was spent, when, as far as it matters still. */
-  history(now: number): [at: number, cost: number][];
-}
-
-/** Checks a limit and makes a full bucket of it. */
-function createBucket(options: Limit): Bucket {
-  const { limit, period, refill = "after-start", burst } = options;
-  if (!(Number.isSafeInteger(limit) && limit >= 1)) {
-    throw new RangeError(
-      `Cannot set limits of Throttler: limit is ${limit}, an integer of at least 1 is wanted`,
-    );
-  }
-  if (!(period > 0 && period < Infinity)) {
-    throw new RangeError(
-      `Cannot set limits of Throttler: period is ${period}, a finite number above 0 is wanted`,
-    );
-  }
-  if (refill === "steady") return new Steady(limit, period, burst ?? limit);
-  if (refill !== "after-start" && refill !== "after-finish") {
-    throw new TypeError(
-      `Cannot set limits of Throttler: refill is "${refill}", "after-start", "after-finish" or "steady" is wanted`,
-    );
-  }
-  if (burst !== undefined) {
-    throw new TypeError(
-      `Cannot set limits of Throttler: burst is ${burst} where refill is "${refill}", "steady" is wanted`,
-    );
-  }
-  return new Window(limit, period, refill === "after-finish");
-}
-
-/** Remembers each spent token until one period after its stamp, so that no window is ever too full. */
-class Window implements Bucket {
-  readonly capacity: number;
-  readonly #ticks: number;
-  #free: number;
-  /** Pairs of return time and cost, in order; those before `#head` have returned. */
-  readonly #spent: number[] = [];
-  #head = 0;
-
-  constructor(readonly limit: number, readonly period: number, readonly isFinish: boolean) {
-    this.capacity = this.#free = limit;
-    this.#ticks = Math.ceil(period * TICKS);
-  }
-
-  allowedAt(cost: number): number {
-    if (cost <= this.#free) return 0;
-    const now = tickBefore();
-    if (cost <= this.available(now)) return 0;
-    const rounds = Math.ceil(cost / this.limit) - 1;
-    if (rounds > 0) {
-      return Math.max(now, this.allowedAt(cost - rounds * this.limit)) + rounds * this.#ticks;
-    }
-    let at = this.#head;
-    for (let sum = this.#free; sum < cost; at += 2) sum += this.#spent[at + 1];
-    return this.#spent[at - 2];
-  }
-
-  available(now: number): number {
-    const spent = this.#spent;
-    while (spent[this.#head] <= now) {
-      this.#free += spent[this.#head + 1];
-      this.#head += 2;
-    }
-    if (this.#head > 1_000 && this.#head > spent.length / 2) { // half is past: move the rest down
-      spent.copyWithin(0, this.#head);
-      spent.length -= this.#head;
-      this.#head = 0;
-    }
-    return this.#free;
-  }
-
-  spend(cost: number, at: number): void {
-    this.available(at - 1); // keeps the memory short; the tick `at` itself may not have begun
-    if (cost === 0) return;
-    this.#free -= cost;
-    const spent = this.#spent;
-    const back = at + this.#ticks;
-    if (spent.length > this.#head && spent[spent.length - 2] === back) {
-      spent[spent.length - 1] += cost;
-    } else spent.push(back, cost);
-  }
-
-  history(now: number): [number, number][] {
-    this.available(now);
-    const pairs: [number, number][] = [];
-    for (let i = this.#head; i < this.#spent.length; i += 2) {
-      pairs.push([this.#spent[i] - this.#ticks, this.#spent[i + 1]]);
-    }
-    return pairs;
+  constructor(cost: number, age: number) {
+    this.cost = cost;
+    this.age = age;
   }
 }
 
-/**
- * Lets tokens return one by one at `#base + n * period / limit`. The base moves by whole periods, so
- * that no rounding adds up.
- */
-class Steady implements Bucket {
-  readonly isFinish = false;
-  readonly #ticks: number;
-  #base = 0;
-  /** How many tokens after the base the bucket is full again. */
-  #count = 0;
+function ignore(): void {}
 
-  constructor(readonly limit: number, readonly period: number, readonly capacity: number) {
-    if (!(Number.isSafeInteger(capacity) && capacity >= 1)) {
-      throw new RangeError(
-        `Cannot set limits of Throttler: burst is ${capacity}, an integer of at least 1 is wanted`,
-      );
-    }
-    this.#ticks = Math.ceil(period * TICKS);
-  }
-
-  allowedAt(cost: number): number {
-    if (cost > this.capacity) this.available(tickBefore());
-    return this.#returnOf(this.#count + cost - this.capacity);
-  }
-
-  available(now: number): number {
-    const full = this.#returnOf(this.#count);
-    if (full <= now) {
-      this.#base = now;
-      this.#count = 0;
-      return this.capacity;
-    }
-    return this.capacity - Math.ceil((full - now) * this.limit / this.#ticks);
-  }
-
-  spend(cost: number, at: number): void {
-    this.available(at); // a full bucket starts again from here
-    const count = this.#count + cost;
-    this.#count = count % this.limit;
-    this.#base += (count - this.#count) / this.limit * this.#ticks;
-  }
-
-  history(now: number): [number, number][] {
-    return [[now, this.capacity - this.available(now)]];
-  }
-
-  #returnOf(n: number): number {
-    const whole = Math.floor(n / this.limit);
-    return this.#base + whole * this.#ticks +
-      Math.ceil((n - whole * this.limit) * this.#ticks / this.limit);
-  }
+/** What a pause or a venue leaves to be spent until a tick. */
+interface Cap {
+  left: number;
+  readonly until: number;
 }
 
-/** What a pause or a venue's count allows on top: `left` tokens until a time. */
-class Cap {
-  constructor(public left: number, readonly until: number) {}
-
-  allowedAt(cost: number): number {
-    return cost <= this.left ? 0 : this.until;
-  }
+/** Whether a tick has come. The clock is not read for 0, which says that nothing was to wait for. */
+function isPast(tick: number): boolean {
+  return tick === 0 || tick <= floorTick();
 }

@@ -1,0 +1,242 @@
+/**
+ * The limits of a throttler and the buckets behind them: who may spend how much, and when it comes
+ * back. Nothing here waits.
+ *
+ * @module
+ */
+
+/** One limit: so many tokens per period, and when a spent token returns. */
+export interface Limit {
+  /** Tokens per period: an integer of at least 1. */
+  limit: number;
+  /** Length of the period, in milliseconds: above 0, fractions allowed. */
+  period: number;
+  /**
+   * When a spent token returns: one period after the start of the call that spent it, one period
+   * after its finish, or evenly, `limit` of them per period. `Throttler` says what each guarantees.
+   *
+   * @default {"after-start"}
+   */
+  refill?: "after-start" | "after-finish" | "steady";
+  /**
+   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. The others have none.
+   *
+   * @default the `limit`
+   */
+  burst?: number;
+}
+
+/** A limit at work. It counts time in ticks, see {@linkcode floorTick}. */
+export interface Bucket {
+  /** As in {@linkcode Limit}. */
+  readonly limit: number;
+  /** As in {@linkcode Limit}. */
+  readonly period: number;
+  /** The highest cost that it can ever allow. */
+  readonly capacity: number;
+  /** Whether it is charged when a call has finished, not when it has started. */
+  readonly isFinish: boolean;
+  /**
+   * Says when tokens are there.
+   *
+   * @param cost How many; above `capacity` the answer is an estimate.
+   * @returns The tick, which may be past; `0` without a look at the clock where they are there now.
+   */
+  allowedAt(cost: number): number;
+  /**
+   * Counts the tokens that are there.
+   *
+   * @param now The last tick that has begun.
+   * @returns Tokens; fewer than none after the limit was lowered.
+   */
+  available(now: number): number;
+  /**
+   * Takes tokens.
+   *
+   * @param cost How many, without asking whether they are there.
+   * @param at The tick of the call: they return as if spent then. Never before that of another call.
+   */
+  spend(cost: number, at: number): void;
+  /**
+   * Lists what still matters of what was spent.
+   *
+   * @param now The last tick that has begun.
+   * @returns Ticks and costs, in order.
+   */
+  history(now: number): [at: number, cost: number][];
+}
+
+/** Ticks per millisecond: scaling by a power of two is exact, so that all rounding is ours. */
+export const TICKS = 1_024;
+
+/**
+ * Reads the clock, rounding down: what has returned by this tick has returned. The clock is the
+ * monotonic one, which no change of the wall clock moves.
+ *
+ * @returns The tick.
+ */
+export function floorTick(): number {
+  return Math.floor(performance.now() * TICKS);
+}
+
+/**
+ * Reads the clock, rounding up: what has happened had happened by this tick.
+ *
+ * @returns The tick.
+ */
+export function ceilTick(): number {
+  return Math.ceil(performance.now() * TICKS);
+}
+
+/**
+ * Checks a limit and makes a full bucket of it.
+ *
+ * @param options The limit.
+ * @returns The bucket.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {TypeError} If `refill` is none of its three values, or does not go with `burst`.
+ */
+export function createBucket(options: Limit): Bucket {
+  const { limit, period, refill = "after-start", burst } = options;
+  if (!(Number.isSafeInteger(limit) && limit >= 1)) {
+    throw new RangeError(
+      `Cannot set the limit: it is ${limit}, an integer of at least 1 is wanted`,
+    );
+  }
+  if (!(period > 0 && period < Infinity)) {
+    throw new RangeError(`Cannot set the period: it is ${period}, a number above 0 is wanted`);
+  }
+  if (refill === "steady") return new SteadyBucket(limit, period, burst);
+  if (refill !== "after-start" && refill !== "after-finish") {
+    throw new TypeError(
+      `Cannot set the refill: it is "${refill}", "after-start", "after-finish" or "steady" is wanted`,
+    );
+  }
+  if (burst !== undefined) {
+    throw new TypeError(`Cannot set the burst: the refill is "${refill}", "steady" is wanted`);
+  }
+  return new WindowBucket(limit, period, refill === "after-finish");
+}
+
+/** Remembers each spent token until one period after its stamp, so that no window is ever too full. */
+class WindowBucket implements Bucket {
+  readonly limit: number;
+  readonly period: number;
+  readonly capacity: number;
+  readonly isFinish: boolean;
+  readonly #ticks: number;
+  #free: number;
+  /** Pairs of return time and cost, in order; those before `#head` have returned. */
+  readonly #spent: number[] = [];
+  #head = 0;
+
+  constructor(limit: number, period: number, isFinish: boolean) {
+    this.limit = this.capacity = this.#free = limit;
+    this.period = period;
+    this.isFinish = isFinish;
+    this.#ticks = Math.ceil(period * TICKS);
+  }
+
+  allowedAt(cost: number): number {
+    if (cost <= this.#free) return 0;
+    const now = floorTick();
+    if (cost <= this.available(now)) return 0;
+    const rounds = Math.ceil(cost / this.limit) - 1;
+    if (rounds > 0) {
+      return Math.max(now, this.allowedAt(cost - rounds * this.limit)) + rounds * this.#ticks;
+    }
+    let i = this.#head;
+    for (let sum = this.#free; sum < cost; i += 2) sum += this.#spent[i + 1];
+    return this.#spent[i - 2];
+  }
+
+  available(now: number): number {
+    const spent = this.#spent;
+    while (spent[this.#head] <= now) {
+      this.#free += spent[this.#head + 1];
+      this.#head += 2;
+    }
+    if (this.#head > 1_000 && this.#head > spent.length / 2) { // most is past: move the rest down
+      spent.copyWithin(0, this.#head);
+      spent.length -= this.#head;
+      this.#head = 0;
+    }
+    return this.#free;
+  }
+
+  spend(cost: number, at: number): void {
+    this.available(at - 1); // keeps the memory short; tick `at` itself may not have begun
+    if (cost === 0) return;
+    this.#free -= cost;
+    const back = at + this.#ticks;
+    const last = this.#spent.length - 2;
+    if (last >= this.#head && this.#spent[last] === back) this.#spent[last + 1] += cost;
+    else this.#spent.push(back, cost);
+  }
+
+  history(now: number): [number, number][] {
+    this.available(now);
+    const pairs: [number, number][] = [];
+    for (let i = this.#head; i < this.#spent.length; i += 2) {
+      pairs.push([this.#spent[i] - this.#ticks, this.#spent[i + 1]]);
+    }
+    return pairs;
+  }
+}
+
+/**
+ * Gives tokens back one by one, the n-th at `#base + n * period / limit`. The base moves by whole
+ * periods only, so that no rounding adds up.
+ */
+class SteadyBucket implements Bucket {
+  readonly limit: number;
+  readonly period: number;
+  readonly capacity: number;
+  readonly isFinish = false;
+  readonly #ticks: number;
+  #base = 0;
+  /** How many tokens have to return after the base until the bucket is full; below `limit`. */
+  #missing = 0;
+
+  constructor(limit: number, period: number, burst = limit) {
+    if (!(Number.isSafeInteger(burst) && burst >= 1)) {
+      throw new RangeError(
+        `Cannot set the burst: it is ${burst}, an integer of at least 1 is wanted`,
+      );
+    }
+    this.limit = limit;
+    this.period = period;
+    this.capacity = burst;
+    this.#ticks = Math.ceil(period * TICKS);
+  }
+
+  allowedAt(cost: number): number {
+    if (cost > this.capacity) this.available(floorTick());
+    return this.#returnOf(this.#missing + cost - this.capacity);
+  }
+
+  available(now: number): number {
+    const full = this.#returnOf(this.#missing);
+    if (full > now) return this.capacity - Math.ceil((full - now) * this.limit / this.#ticks);
+    this.#base = now;
+    this.#missing = 0;
+    return this.capacity;
+  }
+
+  spend(cost: number, at: number): void {
+    this.available(at); // a full bucket saves up nothing: the count starts again from here
+    const missing = this.#missing + cost;
+    this.#missing = missing % this.limit;
+    this.#base += (missing - this.#missing) / this.limit * this.#ticks;
+  }
+
+  history(now: number): [number, number][] {
+    return [[now, this.capacity - this.available(now)]];
+  }
+
+  #returnOf(n: number): number {
+    const periods = Math.floor(n / this.limit);
+    const rest = n - periods * this.limit;
+    return this.#base + periods * this.#ticks + Math.ceil(rest * this.#ticks / this.limit);
+  }
+}
