@@ -119,6 +119,7 @@ export abstract class LoopbackVenue<C extends Connection = Connection> implement
   };
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #timers = new Set<ReturnType<typeof setInterval>>();
+  readonly #market: ReturnType<typeof setInterval> | undefined;
   readonly #scheduled: ScheduledFault[];
   readonly #onFault: (fault: Fault) => void;
   readonly #armed: Record<"refuse" | "throttle", number> = { refuse: 0, throttle: 0 };
@@ -134,7 +135,7 @@ export abstract class LoopbackVenue<C extends Connection = Connection> implement
     this.#onFault = onFault;
     const listen = { hostname: "127.0.0.1", port: 0, onListen() {} };
     this.#server = Deno.serve(listen, (request) => this.#serve(request));
-    if (interval > 0) this.every(interval, () => this.step());
+    if (interval > 0) this.#market = this.every(interval, () => this.step());
     if (faults.length > 0) this.every(10, () => this.#strike());
   }
 
@@ -199,9 +200,17 @@ export abstract class LoopbackVenue<C extends Connection = Connection> implement
    *
    * @param interval Time between two calls, in milliseconds.
    * @param fn The function.
+   * @returns The timer.
    */
-  protected every(interval: number, fn: () => void): void {
-    this.#timers.add(setInterval(fn, interval));
+  protected every(interval: number, fn: () => void): ReturnType<typeof setInterval> {
+    const timer = setInterval(fn, interval);
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  /** Lets the market stand still from now on, but for `step()`: its book can be compared then. */
+  freeze(): void {
+    clearInterval(this.#market);
   }
 
   /**

@@ -1,0 +1,252 @@
+/**
+ * Kraken's part of the demo.
+ *
+ * @module
+ */
+
+import { BrokerError } from "@aio-trader/core";
+import type { Fault } from "../loopback.ts";
+import { faults, type Figure, type Show, type Stage } from "../stage.ts";
+import { grouped, type Ladder, seconds, type Story } from "../view.ts";
+import { KrakenBroker } from "./broker.ts";
+import { type KrakenBook, KrakenFeed, type KrakenItem, type KrakenSubscription } from "./feed.ts";
+import { KrakenSimulator } from "./simulator.ts";
+
+const SYMBOLS = ["BTC/USD", "ETH/USD", "DOGE/USD"];
+
+const SUBSCRIPTIONS: readonly KrakenSubscription[] = [
+  ...SYMBOLS.map((symbol) => ({ channel: "book", symbol } as const)),
+  ...SYMBOLS.map((symbol) => ({ channel: "trade", symbol } as const)),
+  { channel: "ticker", symbol: "BTC/USD" },
+];
+
+/** What a show is made with. */
+export interface ShowOptions {
+  /** Where it is told what happens. */
+  readonly stage: Stage;
+  /** The real venue, instead of the simulator. */
+  readonly live: boolean;
+  /** The simulator's seed. */
+  readonly seed: number;
+  /** How long it will last, in milliseconds. */
+  readonly duration: number;
+}
+
+/** A feed of three books, and a broker that asks more than it may. */
+export class KrakenShow implements Show {
+  readonly title: string;
+  readonly feed: KrakenFeed;
+  readonly #stage: Stage;
+  readonly #venue: KrakenSimulator | undefined;
+  readonly #broker: KrakenBroker;
+  /** The latest book of each symbol, and how many were verified. */
+  readonly #books = new Map<string, { book: KrakenBook; verified: number }>();
+  readonly #requests = { made: 0, answered: 0, throttled: 0, told: 0 };
+  /** What was done wrong on purpose. */
+  readonly #injected = { checksums: 0, refusals: 0 };
+  /** Stories that are not over: of wrong checksums by symbol, and of a request that was refused. */
+  readonly #mismatches = new Map<string, Story>();
+  #corrupted: Story | undefined;
+  #refused: Story | undefined;
+
+  /**
+   * Prepares the venue, the feed and the broker.
+   *
+   * @param options Where it happens and how.
+   */
+  constructor({ stage, live, seed, duration }: ShowOptions) {
+    this.#stage = stage;
+    this.title = `@aio-trader/core · Kraken${live ? "" : ", simulated on 127.0.0.1"}`;
+    const onFault = (fault: Fault) => this.#onFault(fault);
+    this.#venue = live
+      ? undefined
+      : new KrakenSimulator({ seed, faults: faults(duration), onFault });
+    this.feed = new KrakenFeed(
+      this.#venue && {
+        url: `${this.#venue.wsUrl}/v2`,
+        // Shorter than one would choose for the real venue: the demo is short.
+        staleAfter: 2_000,
+        pingInterval: 1_000,
+        baseWait: 400,
+        resetRetryAfter: 2_000,
+      },
+    );
+    this.feed.subscribe(...SUBSCRIPTIONS);
+    this.feed.on("item", (item) => this.#onItem(item));
+    this.#broker = new KrakenBroker({
+      baseUrl: this.#venue?.httpUrl,
+      onEvent: (event) => {
+        if (event.type === "retry") this.#onRefusal(event.error, event.delay);
+        else if (event.type === "response" && event.attempt > 1) this.#onRepeated(event.status);
+      },
+    });
+  }
+
+  get pending(): number {
+    return this.#venue?.pending ?? 0;
+  }
+
+  /** Every book is verified and, where the venue can be asked, it holds every subscription. */
+  isWhole(): boolean {
+    if (this.feed.books.size < SYMBOLS.length) return false;
+    return this.#venue === undefined || this.#held === SUBSCRIPTIONS.length;
+  }
+
+  ladders(): Ladder[] {
+    return SYMBOLS.map((name) => {
+      const { book: { bids, asks } = { bids: [], asks: [] }, verified = 0 } =
+        this.#books.get(name) ?? {};
+      const valid = this.feed.state === "live" && this.feed.books.has(name);
+      return { name, note: valid ? `✓ ${grouped(verified)}` : "not valid", valid, bids, asks };
+    });
+  }
+
+  requests(): { queue: number; facts: string[] } {
+    const { answered, throttled, told } = this.#requests;
+    const facts = [`${answered} answered`, `${throttled} throttled`, `${told} told 429`];
+    return { queue: this.#broker.throttler.size, facts };
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#broker.time();
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      const hint = this.#venue ? "" : "; without --live the demo needs no network";
+      throw new Error(`Cannot reach Kraken: ${error.message}${hint}`, { cause: error });
+    }
+  }
+
+  /** Asks for three things at once, every four seconds: one may go, the others wait. */
+  async work(signal: AbortSignal): Promise<void> {
+    const calls = new Set<Promise<void>>();
+    const burst = () => {
+      for (
+        const ask of [
+          () => this.#broker.time(),
+          () => this.#broker.assetPairs(...SYMBOLS),
+          () => this.#broker.ticker(...SYMBOLS),
+        ]
+      ) {
+        const call = this.#ask(ask).finally(() => calls.delete(call));
+        calls.add(call);
+      }
+    };
+    burst();
+    const timer = setInterval(burst, 4_000);
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    clearInterval(timer);
+    await Promise.all(calls);
+  }
+
+  async figures(): Promise<Figure[]> {
+    const { verified, failed } = this.feed.checksums;
+    const { made, answered, throttled, told } = this.#requests;
+    const { checksums, refusals } = this.#injected;
+    const wrong = failed === 0 ? "" : `: ${failed} wrong, ${checksums} of them on purpose, healed`;
+    return [
+      {
+        ok: failed === checksums && this.#mismatches.size === 0,
+        text: `${grouped(verified)} of ${grouped(verified + failed)} checksums verified${wrong}`,
+      },
+      {
+        ok: answered === made && (this.#venue === undefined || told === refusals),
+        text: `${answered} of ${made} requests answered: ${throttled} throttled, ` +
+          `${told} told 429 and repeated`,
+      },
+      ...await this.#compare(),
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.feed.close();
+    await this.#broker.close();
+    await this.#venue?.close();
+  }
+
+  /** Subscriptions that the venue holds for the connection. */
+  get #held(): number {
+    const alive = [...this.#venue!.connections].filter((connection) => connection.alive);
+    return alive.length === 1 ? alive[0].subscriptions.size : 0;
+  }
+
+  /** Compares with the venue itself, where it can be asked. */
+  async #compare(): Promise<Figure[]> {
+    const venue = this.#venue;
+    if (!venue) return [];
+    venue.freeze();
+    const equal = () =>
+      SYMBOLS.filter((symbol) => {
+        const { bids, asks } = this.feed.books.get(symbol) ?? { bids: [], asks: [] };
+        return JSON.stringify({ bids, asks }) === JSON.stringify(venue.book(symbol));
+      }).length;
+    // What is under way still arrives.
+    for (let tries = 0; tries < 100 && equal() < SYMBOLS.length; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const lost = SUBSCRIPTIONS.length - this.#held;
+    return [
+      { ok: lost === 0, text: `${lost} of ${SUBSCRIPTIONS.length} subscriptions lost` },
+      {
+        ok: equal() === SYMBOLS.length,
+        text: `${equal()} of ${SYMBOLS.length} books equal the venue's in the end, level by level`,
+      },
+    ];
+  }
+
+  async #ask(request: () => Promise<unknown>): Promise<void> {
+    this.#requests.made++;
+    if (this.#broker.throttler.waitTime() > 0) this.#requests.throttled++;
+    try {
+      await request();
+      this.#requests.answered++;
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error;
+      if (error.kind !== "closed") this.#stage.note(`a request failed: ${error.message}`);
+    }
+  }
+
+  #onFault(fault: Fault): void {
+    this.#stage.strike(fault);
+    if (fault === "corrupt") {
+      this.#injected.checksums++;
+      this.#corrupted = this.#stage.begin("venue sends a wrong checksum");
+    } else if (fault === "throttle") {
+      this.#injected.refusals++;
+      this.#refused = this.#stage.begin("venue answers the next REST request with 429");
+    }
+  }
+
+  #onItem(item: KrakenItem): void {
+    if (item.channel !== "book") return;
+    const { symbol, type } = item;
+    const story = this.#mismatches.get(symbol);
+    if (type === "mismatch") {
+      const told = this.#corrupted ?? this.#stage.begin("a wrong checksum");
+      this.#corrupted = undefined;
+      this.#stage.step(told, `caught, resubscribing ${symbol} on the same socket`);
+      this.#mismatches.set(symbol, told);
+      return;
+    }
+    const { verified = 0 } = this.#books.get(symbol) ?? {};
+    this.#books.set(symbol, { book: item, verified: verified + 1 });
+    if (!story) return;
+    const gap = Math.ceil(this.#stage.elapsed - story.at);
+    this.#stage.step(story, `verified again after ${gap} ms`, "good");
+    this.#mismatches.delete(symbol);
+  }
+
+  #onRefusal({ status, retryAfter = 0 }: BrokerError, delay: number): void {
+    if (status !== 429) return;
+    this.#requests.told++;
+    this.#refused ??= this.#stage.begin("venue answers with 429");
+    const asked = `told 429, Retry-After ${seconds(retryAfter)}`;
+    this.#stage.step(this.#refused, `${asked}: the queue pauses, repeated in ${seconds(delay)}`);
+  }
+
+  #onRepeated(status: number): void {
+    if (status !== 200 || !this.#refused) return;
+    this.#stage.step(this.#refused, "answered", "good");
+    this.#refused = undefined;
+  }
+}
