@@ -5,9 +5,67 @@
  */
 
 import { BrokerError, type BrokerErrorInit, type BrokerErrorKind } from "./broker_error.ts";
-import { nameOf, ReplyError } from "./reply.ts";
-import { checkPositive, encodeBody, type Payload, RequestError, resolve } from "./request.ts";
-import type { RequestOptions, SessionOptions } from "./session.ts";
+import { nameOf, type Parse, ReplyError } from "./reply.ts";
+import {
+  type Body,
+  encodeBody,
+  notPositive,
+  type Payload,
+  RequestError,
+  resolve,
+  withoutQuery,
+} from "./request.ts";
+import type { RetryOptions } from "./retry.ts";
+import type { Throttler } from "./throttler.ts";
+
+/** Options of the repeats of a call. */
+export type Repeats = Omit<RetryOptions, "signal" | "close">;
+
+/** Options of a single call. Durations are in milliseconds. */
+export interface RequestOptions<T = unknown> {
+  /** Added to the URL. Lists repeat their name; `undefined` and `null` are left out. */
+  query?: object;
+  /** Sent as JSON; bigints keep their digits. */
+  json?: unknown;
+  /** Sent as a form. Lists repeat their name; `undefined` and `null` are left out. */
+  form?: object;
+  /** Sent as it is. */
+  body?: Body;
+  /** Added to the session's headers, or instead of those of the same name. */
+  headers?: HeadersInit;
+  /** Instead of the session's throttlers. `[]` waits for none. */
+  throttlers?: readonly Throttler[];
+  /** What the call counts for at each throttler. @default {1} */
+  cost?: number;
+  /** Ends the call. */
+  signal?: AbortSignal;
+  /** Instead of the session's `timeout`. */
+  timeout?: number;
+  /** Instead of the session's `deadline`. */
+  deadline?: number;
+  /**
+   * Whether it does no harm if the venue gets the request more than once. Only then may a request that may have
+   * been executed be repeated, by the session or by the runtime.
+   *
+   * @default whether the method is GET, HEAD or OPTIONS
+   */
+  idempotent?: boolean;
+  /** Instead of the session's `retry`. */
+  retry?: Repeats | false;
+  /**
+   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: they would wait for
+   * themselves.
+   *
+   * @default {true}
+   */
+  renew?: boolean;
+  /**
+   * How the answer is decoded. By default its type decides: text for `text/…` (except HTML, which no venue
+   * means), bytes for other binary types, and else JSON, which must then be there. An answer of `text/plain`
+   * that begins as JSON does is JSON. 204, 205 and the answer to a HEAD are `undefined`.
+   */
+  parse?: Parse<T>;
+}
 
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
@@ -25,7 +83,10 @@ export interface Details extends Partial<BrokerErrorInit> {
 /** The state of a call, and the errors that it can end with. */
 export class Call {
   readonly method: string;
-  readonly options: SessionOptions & RequestOptions;
+  readonly options: RequestOptions;
+  readonly throttlers: readonly Throttler[];
+  readonly timeout: number;
+  readonly deadline: number;
   /** Whether the venue only answers. */
   readonly safe: boolean;
   /** Whether it may reach the venue more than once. */
@@ -40,9 +101,9 @@ export class Call {
   attempt = 0;
   /** With which login the last of them was sent. */
   generation = 0;
-  /** Whether it has been handed to fetch. */
+  /** Whether it has been handed to fetch and is not settled. */
   sent = false;
-  /** What its answer says of itself. */
+  /** What its answer says. */
   seen: Details = {};
   /** Whether one of those before may have been executed. */
   doubtful = false;
@@ -53,12 +114,20 @@ export class Call {
   readonly #whole = new AbortController();
   #part: AbortController | undefined;
 
-  constructor(method: string, base: URL, options: SessionOptions & RequestOptions) {
+  constructor(
+    method: string,
+    base: string,
+    options: RequestOptions,
+    defaults: Pick<RequestOptions, "throttlers" | "timeout" | "deadline">,
+  ) {
     this.method = String(method).toUpperCase();
     this.options = options;
+    this.throttlers = options.throttlers ?? defaults.throttlers ?? [];
+    this.timeout = options.timeout ?? defaults.timeout ?? 60_000;
+    this.deadline = options.deadline ?? defaults.deadline ?? Infinity;
     this.safe = METHODS.indexOf(this.method) < 3;
     this.idempotent = options.idempotent ?? this.safe;
-    this.url = base.origin + base.pathname;
+    this.url = base;
   }
 
   /** Ends the call. */
@@ -71,26 +140,22 @@ export class Call {
     return this.#part?.signal.aborted ?? this.signal.aborted;
   }
 
-  /** What is told of the call with every event. */
-  get place(): { method: string; url: string; attempt: number } {
-    return { method: this.method, url: this.url, attempt: this.attempt };
-  }
-
   /**
    * Checks and encodes what is to be sent.
    *
    * @throws {BrokerError} If it cannot be sent.
    */
-  prepare(base: URL, path: string): void {
-    const { query, timeout = 1, deadline = 1, maxBytes = 1 } = this.options;
+  prepare(base: string, path: string): void {
     try {
       if (!METHODS.includes(this.method)) {
         throw new RequestError(`Cannot use the method: wanted one of ${METHODS.join(", ")}`);
       }
-      checkPositive({ timeout, deadline, maxBytes });
-      const url = resolve(base, path, query);
+      const problem = notPositive("timeout", this.timeout) ??
+        notPositive("deadline", this.deadline);
+      if (problem) throw new RequestError(problem);
+      const url = resolve(base, path, this.options.query);
       this.target = url.href;
-      this.url = url.origin + url.pathname;
+      this.url = withoutQuery(url);
       this.payload = encodeBody(this.options);
       if (this.safe && this.payload.body !== undefined) {
         throw new RequestError(
@@ -111,7 +176,9 @@ export class Call {
   error(kind: BrokerErrorKind, why: string, details: Details = {}): BrokerError {
     const { method, url } = this;
     const { worthwhile = false, message, outcome: own, ...rest } = { ...this.seen, ...details };
-    const outcome = this.doubtful ? "unknown" : own ?? (this.sent ? "unknown" : "not-sent");
+    let outcome = own ?? (this.sent ? "unknown" : "not-sent");
+    // An order that was refused now may be refused because it was executed before.
+    if (this.doubtful && !(this.safe && own === "rejected")) outcome = "unknown";
     const doubt = outcome === "unknown" && !this.safe ? "; it may have been executed" : "";
     const retriable = worthwhile && (this.idempotent || outcome === "not-sent");
     return new BrokerError(message ?? `Cannot ${method} ${url}: ${why}${doubt}`, {
@@ -133,8 +200,7 @@ export class Call {
       });
     }
     if (!this.sent) {
-      const isOurs = error instanceof RequestError || error instanceof RangeError;
-      const message = isOurs ? error.message : undefined;
+      const message = error instanceof RequestError ? error.message : undefined;
       return this.error("invalid", `${nameOf(error)} was thrown`, { message });
     }
     const causes = chain(error);
@@ -172,7 +238,7 @@ export class Call {
   /** Runs a part of the call within `timeout`. What it leaves behind is aborted if it fails. */
   async within<T>(why: string, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
-    const { timeout = Infinity } = this.options;
+    const { timeout } = this;
     const part = this.#part = new AbortController();
     const late = () => {
       const { sent: worthwhile } = this;

@@ -10,7 +10,7 @@ import {
   type BrokerErrorKind,
   type Outcome,
 } from "./broker_error.ts";
-import { Call, type Details } from "./call.ts";
+import { Call, type Details, type Repeats, type RequestOptions } from "./call.ts";
 import {
   decode,
   nameOf,
@@ -22,11 +22,13 @@ import {
   retryAfter,
 } from "./reply.ts";
 import {
+  addHeaders,
   type Body,
   checkBelow,
   checkBody,
-  checkPositive,
   encodeFormData,
+  notPositive,
+  type Outgoing,
   parseBase,
   type Payload,
   RequestError,
@@ -34,7 +36,7 @@ import {
   sentValues,
   toBlob,
 } from "./request.ts";
-import { retry, type RetryEvent, type RetryOptions } from "./retry.ts";
+import { retry, type RetryEvent } from "./retry.ts";
 import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
 
 export {
@@ -44,6 +46,8 @@ export {
   type BrokerErrorKind,
   type Outcome,
   type Parse,
+  type Repeats,
+  type RequestOptions,
 };
 
 /** An answer of the venue's. */
@@ -70,26 +74,26 @@ export interface Draft {
   readonly attempt: number;
 }
 
+/** A step of a call. */
+type Step =
+  /** A request is handed to `fetch`. */
+  | { type: "request" }
+  /** The headers of an answer have arrived, after so many milliseconds. */
+  | { type: "response"; status: number; duration: number }
+  /** An attempt has failed, after so many milliseconds. */
+  | { type: "failure"; error: BrokerError; duration: number }
+  /** The call is repeated after so many milliseconds. */
+  | { type: "retry"; error: BrokerError; delay: number };
+
 /** What {@linkcode SessionOptions.onEvent} is told. It holds no secret. */
-export type SessionEvent =
-  & {
-    /** The method, `POST`. */
-    method: string;
-    /** Origin and path: never the query. */
-    url: string;
-    /** Which attempt of this call, from 1. */
-    attempt: number;
-  }
-  & (
-    /** A request is handed to `fetch`. */
-    | { type: "request" }
-    /** The headers of an answer have arrived, after so many milliseconds. */
-    | { type: "response"; status: number; duration: number }
-    /** An attempt has failed, after so many milliseconds. */
-    | { type: "failure"; error: BrokerError; duration: number }
-    /** The call is repeated after so many milliseconds. */
-    | { type: "retry"; error: BrokerError; delay: number }
-  );
+export type SessionEvent = Step & {
+  /** The method, `POST`. */
+  method: string;
+  /** Origin and path: never the query. */
+  url: string;
+  /** Which attempt of this call, from 1. */
+  attempt: number;
+};
 
 /** Options of a {@linkcode Session}. Durations are in milliseconds. */
 export interface SessionOptions {
@@ -128,7 +132,7 @@ export interface SessionOptions {
    *
    * @default the defaults of {@linkcode RetryOptions}, with a `jitter` of 0.5
    */
-  retry?: Omit<RetryOptions, "signal" | "close"> | false;
+  retry?: Repeats | false;
   /**
    * Completes a request just before it is sent: once per attempt, after the throttlers, so that timestamps are
    * fresh. What it throws is not shown, as it may hold a key: only its name is.
@@ -153,52 +157,6 @@ export interface SessionOptions {
   fetchOptions?: Record<string, unknown>;
   /** Told of every step. What it throws is ignored: a log must not decide about an order. */
   onEvent?: (event: SessionEvent) => void;
-}
-
-/** Options of a single call. Durations are in milliseconds. */
-export interface RequestOptions<T = unknown> {
-  /** Added to the URL. Lists repeat their name; `undefined` and `null` are left out. */
-  query?: object;
-  /** Sent as JSON; bigints keep their digits. */
-  json?: unknown;
-  /** Sent as a form. Lists repeat their name; `undefined` and `null` are left out. */
-  form?: object;
-  /** Sent as it is. */
-  body?: Body;
-  /** Added to the session's headers, or instead of those of the same name. */
-  headers?: HeadersInit;
-  /** Instead of the session's throttlers. `[]` waits for none. */
-  throttlers?: readonly Throttler[];
-  /** What the call counts for at each throttler. @default {1} */
-  cost?: number;
-  /** Ends the call. */
-  signal?: AbortSignal;
-  /** Instead of the session's `timeout`. */
-  timeout?: number;
-  /** Instead of the session's `deadline`. */
-  deadline?: number;
-  /**
-   * Whether it does no harm if the venue gets the request more than once. Only then may a request that may have
-   * been executed be repeated, by the session or by the runtime.
-   *
-   * @default whether the method is GET, HEAD or OPTIONS
-   */
-  idempotent?: boolean;
-  /** Instead of the session's `retry`. */
-  retry?: SessionOptions["retry"];
-  /**
-   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: they would wait for
-   * themselves.
-   *
-   * @default {true}
-   */
-  renew?: boolean;
-  /**
-   * How the answer is decoded. By default its type decides: text for `text/…` (except HTML, which no venue
-   * means), bytes for other binary types, and else JSON, which must then be there. An answer of `text/plain`
-   * that begins as JSON does is JSON. 204, 205 and the answer to a HEAD are `undefined`.
-   */
-  parse?: Parse<T>;
 }
 
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
@@ -234,12 +192,14 @@ const CODES = ["code", "error_code", "errorCode", "error_type"];
  */
 export class Session {
   readonly #options: SessionOptions;
-  readonly #base: URL;
+  readonly #maxBytes: number;
+  readonly #base: string;
   readonly #headers: SafeHeaders;
   readonly #calls = new Set<Call>();
   #closing: PromiseWithResolvers<void> | undefined;
+  /** The last login after a 401, whether it goes on, and how many have ended. */
   #renewal: Promise<void> | undefined;
-  #renewing = false;
+  #isRenewing = false;
   #generation = 0;
 
   /**
@@ -251,9 +211,13 @@ export class Session {
    */
   constructor(options: SessionOptions) {
     const { timeout = 60_000, deadline = Infinity, maxBytes = 64 * 1024 * 1024 } = options;
-    checkPositive({ timeout, deadline, maxBytes });
+    for (const [name, value] of Object.entries({ timeout, deadline, maxBytes })) {
+      const problem = notPositive(name, value);
+      if (problem) throw new RangeError(problem);
+    }
     if (options.retry) retry(options.retry); // validates
-    this.#options = { ...options, timeout, deadline, maxBytes };
+    this.#options = { ...options };
+    this.#maxBytes = maxBytes;
     this.#base = parseBase(options.baseUrl);
     this.#headers = new SafeHeaders(options.headers);
   }
@@ -327,10 +291,10 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const call = new Call(method, this.#base, { ...this.#options, ...defined(options) });
+    const call = new Call(method, this.#base, options, this.#options);
     if (this.#closing) throw call.error("closed", "the session is closed");
     this.#calls.add(call);
-    const { signal, deadline = Infinity } = call.options;
+    const { deadline, options: { signal } } = call;
     const abort = () => call.stop("aborted", "its signal was aborted", { cause: signal?.reason });
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
@@ -372,19 +336,32 @@ export class Session {
     if (this.#calls.size === 0) this.#closing?.resolve();
   }
 
-  #repeat<T>(call: Call): Promise<Reply<T>> {
-    const attempt = () => this.#attempt<T>(call);
-    call.signal.throwIfAborted();
-    if (call.options.retry === false) return attempt();
-    const { shouldRetry, onRetry, ...rest } = { ...call.options.retry };
-    return retry(attempt, {
+  async #repeat<T>(call: Call): Promise<Reply<T>> {
+    const options = call.options.retry ?? this.#options.retry;
+    let first: unknown;
+    try {
+      return await this.#attempt<T>(call);
+    } catch (error) {
+      if (options === false || call.signal.aborted) throw error;
+      first = error;
+    }
+    // Only a call that failed pays for what a repeat costs; its first attempt is over by now.
+    const attempt = () => {
+      if (call.attempt > 0 && first !== undefined) {
+        const error = first;
+        first = undefined;
+        throw error;
+      }
+      return this.#attempt<T>(call);
+    };
+    const { shouldRetry, onRetry, ...rest } = { ...options };
+    return await retry(attempt, {
       jitter: 0.5,
       ...rest,
       signal: call.signal,
       shouldRetry: (error) => call.mayRepeat(error) && (shouldRetry?.(error) ?? error.retriable),
       onRetry: (event: RetryEvent) => {
-        const { delay, error } = event;
-        this.#emit({ type: "retry", ...call.place, delay, error: error as BrokerError });
+        this.#emit(call, { type: "retry", delay: event.delay, error: event.error as BrokerError });
         onRetry?.(event);
       },
     })();
@@ -394,9 +371,11 @@ export class Session {
     try {
       return await this.#throttled<T>(call);
     } catch (error) {
-      const { onUnauthorized, renew = true } = call.options;
+      const { onUnauthorized } = this.#options;
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized";
-      if (!isRefused || !onUnauthorized || !renew || call.renewed) throw error;
+      if (!isRefused || !onUnauthorized || call.options.renew === false || call.renewed) {
+        throw error;
+      }
       call.renewed = true;
       await this.#renewed(call, onUnauthorized);
       return await this.#throttled<T>(call);
@@ -405,15 +384,14 @@ export class Session {
 
   /** Waits until the session has logged in anew since the call's request was sent; makes it do so where nobody has. */
   async #renewed(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
-    if (call.generation === this.#generation && !this.#renewing) {
-      this.#renewing = true;
+    if (call.generation === this.#generation && !this.#isRenewing) {
+      this.#isRenewing = true;
       this.#renewal = (async () => await onUnauthorized())().finally(() => {
-        this.#renewing = false;
+        this.#isRenewing = false;
         this.#generation++;
       });
       this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
     }
-    call.sent = false; // it was refused
     try {
       await call.within("no new login", (signal) => abortable(this.#renewal!, signal));
     } catch (error) {
@@ -423,19 +401,19 @@ export class Session {
   }
 
   async #throttled<T>(call: Call): Promise<Reply<T>> {
-    const { throttlers = [], cost } = call.options;
     call.attempt++;
-    call.sent = false;
-    call.seen = {};
+    call.signal.throwIfAborted();
+    const { throttlers, signal, options: { cost } } = call;
+    if (throttlers.length === 0) return await this.#exchange<T>(call);
     let isStarted = false;
     const start = () => {
       isStarted = true;
       return this.#exchange<T>(call);
     };
     try {
-      return await runAll(throttlers, start, { cost, signal: call.signal });
+      return await runAll(throttlers, start, { cost, signal });
     } catch (cause) {
-      if (isStarted || call.signal.aborted) throw cause;
+      if (isStarted || signal.aborted) throw cause;
       const isFull = cause instanceof ThrottlerError && cause.kind === "full";
       const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
       throw call.error(kind, "a throttler did not let it pass", { cause });
@@ -447,106 +425,115 @@ export class Session {
     const start = performance.now();
     try {
       return await call.within("no answer", async (signal) => {
-        const { sign, fetch: send = fetch } = call.options;
-        const draft = this.#draft(call);
-        if (sign) await this.#sign(call, draft, sign, signal);
-        let { body } = draft;
-        if (!call.idempotent) {
-          body = body instanceof FormData
-            ? await encodeFormData(body, draft.headers)
-            : toBlob(body);
-        }
-        call.sent = true;
-        this.#emit({ type: "request", ...call.place });
-        const response = await send(draft.url.href, {
-          ...call.options.fetchOptions,
-          method: draft.method,
-          headers: draft.headers,
-          body,
-          signal,
-          redirect: "manual", // a redirect would take the keys along
-          // Bun repeats a PUT and a DELETE on a connection that it reuses (oven-sh/bun#28708).
-          ...(call.idempotent || /^P(?:OST|ATCH)$/.test(draft.method) ? {} : { keepalive: false }),
-        });
-        const { status } = response;
-        this.#emit({
-          type: "response",
-          ...call.place,
-          status,
-          duration: performance.now() - start,
-        });
-        return await this.#receive<T>(call, draft, response);
+        const out = this.#outgoing(call);
+        if (this.#options.sign) await this.#sign(call, out, signal);
+        const response = await this.#send(call, out, signal);
+        const duration = performance.now() - start;
+        this.#emit(call, { type: "response", status: response.status, duration });
+        return await this.#receive<T>(call, out, response);
       });
     } catch (cause) {
       const error = call.fault(cause);
-      if (error.outcome === "unknown" && !call.safe) call.doubtful = true;
-      this.#emit({ type: "failure", ...call.place, error, duration: performance.now() - start });
+      call.doubtful ||= error.outcome === "unknown";
+      this.#emit(call, { type: "failure", error, duration: performance.now() - start });
       throw error;
+    } finally {
+      call.sent = false;
+      call.seen = {};
     }
   }
 
-  #draft(call: Call): Draft {
-    const { method, attempt, payload: { body, type } } = call;
-    const headers = new SafeHeaders(this.#headers);
-    if (type) headers.set("content-type", type);
-    if (call.options.headers) headers.assign(call.options.headers);
+  #outgoing(call: Call): Outgoing {
+    const { payload: { body, type }, options } = call;
+    const headers = addHeaders({}, this.#headers);
+    if (type) headers["content-type"] = type;
+    if (options.headers) addHeaders(headers, new SafeHeaders(options.headers));
     call.generation = this.#generation;
-    return { method, url: new URL(call.target), headers, body, attempt };
+    return { url: call.target, headers, body };
   }
 
-  async #sign(
-    call: Call,
-    draft: Draft,
-    sign: NonNullable<SessionOptions["sign"]>,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #sign(call: Call, out: Outgoing, signal: AbortSignal): Promise<void> {
+    const { method, attempt } = call;
+    const url = new URL(out.url);
+    const draft: Draft = {
+      method,
+      url,
+      headers: new SafeHeaders(out.headers),
+      body: out.body,
+      attempt,
+    };
     try {
-      await abortable((async () => await sign(draft))(), signal);
+      await abortable((async () => await this.#options.sign!(draft))(), signal);
     } catch (error) {
       if (signal.aborted || error instanceof RequestError) throw error;
       throw call.error("invalid", `sign() threw ${nameOf(error)}`);
     }
     checkBelow(this.#base, draft.url);
-    draft.body = checkBody(draft.body);
+    out.url = draft.url.href;
+    out.headers = addHeaders({}, draft.headers);
+    out.body = checkBody(draft.body);
   }
 
-  async #receive<T>(call: Call, draft: Draft, response: Response): Promise<Reply<T>> {
+  async #send(call: Call, out: Outgoing, signal: AbortSignal): Promise<Response> {
+    const { method, idempotent } = call;
+    const { headers } = out;
+    let { body } = out;
+    if (!idempotent) {
+      body = body instanceof FormData ? await encodeFormData(body, headers) : toBlob(body);
+    }
+    const { fetch: send = fetch, fetchOptions } = this.#options;
+    const init: RequestInit = {
+      ...fetchOptions,
+      method,
+      headers,
+      body,
+      signal,
+      redirect: "manual", // a redirect would take the keys along
+    };
+    // Bun repeats a PUT and a DELETE on a connection that it reuses (oven-sh/bun#28708).
+    if (!idempotent && method !== "POST" && method !== "PATCH") init.keepalive = false;
+    call.sent = true;
+    this.#emit(call, { type: "request" });
+    return await send(out.url, init);
+  }
+
+  async #receive<T>(call: Call, out: Outgoing, response: Response): Promise<Reply<T>> {
     const { status, headers } = response;
-    const { throttlers = [], maxBytes = Infinity, parse } = call.options;
     const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
-    for (const throttler of throttlers) {
+    for (const throttler of call.throttlers) {
       if (wait !== undefined) throttler.pause(wait);
       this.#sync(throttler, headers);
     }
-    if (!response.ok) throw await this.#refusal(call, draft, response);
+    if (!response.ok) throw await this.#refusal(call, out, response);
     const isEmpty = call.method === "HEAD" || status === 204 || status === 205;
+    const parse = call.options.parse as Parse<T> | undefined;
     let data: T;
     try {
-      data = isEmpty ? undefined as T : await decode<T>(response, maxBytes, parse as Parse<T>);
+      data = isEmpty ? undefined as T : await decode<T>(response, this.#maxBytes, parse);
     } catch (error) {
-      await note(call, draft, response, error instanceof ReplyError ? error.text : undefined);
+      await note(call, out, response, error instanceof ReplyError ? error.text : undefined);
       throw error;
     }
     const reply = { data, status, headers };
     const failure = this.#failure(call, reply);
     if (!failure) return reply;
-    await note(call, draft, response);
+    await note(call, out, response);
     throw call.complete(failure, call.error("rejected", "the venue refused it"));
   }
 
   /** What an answer other than 2xx means. */
-  async #refusal(call: Call, draft: Draft, response: Response): Promise<BrokerError> {
+  async #refusal(call: Call, out: Outgoing, response: Response): Promise<BrokerError> {
     const { status, headers } = response;
     let text = "";
     if (status >= 400) {
       try {
-        text = await readText(response, call.options.maxBytes ?? Infinity);
+        text = await readText(response, this.#maxBytes);
       } catch (error) {
         if (call.isStopped) throw error;
         // Otherwise the status says enough.
       }
     }
-    await note(call, draft, response, text);
+    await note(call, out, response, text);
     const { kind, why, ...rest } = verdict(status);
     const usual = call.error(kind, why, rest);
     const failure = status >= 400 && this.#failure(call, { data: tryJson(text), status, headers });
@@ -556,7 +543,7 @@ export class Session {
   /** What the venue's own envelope says, if it is an error. */
   #failure(call: Call, reply: Reply): BrokerError | undefined {
     try {
-      return call.options.failure?.(reply);
+      return this.#options.failure?.(reply);
     } catch (error) {
       if (reply.status >= 400) return undefined;
       throw call.error("decode", `failure() threw ${nameOf(error)}`);
@@ -572,9 +559,10 @@ export class Session {
     }
   }
 
-  #emit(event: SessionEvent): void {
+  #emit(call: Call, step: Step): void {
+    const { method, url, attempt } = call;
     try {
-      this.#options.onEvent?.(event);
+      this.#options.onEvent?.({ method, url, attempt, ...step });
     } catch {
       // A log must not decide about an order.
     }
@@ -582,9 +570,9 @@ export class Session {
 }
 
 /** Notes of an answer what errors may show of it. */
-async function note(call: Call, draft: Draft, response: Response, text = ""): Promise<void> {
+async function note(call: Call, out: Outgoing, response: Response, text = ""): Promise<void> {
   const { status, headers } = response;
-  const secrets = await sentValues(draft);
+  const secrets = await sentValues(out);
   const id = REQUEST_IDS.map((name) => headers.get(name)).find(Boolean);
   const data = Object(tryJson(text));
   const code = CODES.map((name) => data[name]).find((value) =>
@@ -631,11 +619,4 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort);
   return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
-}
-
-/** Leaves out what is not given, so that it does not hide a default. */
-function defined<T extends object>(options: T): T {
-  return Object.fromEntries(
-    Object.entries(options).filter(([, value]) => value !== undefined),
-  ) as T;
 }
