@@ -63,6 +63,13 @@ Deno.test("retry() doubles the wait up to maxWait", async () => {
   assertEquals(at, [0, 100, 300, 650, 1_000, 1_350]);
 });
 
+Deno.test("retry() never waits longer than 60 s unless told otherwise", async () => {
+  using time = new FakeTime();
+  const { call, at } = faulty(...faults(7));
+  await settle(time, retry(call, { maxRetries: 7 })());
+  assertEquals(at.slice(5), [62_000, 122_000, 182_000]);
+});
+
 Deno.test("retry() with maxWait below baseWait waits maxWait", async () => {
   using time = new FakeTime();
   const { call, at } = faulty(...faults(2));
@@ -189,9 +196,10 @@ Deno.test("retry() waits an error's retryAfter when that is longer", async () =>
   const { call, at } = faulty(
     new NetworkFault({ retryAfter: 7_000 }),
     new NetworkFault({ retryAfter: 1_000 }),
+    new NetworkFault({ retryAfter: 60_000 }),
   );
   await settle(time, retry(call)());
-  assertEquals(at, [0, 7_000, 11_000]);
+  assertEquals(at, [0, 7_000, 11_000, 71_000]);
 });
 
 Deno.test("retry() gives up now when an error's retryAfter is above maxWait", async () => {
@@ -307,6 +315,19 @@ Deno.test("retry() starts no call once its signal is aborted", async () => {
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => retry(call, { signal })(), Error, "enough");
   assertEquals(at, []);
+});
+
+Deno.test("retry() starts no call when its signal is aborted just as a wait ends", async () => {
+  using time = new FakeTime();
+  const controller = new AbortController();
+  const { call, at } = faulty(...faults(1));
+  const result = retry(call, {
+    signal: controller.signal,
+    // Due at the same time as the wait, and set after it.
+    onRetry: ({ delay }) => queueMicrotask(() => setTimeout(() => controller.abort(), delay)),
+  })();
+  assertEquals((await settle(time, result)).status, "rejected");
+  assertEquals(at, [0]);
 });
 
 Deno.test("retry() throws the error of a call during which its signal was aborted, and waits no more", async () => {
