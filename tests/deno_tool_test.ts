@@ -4,10 +4,14 @@ import { layOut } from "../tools/deno.ts";
 const tool = new URL("../tools/deno.ts", import.meta.url).href;
 
 /** Runs `deno eval` through the tool, with a `JSR_URL` of the user's. */
-function start(code: string, ...args: string[]): Deno.ChildProcess {
+function start(
+  code: string,
+  env: Record<string, string> = {},
+  args: string[] = [],
+): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", tool, "eval", code, ...args],
-    env: { JSR_URL: "file:///a/mirror/", NO_COLOR: "1" },
+    env: { JSR_URL: "file:///a/mirror/", NO_COLOR: "1", ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",
@@ -21,8 +25,8 @@ Deno.test("tools/deno.ts passes the exit code, the arguments and the three strea
     console.log(text, Deno.args);
     Deno.exit(42);
   `,
-    "a b",
-    "--c",
+    {},
+    ["a b", "--c"],
   );
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode("from stdin"));
@@ -41,6 +45,21 @@ Deno.test("tools/deno.ts uses a JSR_URL that is set, and says so in one line", a
     new TextDecoder().decode(stderr),
     /^@std: JSR_URL is set.*file:\/\/\/a\/mirror\/.*\n$/,
   );
+});
+
+Deno.test("tools/deno.ts reaches loopback without a proxy", async () => {
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {} },
+    () => new Response("direct"),
+  );
+  const child = start(
+    `console.log(await (await fetch("http://127.0.0.1:${server.addr.port}/")).text(), Deno.env.get("NO_PROXY"))`,
+    { HTTP_PROXY: "http://127.0.0.1:1/", NO_PROXY: "intranet.example" },
+  );
+  await child.stdin.close();
+  const { stdout } = await child.output();
+  assertEquals(new TextDecoder().decode(stdout), "direct intranet.example,127.0.0.1,localhost\n");
+  await server.shutdown();
 });
 
 Deno.test({

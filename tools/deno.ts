@@ -3,10 +3,13 @@
  *
  *     deno run -A tools/deno.ts <any deno arguments>
  *
- * Many networks reach npm but not JSR. Where JSR answers, the real `@std` packages are used. Where it does not,
- * `JSR_URL` points at stand-ins: the few functions of `@std` that this repository uses, kept in `tools/std/` and held
- * to the contract of the real ones by `tests/std_contract_test.ts`. A `JSR_URL` that is already set stays as it is.
- * One line on stderr says which it is and why. Exit code, signals and the three standard streams are those of deno.
+ * Many networks reach npm but not JSR. Where JSR answers, the real `@std` packages are used. Where
+ * it does not, `JSR_URL` points at stand-ins: the few functions of `@std` that this repository uses,
+ * kept in `tools/std/` and held to the contract of the real ones by `tests/std_contract_test.ts`. A
+ * `JSR_URL` that is already set stays as it is. One line on stderr says which it is and why.
+ *
+ * No proxy is asked for loopback, where the tests and the demo play. Exit code, signals and the
+ * three standard streams are those of deno.
  *
  * Nothing from `@std` is imported here: this runs before it is known where `@std` comes from.
  *
@@ -46,7 +49,7 @@ async function probe(): Promise<Probe> {
   const known = await remembered(file);
   if (known) return known;
   const found = await ask();
-  await writeWhole(file, JSON.stringify(found)).catch(() => {}); // a read-only checkout only asks more often
+  await writeWhole(file, JSON.stringify(found)).catch(() => {}); // read-only: ask each time
   return found;
 }
 
@@ -83,8 +86,9 @@ async function ask(): Promise<Probe> {
 }
 
 /**
- * Lays `tools/std/` out as JSR lays out its packages, and returns the URL of the copy. Its folder is named by its
- * content: deno keeps what it knows of a module by URL, so a changed stand-in must have another one.
+ * Lays `tools/std/` out as JSR lays out its packages, and returns the URL of the copy. Its folder
+ * is named by its content: deno keeps what it knows of a module by URL, so a changed stand-in must
+ * have another one.
  */
 export async function layOut(): Promise<string> {
   const files = new Map<string, string>();
@@ -126,10 +130,13 @@ export async function layOut(): Promise<string> {
   return home.href;
 }
 
-/** Runs deno, passing on the signals that the terminal does not already send to it. Resolves to its exit code. */
+/**
+ * Runs deno, passing on the signals that the terminal does not already send to it. Resolves to its
+ * exit code.
+ */
 async function run(args: string[], env: Record<string, string>): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), { args, env }).spawn();
-  // Ctrl-C reaches the whole foreground group, the child included: then it is enough to outlive the child.
+  // Ctrl-C reaches the child by itself, being sent to all of the foreground: outliving it is enough.
   const pass: Deno.Signal[] = Deno.build.os === "windows" ? [] : ["SIGTERM", "SIGHUP", "SIGQUIT"];
   const hear: Deno.Signal[] = ["SIGINT", ...pass];
   if (!Deno.stdin.isTerminal()) pass.push("SIGINT");
@@ -144,6 +151,13 @@ async function run(args: string[], env: Record<string, string>): Promise<number>
   }
   const { success, code } = await child.status;
   return success ? 0 : code || 1; // 128 + n where signal n ended it
+}
+
+/** Loopback added to the hosts that are reached without a proxy. */
+function direct(): Record<string, string> {
+  const known = Deno.env.get("NO_PROXY") ?? Deno.env.get("no_proxy");
+  const hosts = `${known ? `${known},` : ""}127.0.0.1,localhost`;
+  return { NO_PROXY: hosts, no_proxy: hosts };
 }
 
 async function list(folder: URL, kind: "isFile" | "isDirectory"): Promise<string[]> {
@@ -173,5 +187,5 @@ async function sha256(text: string): Promise<string> {
 if (import.meta.main) {
   const { url, said } = await bind();
   console.error(`@std: ${said}`);
-  Deno.exit(await run(Deno.args, url ? { JSR_URL: url } : {}));
+  Deno.exit(await run(Deno.args, { ...direct(), ...(url && { JSR_URL: url }) }));
 }

@@ -1,12 +1,14 @@
 /**
- * Runs the checks that must hold on every runtime: `tests/runtimes/*_check.ts` on Deno, Node 22, Node 24 and Bun.
+ * Runs the checks that must hold on every runtime: `tests/runtimes/*_check.ts` on Deno, Node 22,
+ * Node 24 and Bun.
  *
  *     deno task test:runtimes                 # all of them, everywhere
  *     deno task test:runtimes retry session   # only these checks
  *     deno task test:runtimes --on=bun,node22 # only there
  *
- * Node and Bun come from npm in the exact versions below, once, into `.cache/`. Each check is bundled into one file,
- * which is what Node and Bun are given. Exits with 1 if anything failed anywhere.
+ * Node and Bun come from npm in the exact versions below, once, into `.cache/`. Each check is
+ * bundled into one file, which is what Node and Bun are given. Exits with 1 if anything failed
+ * anywhere.
  *
  * @module
  */
@@ -84,7 +86,10 @@ async function bundle(name: string, home: string): Promise<string> {
   return output;
 }
 
-/** Runs one bundle on one runtime, its output passed on, and returns what there is to say in the table. */
+/**
+ * Runs one bundle on one runtime, its output passed on, and returns what there is to say in the
+ * table.
+ */
 async function run(
   program: string,
   runtime: Runtime,

@@ -1,6 +1,6 @@
 /**
- * A certificate that nobody trusts, made anew on each call, so that no private key lies in the repository. Runs on
- * Deno, Node and Bun.
+ * A certificate that nobody trusts, made anew on each call, so that no private key lies in the
+ * repository. Runs on Deno, Node and Bun.
  *
  * @module
  */
@@ -13,7 +13,10 @@ export interface Certificate {
   cert: string;
 }
 
-/** Returns a self-signed certificate for `localhost` and 127.0.0.1, valid from a day ago until tomorrow. */
+/**
+ * Returns a self-signed certificate for `localhost` and 127.0.0.1, valid from a day ago until
+ * tomorrow.
+ */
 export function selfSigned(): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const ecdsaWithSha256 = sequence(der(0x06, [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));

@@ -1,12 +1,12 @@
 /**
- * An HTTP server that fails on purpose. It speaks HTTP/1.1 on a bare socket, so it can do what a polite server
- * cannot: reset, close in the middle of a header, cut a body short. It runs on Deno, Node and Bun, on loopback only.
+ * An HTTP server that fails on purpose. It speaks HTTP/1.1 on a bare socket, so it can do what a
+ * polite server cannot: reset, close in the middle of a header, cut a body short. It runs on Deno,
+ * Node and Bun, on loopback only.
  *
  * ```ts ignore
- * const server = await FaultServer.listen(reset(), answer({ body: "{}" })); // the first request is reset
- * await fetch(server.url + "orders");
- * assert.equal(server.requests.length, 1);
- * await server.close();
+ * const server = await FaultServer.listen(reset(), answer({ body: "{}" })); // the first request is
+ * reset await fetch(server.url + "orders"); assert.equal(server.requests.length, 1); await
+ * server.close();
  * ```
  *
  * @module
@@ -73,7 +73,10 @@ export function reset(): Reply {
   return (socket) => void socket.resetAndDestroy();
 }
 
-/** Sends `text` as it is, then closes. A text that is no HTTP is garbage; one that stops early is half an answer. */
+/**
+ * Sends `text` as it is, then closes. A text that is no HTTP is garbage; one that stops early is
+ * half an answer.
+ */
 export function raw(text: string): Reply {
   return (socket) => void socket.end(text);
 }
@@ -126,7 +129,10 @@ export class FaultServer {
     this.#server = createServer((socket) => this.#accept(socket));
   }
 
-  /** Listens on a free port of loopback. The last of the replies is repeated; without any, all is answered with 200. */
+  /**
+   * Listens on a free port of loopback. The last of the replies is repeated; without any, all is
+   * answered with 200.
+   */
   static async listen(...replies: Reply[]): Promise<FaultServer> {
     const server = new FaultServer(replies);
     await new Promise<void>((resolve) => server.#server.listen(0, "127.0.0.1", resolve));

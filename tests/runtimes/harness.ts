@@ -8,8 +8,8 @@
  * await run();
  * ```
  *
- * A rejection that nobody handled fails the run, a check that takes longer than its limit fails, and so does a
- * process that does not end by itself after the last check: something was left open.
+ * A rejection that nobody handled fails the run, a check that takes longer than its limit fails,
+ * and so does a process that does not end by itself after the last check: something was left open.
  *
  * @module
  */
@@ -45,7 +45,10 @@ export function check(name: string, fn: () => unknown, options: CheckOptions = {
   checks.push({ name, fn, ...options });
 }
 
-/** Runs the checks in order and prints one line for each, then the count. Sets the exit code; never throws. */
+/**
+ * Runs the checks in order and prints one line for each, then the count. Sets the exit code; never
+ * throws.
+ */
 export async function run(): Promise<void> {
   let over = false;
   const catchStray = (error: unknown) => {

@@ -46,7 +46,10 @@ async function read(url: string, init?: RequestInit): Promise<string> {
   return await (await fetch(url, init)).text();
 }
 
-/** A server on a bare socket, for faults below HTTP. Resolves to the error that an https request to it gives. */
+/**
+ * A server on a bare socket, for faults below HTTP. Resolves to the error that an https request to
+ * it gives.
+ */
 async function tlsError(onData: (socket: import("node:net").Socket) => void): Promise<unknown> {
   const server = createServer((socket) => {
     socket.on("error", () => {});

@@ -1,6 +1,6 @@
 /**
- * A stand-in for `@std/assert`: the assertions that the tests of this repository use. What passes and what fails is
- * as with the real ones; the messages are plainer.
+ * A stand-in for `@std/assert`: the assertions that the tests of this repository use. What passes
+ * and what fails is as with the real ones; the messages are plainer.
  *
  * @module
  */
@@ -199,7 +199,10 @@ function expect(
   throw new AssertionError(msg ? `${msg}: ${said}` : said);
 }
 
-/** Equal by value. As in the real one 0 equals -0, NaN equals NaN, and what holds no readable value is itself only. */
+/**
+ * Equal by value. As in the real one 0 equals -0, NaN equals NaN, and what holds no readable value
+ * is itself only.
+ */
 function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()): boolean {
   if (a === b || Object.is(a, b)) return true;
   if (typeof a !== "object" || typeof b !== "object" || !a || !b) return false;
@@ -230,7 +233,10 @@ function kind(value: object): unknown {
   return Object.getPrototypeOf(value) ?? Object.prototype;
 }
 
-/** The names that a comparison reads: the enumerable ones, and with a class every one, getters included. */
+/**
+ * The names that a comparison reads: the enumerable ones, and with a class every one, getters
+ * included.
+ */
 function members(value: object): PropertyKey[] {
   if (kind(value) === Object.prototype || Array.isArray(value) || ArrayBuffer.isView(value)) {
     return Reflect.ownKeys(value).filter((key) =>

@@ -1,6 +1,6 @@
 /**
- * A stand-in for `@std/async/delay`. The option `persistent` is left out: with the real one it has no effect on
- * Deno 2.9, nor on Node or Bun.
+ * A stand-in for `@std/async/delay`. The option `persistent` is left out: with the real one it has
+ * no effect on Deno 2.9, nor on Node or Bun.
  *
  * @module
  */
@@ -14,7 +14,10 @@ export interface DelayOptions {
 /** The longest delay that a timer of the platform can hold: a longer one would fire at once. */
 const LONGEST = 2 ** 31 - 1;
 
-/** Resolves after `ms` milliseconds, or rejects with the reason of `signal`, leaving no timer and no listener. */
+/**
+ * Resolves after `ms` milliseconds, or rejects with the reason of `signal`, leaving no timer and no
+ * listener.
+ */
 export function delay(ms: number, { signal }: DelayOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -1,11 +1,11 @@
 /**
- * A stand-in for `@std/testing/time`. It fakes what the real one fakes and nothing else: `Date`, the four timer
- * functions and `AbortSignal.timeout`. Not faked, there as here: `performance.now`, `queueMicrotask`, `setImmediate`
- * and `node:timers`.
+ * A stand-in for `@std/testing/time`. It fakes what the real one fakes and nothing else: `Date`,
+ * the four timer functions and `AbortSignal.timeout`. Not faked, there as here: `performance.now`,
+ * `queueMicrotask`, `setImmediate` and `node:timers`.
  *
- * It is not built on a library of fake timers, since the usual one differs where it matters to a test: it fires a
- * delay of 2^31 at once, starts a zero delay inside a tick one millisecond later, runs on after a callback has
- * thrown, and hands out objects as timer ids.
+ * It is not built on a library of fake timers, since the usual one differs where it matters to a
+ * test: it fires a delay of 2^31 at once, starts a zero delay inside a tick one millisecond later,
+ * runs on after a callback has thrown, and hands out objects as timer ids.
  *
  * @module
  */
