@@ -1,8 +1,7 @@
 /**
  * What this repository relies on in `@std`. It passes against the real packages and against the
- * stand-ins of
- * `tools/std/`, whichever `tools/deno.ts` has bound; so a test that passes with one passes with the
- * other.
+ * stand-ins of `tools/std/`, whichever `tools/deno.ts` has bound; so a test that passes with one
+ * passes with the other.
  */
 
 import * as std from "@std/assert";

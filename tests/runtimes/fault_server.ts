@@ -4,9 +4,10 @@
  * Node and Bun, on loopback only.
  *
  * ```ts ignore
- * const server = await FaultServer.listen(reset(), answer({ body: "{}" })); // the first request is
- * reset await fetch(server.url + "orders"); assert.equal(server.requests.length, 1); await
- * server.close();
+ * const server = await FaultServer.listen(reset(), answer({ body: "{}" }));
+ * await fetch(server.url + "orders").catch(() => {}); // the first request is reset
+ * assert.equal(server.requests.length, 1);
+ * await server.close();
  * ```
  *
  * @module
