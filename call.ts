@@ -205,15 +205,17 @@ export class Call {
     }
     const causes = chain(error);
     const isUnreached = causes.some(isConnectError);
-    return this.error(
-      "network",
-      isUnreached ? "the venue could not be reached" : "the connection failed",
-      {
-        outcome: isUnreached ? "not-sent" : "unknown",
-        code: causes.map(codeOf).find(Boolean),
-        worthwhile: !causes.some(isTlsError),
-      },
-    );
+    const isTls = causes.some(isTlsError);
+    const why = isTls
+      ? "TLS failed"
+      : isUnreached
+      ? "the venue was not reached"
+      : "the connection failed";
+    return this.error("network", why, {
+      outcome: isUnreached ? "not-sent" : "unknown",
+      code: causes.map(codeOf).find(Boolean),
+      worthwhile: !isTls,
+    });
   }
 
   /** Adds to a subclass's error what the session knows. */
@@ -278,17 +280,19 @@ function codeOf(error: Error): string | undefined {
   return typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
 }
 
-/** Whether no connection was made, so that nothing can have been sent. */
+/** Codes that Node and Bun give where no connection was made, or none that was trusted. */
+const UNREACHED =
+  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|CERT_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+|ERR_TLS_CERT_\w+)$/;
+
+/** Whether there was no connection to send anything on. */
 function isConnectError(error: Error): boolean {
   const { syscall } = error as { syscall?: unknown };
-  return syscall === "connect" || syscall === "getaddrinfo" ||
-    /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket)$/
-      .test(codeOf(error) ?? "") ||
+  return syscall === "connect" || UNREACHED.test(codeOf(error) ?? "") ||
     /client error \(Connect\)/.test(error.message); // Deno: the text is all there is
 }
 
-/** Whether the venue's certificate or the encryption is at fault, which a repeat does not change. */
+/** Whether a certificate or the encryption is at fault, which a repeat does not change. */
 function isTlsError(error: Error): boolean {
-  return /CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_VERIFY/.test(codeOf(error) ?? "") ||
+  return /CERT|SSL|TLS|DEPTH_ZERO|UNABLE_TO|EPROTO/.test(codeOf(error) ?? "") ||
     /invalid peer certificate|received fatal alert|corrupt message/.test(error.message);
 }
