@@ -10,8 +10,8 @@
  */
 
 import { KrakenShow, type ShowOptions } from "./kraken/show.ts";
-import { type Show, Stage } from "./stage.ts";
-import { seconds } from "./view.ts";
+import { faults, perform, type Show, Stage } from "./stage.ts";
+import { paint, seconds, tell } from "./view.ts";
 
 const VENUES: Record<string, new (options: ShowOptions) => Show> = { kraken: KrakenShow };
 
@@ -41,38 +41,52 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort();
-  // Once: whoever presses Ctrl-C again means it.
-  Deno.addSignalListener("SIGINT", interrupt);
-  interrupted.signal.addEventListener(
-    "abort",
-    () => Deno.removeSignalListener("SIGINT", interrupt),
-  );
+  const { signal, interrupt, release } = interruptible();
   const isTerminal = Deno.stdout.isTerminal();
+  const colour = isTerminal && !Deno.noColor;
   const duration = asked.seconds * 1_000;
-  const stage = new Stage({
-    duration,
-    signal: interrupted.signal,
-    live: isTerminal,
-    colour: isTerminal && !Deno.noColor,
+  const write = (text: string) => put(text, interrupt);
+  const size = isTerminal ? () => Deno.consoleSize() : undefined;
+  const stage = new Stage((step) => {
+    if (!isTerminal) { for (const line of tell(step, Infinity)) write(`${paint(line, colour)}\n`); }
   });
-  await using show = new VENUES[asked.venue]({ ...asked, stage, duration });
+  await using show = new VENUES[asked.venue]({ ...asked, stage, faults: faults(duration) });
   try {
-    const isGood = await stage.run(show);
-    if (isGood === undefined) {
-      console.log(`\nInterrupted after ${seconds(stage.elapsed)}: nothing was checked`);
-      return 130;
-    }
-    return isGood ? 0 : 1;
+    const isGood = await perform(show, stage, { duration, signal, write, size, colour });
+    if (isGood !== undefined) return isGood ? 0 : 1;
+    write(`\nInterrupted after ${seconds(stage.elapsed)}: nothing was checked\n`);
+    return 130;
   } catch (error) {
-    if (interrupted.signal.aborted) return 130;
+    if (signal.aborted) return 130;
     console.error((error as Error).message);
     return 1;
   } finally {
-    interrupted.abort();
+    release();
   }
 }
 
-// Not Deno.exit(): that this process ends by itself shows that nothing is left running.
+/** Turns the first Ctrl-C into an abort. The second one ends the process: who presses it means it. */
+function interruptible() {
+  const controller = new AbortController();
+  const release = () => Deno.removeSignalListener("SIGINT", interrupt);
+  function interrupt(): void {
+    release();
+    controller.abort();
+  }
+  Deno.addSignalListener("SIGINT", interrupt);
+  return { signal: controller.signal, interrupt, release };
+}
+
+/** Writes to stdout, all of it; when nobody reads any more (`| head`), the demo is over. */
+function put(text: string, onGone: () => void): void {
+  const bytes = new TextEncoder().encode(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    onGone();
+  }
+}
+
+// Not Deno.exit(): that the process ends by itself shows that nothing is left running.
 if (import.meta.main) Deno.exitCode = await main();

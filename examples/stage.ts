@@ -40,7 +40,7 @@ export interface Show extends AsyncDisposable {
   /** The order books. */
   ladders(): Ladder[];
   /** The broker's requests: how many wait for a throttler, and what else is known of them. */
-  requests(): { queue: number; facts: string[] };
+  requests(): { queue: number; asked: string[] };
   /**
    * Makes sure that the venue can be reached.
    *
@@ -65,21 +65,31 @@ export interface Figure {
 export interface StageOptions {
   /** How long, in milliseconds; longer if a fault has not been survived by then. */
   readonly duration: number;
+  /**
+   * Longest time that is granted, after the duration, to survive what has not been survived yet, and
+   * for the first connection. In milliseconds.
+   *
+   * @default {20_000}
+   */
+  readonly grace?: number;
   /** Ends it early. */
   readonly signal: AbortSignal;
-  /** Whether there is a terminal to draw on; else lines are printed as things happen. */
-  readonly live: boolean;
-  /** Whether to use colours. */
-  readonly colour: boolean;
+  /** Puts text on the terminal, or wherever stdout goes. */
+  readonly write: (text: string) => void;
+  /** The terminal's size; absent where there is none: then lines are printed as things happen. */
+  readonly size?: () => { columns: number; rows: number };
+  /**
+   * Whether to use colours.
+   *
+   * @default {false}
+   */
+  readonly colour?: boolean;
 }
-
-/** Longest time that is granted, after the duration, to survive what has not been survived yet. */
-const GRACE = 20_000;
 
 /** Time between two looks at what happens, in milliseconds. */
 const TICK = 50;
 
-/** Where there is no screen, every how many looks a line says how things are. */
+/** Where there is no terminal, every how many looks a line says how things are. */
 const STATUS_EVERY = 50;
 
 /** The usual faults, spread over a duration, with time to recover in between. */
@@ -95,7 +105,7 @@ export function faults(duration: number): ScheduledFault[] {
   ];
 }
 
-/** Keeps what happens, and prints it where there is no screen. */
+/** Keeps what happens as stories: a fault, what it led to, and how it ended. */
 export class Stage {
   /** What has happened. */
   readonly stories: Story[] = [];
@@ -103,19 +113,19 @@ export class Stage {
   struck = 0;
   /** Longest time without data, in milliseconds. */
   longestGap = 0;
-  readonly #options: StageOptions;
   readonly #start = performance.now();
+  readonly #onStep: ((step: Story) => void) | undefined;
   /** What the connection suffers from now, and whether the feed knows. */
   #trouble: Story | undefined;
   #isNoticed = false;
 
   /**
-   * Prepares a stage.
+   * Starts the clock.
    *
-   * @param options How to show things.
+   * @param onStep Told every step by itself, when it happens.
    */
-  constructor(options: StageOptions) {
-    this.#options = options;
+  constructor(onStep?: (step: Story) => void) {
+    this.#onStep = onStep;
   }
 
   /** Time since the start, in milliseconds. */
@@ -147,9 +157,7 @@ export class Stage {
     const isFirst = story.steps.length === 0;
     story.steps.push(text);
     story.outcome = outcome;
-    if (this.#options.live) return;
-    const told = { at: this.elapsed, steps: [isFirst ? text : `  → ${text}`], outcome };
-    for (const line of tell(told, Infinity)) print(line, this.#options.colour);
+    this.#onStep?.({ at: this.elapsed, steps: [isFirst ? text : `  → ${text}`], outcome });
   }
 
   /**
@@ -211,127 +219,121 @@ export class Stage {
     this.#trouble = undefined;
     this.#isNoticed = false;
   }
+}
 
-  /**
-   * Runs a demo to its end.
-   *
-   * @param show The venue's part.
-   * @returns Whether everything was as it should be; `undefined` if it was ended early.
-   * @throws {Error} If the venue cannot be reached.
-   */
-  async run(show: Show): Promise<boolean | undefined> {
-    const { signal, live, colour } = this.#options;
-    const { feed } = show;
-    const errors: string[] = [];
-    const history = [{ at: 0, state: feed.state as string }];
-    feed.on("state", ({ state }) => history.push({ at: this.elapsed, state }));
-    feed.on("retry", ({ ending, delay }) => this.lost(ending, delay));
-    feed.on("error", (error) => errors.push(error.message));
-    await show.open();
-    await within(feed.connect(), signal);
+/**
+ * Runs a demo to its end.
+ *
+ * @param show The venue's part.
+ * @param stage Where the venue tells what happens.
+ * @param options How long, and what to show it on.
+ * @returns Whether everything was as it should be; `undefined` if it was ended early.
+ * @throws {Error} If the venue cannot be reached.
+ */
+export async function perform(
+  show: Show,
+  stage: Stage,
+  options: StageOptions,
+): Promise<boolean | undefined> {
+  const { signal, size, write, colour = false, grace = 20_000 } = options;
+  const { feed } = show;
+  const errors: string[] = [];
+  const history = [{ at: 0, state: feed.state as string }];
+  feed.on("state", ({ state }) => history.push({ at: stage.elapsed, state }));
+  feed.on("retry", ({ ending, delay }) => stage.lost(ending, delay));
+  feed.on("error", (error) => errors.push(error.message));
+  await show.open();
+  await within(grace, feed.connect(), signal);
 
-    const ended = new AbortController();
-    const work = show.work(ended.signal);
-    const canvas = live ? new Canvas(colour) : undefined;
-    try {
-      await this.#play(show, history, canvas);
-    } finally {
-      ended.abort();
-      canvas?.close();
-      // What was asked is answered, unless there is no time for that.
-      if (signal.aborted) await show[Symbol.asyncDispose]();
-      await work;
-    }
-    if (canvas) {
-      const { columns } = Deno.consoleSize();
-      const told = this.stories.flatMap((story) => tell(story, columns));
-      for (const line of told) print(line, colour);
-    }
-    if (signal.aborted) return undefined;
-    const figures = [...this.#figures(show, errors), ...await show.figures()];
-    await feed.close();
-    print([], colour);
-    for (const { ok, text } of figures) {
-      print([[" "], ok ? ["✓", "green"] : ["✗", "red"], [` ${text}`]], colour);
-    }
-    return figures.every(({ ok }) => ok);
+  const ended = new AbortController();
+  const work = show.work(ended.signal);
+  if (size) write(ENTER);
+  try {
+    await play(show, stage, options, history);
+  } finally {
+    ended.abort();
+    if (size) write(LEAVE);
+    // What was asked is answered, unless there is no time for that.
+    if (signal.aborted) await show[Symbol.asyncDispose]();
+    await work;
   }
-
-  /** Shows what happens, until the time is over and every fault is survived, or will not be. */
-  async #play(show: Show, history: Scene["history"], canvas: Canvas | undefined): Promise<void> {
-    const { duration, signal } = this.#options;
-    const { feed } = show;
-    const rate = meter();
-    for (let tick = 0; !signal.aborted && feed.state !== "closed"; tick++) {
-      if (feed.state === "live" && show.isWhole()) this.restored(feed.subscriptions.size);
-      const isOpen = show.pending > 0 || this.stories.some(({ outcome }) => outcome === "open");
-      if (this.elapsed >= duration + (isOpen ? GRACE : 0)) return;
-      const { queue, facts: requests } = show.requests();
-      const { connections, frames } = feed.stats;
-      const scene: Scene = {
-        title: show.title,
-        elapsed: this.elapsed,
-        duration,
-        state: feed.state,
-        facts: [
-          `connection ${connections}`,
-          `${feed.subscriptions.size} subscriptions`,
-          `${grouped(frames)} messages`,
-          `${rate(frames)}/s`,
-        ],
-        history,
-        ladders: show.ladders(),
-        requests,
-        queue,
-        stories: this.stories,
-      };
-      if (canvas) canvas.draw(scene);
-      else if (tick % STATUS_EVERY === 0) this.note(status(scene));
-      await pause(TICK, signal);
-    }
+  const print = (line: Line) => write(`${paint(line, colour)}\n`);
+  // Without a terminal they have been printed already.
+  if (size) stage.stories.flatMap((story) => tell(story, size().columns)).forEach(print);
+  if (signal.aborted) return undefined;
+  const figures = [...conclude(show, stage, errors), ...await show.figures()];
+  await feed.close();
+  print([]);
+  for (const { ok, text } of figures) {
+    print([[" "], ok ? ["✓", "green"] : ["✗", "red"], [` ${text}`]]);
   }
+  return figures.every(({ ok }) => ok);
+}
 
-  /** What can be said of every venue. */
-  #figures({ feed, pending }: Show, errors: readonly string[]): Figure[] {
-    const { frames, connections } = feed.stats;
-    const open = this.stories.filter(({ outcome }) => outcome === "open");
-    const isUp = feed.state === "live" && open.length + pending + errors.length === 0;
-    return [
-      {
-        ok: frames > 0,
-        text: `${grouped(frames)} messages in ${seconds(this.elapsed)}`,
-      },
-      {
-        ok: isUp,
-        text: `${connections - 1} reconnects survived, at most ${
-          seconds(this.longestGap)
-        } without data`,
-      },
-      ...open.map(({ steps }) => ({ ok: false, text: `not survived: ${steps.join(" → ")}` })),
-      ...errors.map((text) => ({ ok: false, text })),
+/** Shows what happens, until the time is over and every fault is survived, or will not be. */
+async function play(
+  show: Show,
+  stage: Stage,
+  { duration, grace = 20_000, signal, size, write, colour = false }: StageOptions,
+  history: Scene["history"],
+): Promise<void> {
+  const { feed, title } = show;
+  const rate = meter();
+  for (let tick = 0; !signal.aborted && feed.state !== "closed"; tick++) {
+    if (feed.state === "live" && show.isWhole()) stage.restored(feed.subscriptions.size);
+    const isOver = show.pending === 0 && stage.stories.every(({ outcome }) => outcome !== "open");
+    if (stage.elapsed >= duration + (isOver ? 0 : grace)) return;
+    const { connections, frames } = feed.stats;
+    const facts = [
+      `connection ${connections}`,
+      `${feed.subscriptions.size} subscriptions`,
+      `${grouped(frames)} messages`,
+      `${rate(frames)}/s`,
     ];
+    const scene: Scene = {
+      title,
+      elapsed: stage.elapsed,
+      duration,
+      state: feed.state,
+      facts,
+      history,
+      ladders: show.ladders(),
+      ...show.requests(),
+      stories: stage.stories,
+    };
+    if (size) {
+      const { columns, rows } = size();
+      const lines = screen(scene, columns, rows).map((line) => paint(line, colour));
+      write(`${HOME}${lines.join(NEXT_LINE)}${REST}`);
+    } else if (tick % STATUS_EVERY === 0) stage.note(status(scene));
+    await pause(TICK, signal);
   }
 }
 
-/** The alternate screen of a terminal: what was there before comes back. */
-class Canvas {
-  readonly #colour: boolean;
-
-  constructor(colour: boolean) {
-    this.#colour = colour;
-    write("\x1b[?1049h\x1b[?25l\x1b[2J");
-  }
-
-  draw(scene: Scene): void {
-    const { columns, rows } = Deno.consoleSize();
-    const lines = screen(scene, columns, rows).map((line) => paint(line, this.#colour));
-    write(`\x1b[H${lines.join("\x1b[K\r\n")}\x1b[K\x1b[J`);
-  }
-
-  close(): void {
-    write("\x1b[?25h\x1b[?1049l");
-  }
+/** What can be said of every venue. */
+function conclude({ feed, pending }: Show, stage: Stage, errors: readonly string[]): Figure[] {
+  const { frames, connections } = feed.stats;
+  const open = stage.stories.filter(({ outcome }) => outcome === "open");
+  const reconnects = `${connections - 1} reconnects, ` +
+    `at most ${seconds(stage.longestGap)} without data`;
+  return [
+    { ok: frames > 0, text: `${grouped(frames)} messages in ${seconds(stage.elapsed)}` },
+    {
+      ok: feed.state === "live" && open.length + pending === 0,
+      text: stage.struck > 0 ? `${stage.struck} faults survived: ${reconnects}` : reconnects,
+    },
+    ...open.map(({ steps }) => ({ ok: false, text: `not survived: ${steps.join(" → ")}` })),
+    ...errors.map((text) => ({ ok: false, text })),
+  ];
 }
+
+// The alternate screen without a cursor: what was on the terminal before comes back.
+const ENTER = "\x1b[?1049h\x1b[?25l";
+const LEAVE = "\x1b[?25h\x1b[?1049l";
+// Lines are drawn over the old ones, and only what is left of those is cleared: nothing flickers.
+const HOME = "\x1b[H";
+const NEXT_LINE = "\x1b[K\r\n";
+const REST = "\x1b[K\x1b[J";
 
 /** One line for those who have no screen. */
 function status({ state, facts, ladders, queue }: Scene): string {
@@ -367,19 +369,18 @@ function pause(duration: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Waits for the first connection, but not for ever. */
-async function within(connected: Promise<void>, signal: AbortSignal): Promise<void> {
-  const late = pause(GRACE, signal).then(() => {
-    signal.throwIfAborted();
-    throw new Error(`Cannot connect the feed: not live within ${seconds(GRACE)}`);
+async function within(grace: number, connected: Promise<void>, signal: AbortSignal): Promise<void> {
+  const over = new AbortController();
+  const stop = () => over.abort();
+  signal.addEventListener("abort", stop);
+  const late = pause(grace, over.signal).then(() => {
+    throw new Error(`Cannot connect the feed: not live within ${seconds(grace)}`);
   });
-  await Promise.race([connected, late]);
-}
-
-function print(line: Line, colour: boolean): void {
-  write(`${paint(line, colour)}\n`);
-}
-
-function write(text: string): void {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
+  try {
+    await Promise.race([connected, late]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    late.catch(() => {});
+    stop();
+  }
 }

@@ -65,7 +65,7 @@ export interface Scene {
   /** The order books. */
   readonly ladders: readonly Ladder[];
   /** What is known of the broker's requests. */
-  readonly requests: readonly string[];
+  readonly asked: readonly string[];
   /** How many requests wait for the throttler. */
   readonly queue: number;
   /** What has happened. */
@@ -114,7 +114,7 @@ export function screen(scene: Scene, columns: number, rows: number): Line[] {
   ];
   const bar: Span = queue > 0 ? ["■".repeat(Math.min(queue, 20)), "yellow"] : ["empty", "dim"];
   const requests = flow(
-    [["REST", "bold"], [`queue`], bar, ...scene.requests.map((fact): Span => [fact])],
+    [["REST", "bold"], [`queue`], bar, ...scene.asked.map((fact): Span => [fact])],
     columns,
   );
   // The stories need a few lines; what is left of the height belongs to the books.

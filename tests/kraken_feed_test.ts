@@ -139,10 +139,13 @@ Deno.test("KrakenFeed gives up what the venue refuses, says so, and keeps the re
 
 Deno.test("KrakenFeed keeps a subscription whose earlier depth was refused", async () => {
   await using venue = still();
-  await using feed: Feed = await connected(venue, [{ ...BTC, depth: 27 as 25 }], {
+  await using feed: Feed = new Feed({
+    url: `${venue.wsUrl}/v2`,
     // Before the refusal can be here.
     tap: (direction) => direction === "out" && feed.subscribe({ ...BTC, depth: 25 }),
   });
+  feed.subscribe({ ...BTC, depth: 27 as 25 });
+  await feed.connect();
   await until(() => feed.books.has("BTC/USD"));
   assertEquals(feed.subscriptions.get("book BTC/USD")?.depth, 25);
   assertEquals(feed.errors, []);

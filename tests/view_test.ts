@@ -29,7 +29,7 @@ const SCENE: Scene = {
     bids: levels(100, -0.1),
     asks: levels(100.3, 0.1),
   })),
-  requests: ["5 answered"],
+  asked: ["5 answered"],
   queue: 3,
   stories: STORIES,
 };

@@ -132,7 +132,7 @@ export class KrakenBroker extends AbstractBroker {
     const { error = [] }: { error?: string[] } = Object(data);
     const code = error.find((text) => text.startsWith("E")); // those with W are warnings
     if (code === undefined) return undefined;
-    const kind = /rate limit|Throttled/i.test(code) ? "rate-limited" : "rejected";
+    const kind = /rate limit|too many requests/i.test(code) ? "rate-limited" : "rejected";
     return new BrokerError(`Kraken says ${code}`, {
       kind,
       outcome: "rejected",

@@ -5,8 +5,8 @@
  */
 
 import { BrokerError } from "@aio-trader/core";
-import type { Fault } from "../loopback.ts";
-import { faults, type Figure, type Show, type Stage } from "../stage.ts";
+import type { Fault, ScheduledFault } from "../loopback.ts";
+import type { Figure, Show, Stage } from "../stage.ts";
 import { grouped, type Ladder, seconds, type Story } from "../view.ts";
 import { KrakenBroker } from "./broker.ts";
 import { type KrakenBook, KrakenFeed, type KrakenItem, type KrakenSubscription } from "./feed.ts";
@@ -28,16 +28,17 @@ export interface ShowOptions {
   readonly live: boolean;
   /** The simulator's seed. */
   readonly seed: number;
-  /** How long it will last, in milliseconds. */
-  readonly duration: number;
+  /** What the simulator does wrong, and when. */
+  readonly faults: readonly ScheduledFault[];
 }
 
 /** A feed of three books, and a broker that asks more than it may. */
 export class KrakenShow implements Show {
   readonly title: string;
   readonly feed: KrakenFeed;
+  /** The simulator; absent with the real venue. */
+  readonly venue: KrakenSimulator | undefined;
   readonly #stage: Stage;
-  readonly #venue: KrakenSimulator | undefined;
   readonly #broker: KrakenBroker;
   /** The latest book of each symbol, and how many were verified. */
   readonly #books = new Map<string, { book: KrakenBook; verified: number }>();
@@ -54,16 +55,14 @@ export class KrakenShow implements Show {
    *
    * @param options Where it happens and how.
    */
-  constructor({ stage, live, seed, duration }: ShowOptions) {
+  constructor({ stage, live, seed, faults }: ShowOptions) {
     this.#stage = stage;
     this.title = `@aio-trader/core · Kraken${live ? "" : ", simulated on 127.0.0.1"}`;
     const onFault = (fault: Fault) => this.#onFault(fault);
-    this.#venue = live
-      ? undefined
-      : new KrakenSimulator({ seed, faults: faults(duration), onFault });
+    this.venue = live ? undefined : new KrakenSimulator({ seed, faults, onFault });
     this.feed = new KrakenFeed(
-      this.#venue && {
-        url: `${this.#venue.wsUrl}/v2`,
+      this.venue && {
+        url: `${this.venue.wsUrl}/v2`,
         // Shorter than one would choose for the real venue: the demo is short.
         staleAfter: 2_000,
         pingInterval: 1_000,
@@ -74,7 +73,8 @@ export class KrakenShow implements Show {
     this.feed.subscribe(...SUBSCRIPTIONS);
     this.feed.on("item", (item) => this.#onItem(item));
     this.#broker = new KrakenBroker({
-      baseUrl: this.#venue?.httpUrl,
+      baseUrl: this.venue?.httpUrl,
+      retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
       onEvent: (event) => {
         if (event.type === "retry") this.#onRefusal(event.error, event.delay);
         else if (event.type === "response" && event.attempt > 1) this.#onRepeated(event.status);
@@ -83,13 +83,13 @@ export class KrakenShow implements Show {
   }
 
   get pending(): number {
-    return this.#venue?.pending ?? 0;
+    return this.venue?.pending ?? 0;
   }
 
   /** Every book is verified and, where the venue can be asked, it holds every subscription. */
   isWhole(): boolean {
     if (this.feed.books.size < SYMBOLS.length) return false;
-    return this.#venue === undefined || this.#held === SUBSCRIPTIONS.length;
+    return this.venue === undefined || this.#held === SUBSCRIPTIONS.length;
   }
 
   ladders(): Ladder[] {
@@ -101,10 +101,10 @@ export class KrakenShow implements Show {
     });
   }
 
-  requests(): { queue: number; facts: string[] } {
+  requests(): { queue: number; asked: string[] } {
     const { answered, throttled, told } = this.#requests;
-    const facts = [`${answered} answered`, `${throttled} throttled`, `${told} told 429`];
-    return { queue: this.#broker.throttler.size, facts };
+    const asked = [`${answered} answered`, `${throttled} throttled`, `${told} told 429`];
+    return { queue: this.#broker.throttler.size, asked };
   }
 
   async open(): Promise<void> {
@@ -112,7 +112,7 @@ export class KrakenShow implements Show {
       await this.#broker.time();
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
-      const hint = this.#venue ? "" : "; without --live the demo needs no network";
+      const hint = this.venue ? "" : "; without --live the demo needs no network";
       throw new Error(`Cannot reach Kraken: ${error.message}${hint}`, { cause: error });
     }
   }
@@ -150,7 +150,7 @@ export class KrakenShow implements Show {
         text: `${grouped(verified)} of ${grouped(verified + failed)} checksums verified${wrong}`,
       },
       {
-        ok: answered === made && (this.#venue === undefined || told === refusals),
+        ok: answered === made && (this.venue === undefined || told === refusals),
         text: `${answered} of ${made} requests answered: ${throttled} throttled, ` +
           `${told} told 429 and repeated`,
       },
@@ -161,18 +161,18 @@ export class KrakenShow implements Show {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.feed.close();
     await this.#broker.close();
-    await this.#venue?.close();
+    await this.venue?.close();
   }
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.#venue!.connections].filter((connection) => connection.alive);
+    const alive = [...this.venue!.connections].filter((connection) => connection.alive);
     return alive.length === 1 ? alive[0].subscriptions.size : 0;
   }
 
   /** Compares with the venue itself, where it can be asked. */
   async #compare(): Promise<Figure[]> {
-    const venue = this.#venue;
+    const { venue } = this;
     if (!venue) return [];
     venue.freeze();
     const equal = () =>
@@ -240,8 +240,8 @@ export class KrakenShow implements Show {
     if (status !== 429) return;
     this.#requests.told++;
     this.#refused ??= this.#stage.begin("venue answers with 429");
-    const asked = `told 429, Retry-After ${seconds(retryAfter)}`;
-    this.#stage.step(this.#refused, `${asked}: the queue pauses, repeated in ${seconds(delay)}`);
+    const why = `told 429, Retry-After ${seconds(retryAfter)}`;
+    this.#stage.step(this.#refused, `${why}: the queue pauses, repeated in ${seconds(delay)}`);
   }
 
   #onRepeated(status: number): void {

@@ -1,0 +1,81 @@
+/**
+ * What can be traded at Kite: the venue's list, which comes as CSV.
+ *
+ * @module
+ */
+
+/** Something to trade, or an index. */
+export interface KiteInstrument {
+  /** What the feed and the candles call it; another one every day for derivatives. */
+  readonly instrument_token: number;
+  /** What the exchange calls it. */
+  readonly exchange_token: number;
+  /** What orders call it, `"INFY"`. */
+  readonly tradingsymbol: string;
+  /** Whose it is, for equity. */
+  readonly name: string;
+  /** Always 0: the list is made once a day. */
+  readonly last_price: number;
+  /** The last day of a derivative, `"2026-11-26"`, or `""`. */
+  readonly expiry: string;
+  /** The strike of an option, or 0. */
+  readonly strike: number;
+  /** The smallest step of a price. */
+  readonly tick_size: number;
+  /** The smallest order. */
+  readonly lot_size: number;
+  /** `"EQ"`, `"FUT"`, `"CE"` or `"PE"`. */
+  readonly instrument_type: string;
+  /** `"NSE"`, `"NFO-OPT"` and so on. */
+  readonly segment: string;
+  /** `"NSE"`, `"BSE"`, `"NFO"` and so on. */
+  readonly exchange: string;
+}
+
+const NUMBERS: ReadonlySet<string> = new Set([
+  "instrument_token",
+  "exchange_token",
+  "last_price",
+  "strike",
+  "tick_size",
+  "lot_size",
+]);
+
+/** One field and what ends it: in quotes, where it may hold anything, or plain. */
+const FIELD = /(?:"((?:[^"]|"")*)"|([^",\r\n][^,\r\n]*|))(,|\r?\n|$)/y;
+
+/**
+ * Reads the list.
+ *
+ * @param csv The text, its first line naming the columns.
+ * @returns The instruments, one for each line.
+ * @throws {SyntaxError} If a line has not as many fields as the first, or a quote is not closed.
+ */
+export function parseInstruments(csv: string): KiteInstrument[] {
+  const [names = [], ...rows] = lines(csv);
+  return rows.map((row, i) => {
+    if (row.length !== names.length) {
+      throw new SyntaxError(
+        `Cannot read instrument ${i + 1}: it has ${row.length} fields, expected ${names.length}`,
+      );
+    }
+    const fields = names.map((name, n) => [name, NUMBERS.has(name) ? Number(row[n]) : row[n]]);
+    return Object.fromEntries(fields);
+  });
+}
+
+function lines(csv: string): string[][] {
+  const rows: string[][] = [];
+  let row: string[] = [];
+  let at = 0;
+  for (FIELD.lastIndex = at; at < csv.length; at = FIELD.lastIndex) {
+    const field = FIELD.exec(csv);
+    if (!field) throw new SyntaxError(`Cannot read the list: a quote at ${at} is not closed`);
+    const [, quoted, plain, end] = field;
+    row.push(quoted?.replaceAll('""', '"') ?? plain);
+    if (end === ",") continue;
+    rows.push(row);
+    row = [];
+  }
+  return rows;
+}
