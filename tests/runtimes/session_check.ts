@@ -34,7 +34,7 @@ import {
   reset,
 } from "./fault_server.ts";
 import { check, run } from "./harness.ts";
-import { selfSigned } from "./self_signed.ts";
+import { selfSigned } from "./certificate.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 const ok = answer({ headers: JSON_TYPE, body: '{"order_id":1}' });
