@@ -26,14 +26,14 @@ Deno.test("tools/deno.ts passes the exit code, the arguments and the three strea
     Deno.exit(42);
   `,
     {},
-    ["a b", "--c"],
+    ["a b", "c"],
   );
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode("from stdin"));
   await writer.close();
   const { code, stdout } = await child.output();
   assertEquals(code, 42);
-  assertEquals(new TextDecoder().decode(stdout), 'from stdin [ "a b", "--c" ]\n');
+  assertEquals(new TextDecoder().decode(stdout), 'from stdin [ "a b", "c" ]\n');
 });
 
 Deno.test("tools/deno.ts uses a JSR_URL that is set, and says so in one line", async () => {

@@ -74,7 +74,7 @@ export class FakeTime {
     const { advanceRate = 0, advanceFrequency = 10 } = options ?? {};
     if (advanceRate > 0) {
       const step = advanceRate * advanceFrequency;
-      this.#advance = real.setInterval(() => this.tick(step), advanceFrequency);
+      this.#advance = real.setInterval.call(null, () => this.tick(step), advanceFrequency);
     }
   }
 
