@@ -4,8 +4,8 @@
  * @module
  */
 
-import { BrokerError, type BrokerErrorInit, type BrokerErrorKind } from "./broker_error.ts";
-import { nameOf, type Parse, ReplyError } from "./reply.ts";
+import { BrokerError, type BrokerErrorKind } from "./broker_error.ts";
+import { type Details, nameOf, type Parse, ReplyError } from "./reply.ts";
 import {
   type Body,
   encodeBody,
@@ -15,7 +15,7 @@ import {
   resolve,
   withoutQuery,
 } from "./request.ts";
-import type { RetryOptions } from "./retry.ts";
+import { retry, type RetryOptions } from "./retry.ts";
 import type { Throttler } from "./throttler.ts";
 
 /** Options of the repeats of a call. */
@@ -72,20 +72,17 @@ const MAX_TIMER = 2 ** 31 - 1;
 
 const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
-/** What an error knows beyond its kind, and whether a repeat may help, if it is allowed. */
-export interface Details extends Partial<BrokerErrorInit> {
-  /** Whether a repeat may help. */
-  worthwhile?: boolean;
-  /** A sentence of its own. */
-  message?: string;
-}
-
 /** The state of a call, and the errors that it can end with. */
 export class Call {
+  /** The method, in upper case. */
   readonly method: string;
+  /** What the caller asked for. */
   readonly options: RequestOptions;
+  /** What it waits for. */
   readonly throttlers: readonly Throttler[];
+  /** Longest time of each attempt, in milliseconds. */
   readonly timeout: number;
+  /** Longest time of all, in milliseconds. */
   readonly deadline: number;
   /** Whether the venue only answers. */
   readonly safe: boolean;
@@ -114,6 +111,7 @@ export class Call {
   readonly #whole = new AbortController();
   #part: AbortController | undefined;
 
+  /** Creates a call, which checks nothing yet. */
   constructor(
     method: string,
     base: string,
@@ -151,7 +149,7 @@ export class Call {
         throw new RequestError(`Cannot use the method: wanted one of ${METHODS.join(", ")}`);
       }
       const problem = notPositive("timeout", this.timeout) ??
-        notPositive("deadline", this.deadline);
+        notPositive("deadline", this.deadline) ?? invalid(this.options.retry);
       if (problem) throw new RequestError(problem);
       const url = resolve(base, path, this.options.query);
       this.target = url.href;
@@ -218,10 +216,14 @@ export class Call {
     });
   }
 
-  /** Adds to a subclass's error what the session knows. */
+  /** Adds to a subclass's error what the session knows: there was an answer, so the request was sent. */
   complete(error: BrokerError, usual: BrokerError): BrokerError {
-    const { outcome } = this.doubtful ? usual : error;
-    return Object.assign(error, { ...usual, ...error, outcome });
+    const own = error.outcome === "not-sent" ? "rejected" : error.outcome;
+    return Object.assign(error, {
+      ...usual,
+      ...error,
+      outcome: this.doubtful ? usual.outcome : own,
+    });
   }
 
   /** Whether the session may go on after this error. */
@@ -263,6 +265,15 @@ export class Call {
   }
 }
 
+/** Says what is wrong with options of repeats, if anything is. */
+function invalid(options: Repeats | false | undefined): string | undefined {
+  try {
+    if (options) retry(options);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** How deep a chain of causes is followed, so that a circle ends. */
 const MAX_CAUSES = 5;
 
@@ -295,4 +306,13 @@ function isConnectError(error: Error): boolean {
 function isTlsError(error: Error): boolean {
   return /CERT|SSL|TLS|DEPTH_ZERO|UNABLE_TO|EPROTO/.test(codeOf(error) ?? "") ||
     /invalid peer certificate|received fatal alert|corrupt message/.test(error.message);
+}
+
+/** Waits for a promise, but not longer than until the signal is aborted. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
 }

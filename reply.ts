@@ -5,8 +5,19 @@
  * @module
  */
 
+import type { BrokerErrorInit, BrokerErrorKind } from "./broker_error.ts";
+
+/** What an error knows beyond its kind. */
+export interface Details extends Partial<BrokerErrorInit> {
+  /** Whether a repeat may help, where it is allowed. */
+  worthwhile?: boolean;
+  /** A sentence of its own. */
+  message?: string;
+}
+
 /** An answer that cannot be used. */
 export class ReplyError extends Error {
+  /** `"ReplyError"`. */
   override readonly name: string = "ReplyError";
   /** What is wrong with it. */
   readonly kind: "too-large" | "decode";
@@ -73,7 +84,11 @@ export async function readBytes(
   response: Response,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (fits(response, limit)) return new Uint8Array(await response.arrayBuffer());
+  if (fits(response, limit)) {
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length > limit) throw tooLarge(limit); // the headers lied
+    return bytes;
+  }
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   const reader = response.body?.getReader();
@@ -103,7 +118,11 @@ export async function readBytes(
  */
 export async function readText(response: Response, limit: number): Promise<string> {
   // On Deno the short way takes half the time of the long one.
-  if (fits(response, limit)) return await response.text();
+  if (fits(response, limit)) {
+    const text = await response.text();
+    if (text.length > limit) throw tooLarge(limit); // the headers lied
+    return text;
+  }
   return new TextDecoder().decode(await readBytes(response, limit));
 }
 
@@ -172,6 +191,62 @@ export function retryAfter(value: string | null): number | undefined {
   return MONTHS.includes(groups.month) ? Math.max(0, date - now) : undefined;
 }
 
+/** What a status other than 2xx means. */
+export function verdict(status: number): Details & { kind: BrokerErrorKind; why: string } {
+  if (status < 400) return { kind: "redirect", why: `it is redirected (${status})` };
+  const why = `the venue answered ${status}`;
+  if (status >= 500) return { kind: "network", why, worthwhile: status !== 501 };
+  if (status === 408) return { kind: "timeout", why, worthwhile: true };
+  const outcome = "rejected";
+  if (isRateLimit(status)) return { kind: "rate-limited", why, outcome, worthwhile: true };
+  return { kind: status === 401 ? "unauthorized" : "rejected", why, outcome };
+}
+
+/** 418 is what Binance answers to those who went on after a 429. */
+export function isRateLimit(status: number): boolean {
+  return status === 429 || status === 418;
+}
+
+/** The value of a JSON text; another text, such as a gateway's page, as it is. */
+export function tryJson(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
+}
+
+/** Under which names venues send the id of a request. */
+const REQUEST_IDS = [
+  "x-request-id",
+  "request-id",
+  "x-amzn-requestid",
+  "x-correlation-id",
+  "cf-ray",
+];
+
+/** Under which names venues send the code of an error. */
+const CODES = ["code", "error_code", "errorCode", "error_type"];
+
+/** Collects what an error may show of an answer, given what was sent. */
+export function describe(
+  { status, headers }: Response,
+  text: string,
+  secrets: readonly string[],
+): Details {
+  const data = Object(tryJson(text));
+  const code = CODES.map((name) => data[name]).find((code) =>
+    /^(?:string|number)$/.test(typeof code)
+  );
+  return {
+    status,
+    code: typeof code === "string" ? redact(code, secrets) : code,
+    requestId: redact(REQUEST_IDS.map((name) => headers.get(name)).find(Boolean), secrets),
+    retryAfter: retryAfter(headers.get("retry-after")),
+    body: redact(text, secrets),
+  };
+}
+
 /** How much of an answer an error shows, in characters. */
 const MAX_EXCERPT = 512;
 
@@ -184,7 +259,7 @@ const MAX_SEARCHED = 65_536;
  *
  * @returns At most 512 characters; undefined where there is nothing.
  */
-export function redact(
+function redact(
   text: string | null | undefined,
   secrets: readonly string[],
 ): string | undefined {

@@ -16,6 +16,7 @@ export type Body =
 
 /** Something that cannot be sent. Its message holds no value that was given, so it is safe to show. */
 export class RequestError extends TypeError {
+  /** `"RequestError"`. */
   override readonly name: string = "RequestError";
 }
 
@@ -35,10 +36,12 @@ export class SafeHeaders extends Headers {
     for (const [name, value] of entries) this.append(name, value);
   }
 
+  /** Sets a header. */
   override set(name: string, value: string): void {
     super.set(headerName(name), headerValue(name, value));
   }
 
+  /** Adds a value to a header. */
   override append(name: string, value: string): void {
     super.append(headerName(name), headerValue(name, value));
   }
@@ -146,7 +149,9 @@ export function withoutQuery({ href }: URL): string {
 
 /** A body as `sign` sees it, and the type it has where the caller gave none. */
 export interface Payload {
+  /** What is sent. */
   body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
+  /** Its content-type. */
   type: string | undefined;
 }
 
@@ -262,7 +267,9 @@ const MIN_SECRET = 4;
 export interface Outgoing {
   /** With the query. */
   url: string;
+  /** By lower-case name. */
   headers: HeaderRecord;
+  /** Before it becomes a Blob. */
   body: Payload["body"];
 }
 

@@ -10,16 +10,18 @@ import {
   type BrokerErrorKind,
   type Outcome,
 } from "./broker_error.ts";
-import { Call, type Details, type Repeats, type RequestOptions } from "./call.ts";
+import { abortable, Call, type Repeats, type RequestOptions } from "./call.ts";
 import {
   decode,
+  describe,
+  isRateLimit,
   nameOf,
   type Parse,
-  parseJson,
   readText,
-  redact,
   ReplyError,
   retryAfter,
+  tryJson,
+  verdict,
 } from "./reply.ts";
 import {
   addHeaders,
@@ -74,8 +76,8 @@ export interface Draft {
   readonly attempt: number;
 }
 
-/** A step of a call. */
-type Step =
+/** A step of a call, as {@linkcode SessionEvent} tells it. */
+export type SessionStep =
   /** A request is handed to `fetch`. */
   | { type: "request" }
   /** The headers of an answer have arrived, after so many milliseconds. */
@@ -86,7 +88,7 @@ type Step =
   | { type: "retry"; error: BrokerError; delay: number };
 
 /** What {@linkcode SessionOptions.onEvent} is told. It holds no secret. */
-export type SessionEvent = Step & {
+export type SessionEvent = SessionStep & {
   /** The method, `POST`. */
   method: string;
   /** Origin and path: never the query. */
@@ -161,18 +163,6 @@ export interface SessionOptions {
 
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
-
-/** Under which names venues send the id of a request. */
-const REQUEST_IDS = [
-  "x-request-id",
-  "request-id",
-  "x-amzn-requestid",
-  "x-correlation-id",
-  "cf-ray",
-];
-
-/** Under which names venues send the code of an error. */
-const CODES = ["code", "error_code", "errorCode", "error_type"];
 
 /**
  * A venue's HTTP interface.
@@ -345,14 +335,12 @@ export class Session {
       if (options === false || call.signal.aborted) throw error;
       first = error;
     }
-    // Only a call that failed pays for what a repeat costs; its first attempt is over by now.
+    // A call that succeeds at once, as nearly all do, does not pay for the wrapper of those that fail.
+    let isFirst = true;
     const attempt = () => {
-      if (call.attempt > 0 && first !== undefined) {
-        const error = first;
-        first = undefined;
-        throw error;
-      }
-      return this.#attempt<T>(call);
+      if (!isFirst) return this.#attempt<T>(call);
+      isFirst = false;
+      throw first;
     };
     const { shouldRetry, onRetry, ...rest } = { ...options };
     return await retry(attempt, {
@@ -377,6 +365,7 @@ export class Session {
         throw error;
       }
       call.renewed = true;
+      call.seen = { outcome: error.outcome, status: error.status };
       await this.#renewed(call, onUnauthorized);
       return await this.#throttled<T>(call);
     }
@@ -402,6 +391,7 @@ export class Session {
 
   async #throttled<T>(call: Call): Promise<Reply<T>> {
     call.attempt++;
+    call.seen = {};
     call.signal.throwIfAborted();
     const { throttlers, signal, options: { cost } } = call;
     if (throttlers.length === 0) return await this.#exchange<T>(call);
@@ -499,11 +489,7 @@ export class Session {
 
   async #receive<T>(call: Call, out: Outgoing, response: Response): Promise<Reply<T>> {
     const { status, headers } = response;
-    const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
-    for (const throttler of call.throttlers) {
-      if (wait !== undefined) throttler.pause(wait);
-      this.#sync(throttler, headers);
-    }
+    this.#limit(call, response);
     if (!response.ok) throw await this.#refusal(call, out, response);
     const isEmpty = call.method === "HEAD" || status === 204 || status === 205;
     const parse = call.options.parse as Parse<T> | undefined;
@@ -511,13 +497,14 @@ export class Session {
     try {
       data = isEmpty ? undefined as T : await decode<T>(response, this.#maxBytes, parse);
     } catch (error) {
-      await note(call, out, response, error instanceof ReplyError ? error.text : undefined);
+      const text = error instanceof ReplyError ? error.text : undefined;
+      call.seen = describe(response, text ?? "", await sentValues(out));
       throw error;
     }
     const reply = { data, status, headers };
     const failure = this.#failure(call, reply);
     if (!failure) return reply;
-    await note(call, out, response);
+    call.seen = describe(response, "", await sentValues(out));
     throw call.complete(failure, call.error("rejected", "the venue refused it"));
   }
 
@@ -533,7 +520,7 @@ export class Session {
         // Otherwise the status says enough.
       }
     }
-    await note(call, out, response, text);
+    call.seen = describe(response, text, await sentValues(out));
     const { kind, why, ...rest } = verdict(status);
     const usual = call.error(kind, why, rest);
     const failure = status >= 400 && this.#failure(call, { data: tryJson(text), status, headers });
@@ -550,73 +537,28 @@ export class Session {
     }
   }
 
-  #sync(throttler: Throttler, headers: Headers): void {
-    try {
-      const count = this.#options.sync?.(headers);
-      if (count) throttler.sync(count);
-    } catch {
-      // The answer counts, whatever its headers say about limits.
+  /** Passes on what an answer says about rate limits. */
+  #limit({ throttlers }: Call, { status, headers }: Response): void {
+    if (throttlers.length === 0) return;
+    const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
+    const count = quietly(() => this.#options.sync?.(headers));
+    for (const throttler of throttlers) {
+      if (wait !== undefined) throttler.pause(wait);
+      if (count) quietly(() => throttler.sync(count));
     }
   }
 
-  #emit(call: Call, step: Step): void {
+  #emit(call: Call, step: SessionStep): void {
     const { method, url, attempt } = call;
-    try {
-      this.#options.onEvent?.({ method, url, attempt, ...step });
-    } catch {
-      // A log must not decide about an order.
-    }
+    quietly(() => this.#options.onEvent?.({ method, url, attempt, ...step }));
   }
 }
 
-/** Notes of an answer what errors may show of it. */
-async function note(call: Call, out: Outgoing, response: Response, text = ""): Promise<void> {
-  const { status, headers } = response;
-  const secrets = await sentValues(out);
-  const id = REQUEST_IDS.map((name) => headers.get(name)).find(Boolean);
-  const data = Object(tryJson(text));
-  const code = CODES.map((name) => data[name]).find((value) =>
-    /^(?:string|number)$/.test(typeof value)
-  );
-  call.seen = {
-    status,
-    code: typeof code === "string" ? redact(code, secrets) : code,
-    requestId: redact(id, secrets),
-    retryAfter: retryAfter(headers.get("retry-after")),
-    body: redact(text, secrets),
-  };
-}
-
-/** What a status other than 2xx means. */
-function verdict(status: number): Details & { kind: BrokerErrorKind; why: string } {
-  if (status < 400) return { kind: "redirect", why: `it is redirected (${status})` };
-  const why = `the venue answered ${status}`;
-  if (status >= 500) return { kind: "network", why, worthwhile: status !== 501 };
-  if (status === 408) return { kind: "timeout", why, worthwhile: true };
-  const outcome = "rejected";
-  if (isRateLimit(status)) return { kind: "rate-limited", why, outcome, worthwhile: true };
-  return { kind: status === 401 ? "unauthorized" : "rejected", why, outcome };
-}
-
-/** 418 is what Binance answers to those who went on after a 429. */
-function isRateLimit(status: number): boolean {
-  return status === 429 || status === 418;
-}
-
-/** The value of a JSON text; another text, such as a gateway's page, as it is. */
-function tryJson(text: string): unknown {
+/** Calls what must not decide about an order: a log, a count. */
+function quietly<T>(fn: () => T): T | undefined {
   try {
-    return parseJson(text);
+    return fn();
   } catch {
-    return text;
+    return undefined;
   }
-}
-
-/** Waits for a promise, but not longer than until the signal is aborted. */
-function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const abort = () => reject(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort);
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
 }
