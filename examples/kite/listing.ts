@@ -26,24 +26,58 @@ export interface KiteSimulated extends Instrument {
   readonly divisor: number;
 }
 
-/** What the simulator lists. */
-export const INSTRUMENTS: readonly KiteSimulated[] = [
-  simulated("INFY", 408_065, "NSE", "EQ", "INFOSYS", 30_012, 5, 100, 60),
-  simulated("TATAMOTORS", 884_737, "NSE", "EQ", "TATA MOTORS", 13_401, 5, 100, 200),
-  simulated("NIFTY26NOVFUT", 13_568_258, "NFO", "FUT", "NIFTY", 480_220, 5, 100, 75),
-  simulated("USDINR26NOVFUT", 412_675, "CDS", "FUT", "USDINR", 33_301, 25_000, 1e7, 500),
-  simulated("INFY", 128_053_508, "BSE", "EQ", "INFOSYS, LIMITED", 30_015, 5, 100, 20),
-  simulated("SENSEX26NOVFUT", 210_433_541, "BFO", "FUT", "SENSEX", 1_560_400, 5, 100, 20),
-  simulated("EURINR26NOVFUT", 268_550, "BCD", "FUT", "EURINR", 36_110, 25, 10_000, 100),
-  simulated("CRUDEOIL26NOVFUT", 109_134_599, "MCX", "FUT", "CRUDEOIL", 5_411, 100, 100, 100),
-  simulated("NIFTY 50", 256_265, "NSE", "EQ", "NIFTY 50", 479_800, 5, 100, 75),
-];
+/** How far India is ahead of UTC, in milliseconds. */
+export const INDIA: number = 5.5 * 3_600_000;
 
-/** Where the segment of a token is an index. */
+/** The segment of the indices. */
 const INDICES = 9;
+
+/** Segments whose prices are not in hundredths on the wire. */
+const DIVISORS: Readonly<Record<number, number>> = { 3: 10_000_000, 6: 10_000 };
 
 /** How many levels of each side are told. */
 const DEPTH = 5;
+
+/** What the simulator lists: something of every segment. */
+export const INSTRUMENTS: readonly KiteSimulated[] = [
+  { symbol: "INFY", token: 408_065, exchange: "NSE", price: 30_012, unit: 5, size: 60 },
+  { symbol: "TATAMOTORS", token: 884_737, exchange: "NSE", price: 13_401, unit: 5, size: 200 },
+  {
+    symbol: "NIFTY26NOVFUT",
+    token: 13_568_258,
+    exchange: "NFO",
+    price: 480_220,
+    unit: 5,
+    size: 75,
+  },
+  {
+    symbol: "USDINR26NOVFUT",
+    token: 412_675,
+    exchange: "CDS",
+    price: 33_301,
+    unit: 25_000,
+    size: 500,
+  },
+  { symbol: "INFY", token: 128_053_508, exchange: "BSE", price: 30_015, unit: 5, size: 20 },
+  {
+    symbol: "SENSEX26NOVFUT",
+    token: 210_433_541,
+    exchange: "BFO",
+    price: 1_560_400,
+    unit: 5,
+    size: 20,
+  },
+  { symbol: "EURINR26NOVFUT", token: 268_550, exchange: "BCD", price: 36_110, unit: 25, size: 100 },
+  {
+    symbol: "CRUDEOIL26NOVFUT",
+    token: 109_134_599,
+    exchange: "MCX",
+    price: 5_411,
+    unit: 100,
+    size: 100,
+  },
+  { symbol: "NIFTY 50", token: 256_265, exchange: "NSE", price: 479_800, unit: 5, size: 75 },
+].map(simulated);
 
 /** One instrument and its market. */
 export class Listing {
@@ -227,7 +261,7 @@ export function encodeFrame(packets: readonly Uint8Array[]): ArrayBuffer {
  * @returns India's time, `"2026-11-23 09:15:00"`.
  */
 export function india(time: number): string {
-  return new Date(time + 5.5 * 3_600_000).toISOString().slice(0, 19).replace("T", " ");
+  return new Date(time + INDIA).toISOString().slice(0, 19).replace("T", " ");
 }
 
 function ints(values: readonly number[]): Uint8Array {
@@ -240,19 +274,20 @@ function now(): number {
   return Math.floor(Date.now() / 1_000);
 }
 
+/** Adds what follows from the segment. */
 function simulated(
-  symbol: string,
-  token: number,
-  exchange: string,
-  type: string,
-  name: string,
-  price: number,
-  unit: number,
-  divisor: number,
-  size: number,
+  it: Pick<KiteSimulated, "symbol" | "token" | "exchange" | "price" | "unit" | "size">,
 ): KiteSimulated {
-  const isIndex = (token & 0xff) === INDICES;
-  const segment = isIndex ? "INDICES" : type === "FUT" ? `${exchange}-FUT` : exchange;
-  const decimals = { priceDecimals: divisor === 100 ? 2 : 4, qtyDecimals: 0 };
-  return { symbol, token, exchange, type, segment, name, price, unit, divisor, size, ...decimals };
+  const divisor = DIVISORS[it.token & 0xff] ?? 100;
+  const isFuture = it.symbol.endsWith("FUT");
+  const isIndex = (it.token & 0xff) === INDICES;
+  return {
+    ...it,
+    type: isFuture ? "FUT" : "EQ",
+    segment: isIndex ? "INDICES" : it.exchange + (isFuture ? "-FUT" : ""),
+    name: `${it.symbol}, SIMULATED`,
+    divisor,
+    priceDecimals: divisor === 100 ? 2 : 4,
+    qtyDecimals: 0,
+  };
 }

@@ -1,0 +1,393 @@
+/**
+ * A Kite on 127.0.0.1: its login, its REST and its ticks, over synthetic markets, with faults.
+ *
+ * It speaks as the venue does: a login whose checksum is verified and whose request token is good for
+ * once; envelopes with `error_type`; 429 without Retry-After to those who are too fast; binary frames
+ * of all kinds of packets for every segment, and now and then of a kind that nobody knows; a heartbeat
+ * of one byte; no answer to a subscription; orders that trade, and updates of them as text.
+ *
+ * @module
+ */
+
+import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
+import { seeded } from "../market.ts";
+import type { KiteAccess, KiteLogin, KiteOrder } from "./broker.ts";
+import { Desk, Refusal } from "./desk.ts";
+import { encodeFrame, INDIA, india, INSTRUMENTS, Listing } from "./listing.ts";
+import type { KiteMode } from "./ticks.ts";
+
+/** Options of {@linkcode KiteSimulator}. */
+export interface KiteSimulatorOptions extends LoopbackOptions {
+  /**
+   * Time between two heartbeats, in milliseconds.
+   *
+   * @default {2_000}
+   */
+  readonly heartbeat?: number;
+  /**
+   * Whether more requests than the venue allows are refused.
+   *
+   * @default {true}
+   */
+  readonly limited?: boolean;
+}
+
+/** The venue's limits: requests per milliseconds. */
+const LIMITS = {
+  quotes: [[1, 1_000]],
+  history: [[3, 1_000]],
+  orders: [[10, 1_000], [200, 60_000]],
+  rest: [[10, 1_000]],
+} as const;
+
+/** A request, taken apart. */
+interface Asked {
+  readonly method: string;
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+  readonly form: URLSearchParams;
+}
+
+/** Every how many frames there is a packet of a kind that nobody knows. */
+const NOVELTY = 16;
+
+/** Most candles in one answer. */
+const MOST_CANDLES = 2_000;
+
+/** The venue. Its REST is at the root, and so is its WebSocket. */
+export class KiteSimulator extends LoopbackVenue<KiteConnection> {
+  /** What it lists, by token. */
+  readonly listings: ReadonlyMap<number, Listing>;
+  /** Where the orders go. */
+  readonly desk: Desk;
+  readonly #random: () => number;
+  readonly #limited: boolean;
+  readonly #starts: Record<keyof typeof LIMITS, number[]> = {
+    quotes: [],
+    history: [],
+    orders: [],
+    rest: [],
+  };
+  readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
+  #requestToken: string | undefined;
+  #accessToken: string;
+  #cuts = 0;
+
+  /**
+   * Opens the venue.
+   *
+   * @param options The seed, the speed and the faults.
+   */
+  constructor(options: KiteSimulatorOptions = {}) {
+    super(options);
+    const { seed = 1, heartbeat = 2_000, limited = true } = options;
+    this.#random = seeded(seed);
+    this.#limited = limited;
+    this.#accessToken = this.#token();
+    this.listings = new Map(
+      INSTRUMENTS.map((it, i) => [it.token, new Listing(it, seed * 1_000 + i)]),
+    );
+    this.desk = new Desk([...this.listings.values()], seed, (order) => this.#tell(order));
+    this.every(heartbeat, () => {
+      for (const connection of this.connections) connection.greet();
+    });
+  }
+
+  /** What a client has that has logged in. */
+  get access(): KiteAccess {
+    return { apiKey: this.#app.apiKey, accessToken: this.#accessToken };
+  }
+
+  /** Does what the login page does: gives a request token, which is good for one login. */
+  grant(): Exclude<KiteLogin, KiteAccess> {
+    this.#requestToken = this.#token();
+    return { ...this.#app, requestToken: this.#requestToken };
+  }
+
+  /** Ends every login, as the venue does each morning. */
+  expire(): void {
+    this.#accessToken = this.#token();
+  }
+
+  /** Lets something happen in about half of the markets, and tells those who subscribed. */
+  override step(): void {
+    const moved = [...this.listings.values()].filter(() => this.#random() < 0.5);
+    for (const listing of moved) {
+      listing.step();
+      this.desk.match(listing);
+    }
+    for (const connection of this.connections) connection.publish(moved);
+  }
+
+  /** What is left of a frame: all, unless `corrupt` has struck. */
+  cut(frame: ArrayBuffer): ArrayBuffer {
+    if (this.#cuts === 0) return frame;
+    this.#cuts--;
+    return frame.slice(0, -3);
+  }
+
+  protected override corrupt(): void {
+    this.#cuts++;
+  }
+
+  protected override admit(request: Request): Response | undefined {
+    const { searchParams } = new URL(request.url);
+    const { apiKey, accessToken } = this.access;
+    const isKnown = searchParams.get("api_key") === apiKey &&
+      searchParams.get("access_token") === accessToken;
+    return isKnown ? undefined : refuse(NO_LOGIN);
+  }
+
+  protected override connect(socket: WebSocket): KiteConnection {
+    return new KiteConnection(socket, this);
+  }
+
+  /** The venue does not say when to come again. */
+  protected override tooMany(): Response {
+    return refuse(new Refusal("NetworkException", "Too many requests", 429));
+  }
+
+  protected override async respond(request: Request): Promise<Response> {
+    const { pathname, searchParams: query } = new URL(request.url);
+    const path = pathname.slice(1).split("/").map(decodeURIComponent);
+    const form = new URLSearchParams(await request.text());
+    const asked = { method: request.method, path, query, form };
+    try {
+      if (!this.#admits(limitOf(asked))) {
+        this.stats.throttled++;
+        return this.tooMany();
+      }
+      const { apiKey, accessToken } = this.access;
+      const isKnown = request.headers.get("authorization") === `token ${apiKey}:${accessToken}`;
+      if (!isKnown && path[0] !== "session") throw NO_LOGIN;
+      const data = await this.#answer(asked);
+      return data instanceof Response ? data : Response.json({ status: "success", data });
+    } catch (error) {
+      if (error instanceof Refusal) return refuse(error);
+      throw error;
+    }
+  }
+
+  #answer({ method, path: [first, second, third, fourth], query, form }: Asked): unknown {
+    switch (`${method} ${first}`) {
+      case "POST session":
+        return this.#login(form);
+      case "GET user":
+        return second === "profile" ? PROFILE : MARGINS;
+      case "GET portfolio":
+        return second === "holdings"
+          ? HOLDINGS
+          : { net: this.desk.positions(), day: this.desk.positions() };
+      case "GET orders":
+        return this.desk.orders;
+      case "POST orders":
+        return this.desk.place(second, form);
+      case "PUT orders":
+        return this.desk.modify(third, form);
+      case "DELETE orders":
+        return this.desk.cancel(third);
+      case "GET quote":
+        return this.#quotes(query.getAll("i"), second);
+      case "GET instruments":
+        return second === "historical"
+          ? { candles: candles(this.#listing(Number(third)), fourth, query) }
+          : this.#list(second);
+    }
+    throw new Refusal("GeneralException", "Route not found", 404);
+  }
+
+  async #login(form: URLSearchParams): Promise<unknown> {
+    const { apiKey, apiSecret } = this.#app;
+    const requestToken = this.#requestToken;
+    if (!requestToken || form.get("request_token") !== requestToken) {
+      throw new Refusal("TokenException", "Token is invalid or has expired.", 403);
+    }
+    if (form.get("checksum") !== await sha256(apiKey + requestToken + apiSecret)) {
+      throw new Refusal("TokenException", "Invalid `checksum`.", 403);
+    }
+    this.#requestToken = undefined;
+    return { ...PROFILE, api_key: apiKey, access_token: this.#accessToken };
+  }
+
+  #quotes(names: readonly string[], kind: string | undefined): Record<string, unknown> {
+    const found = [...this.listings.values()].filter(({ id }) => names.includes(id));
+    return Object.fromEntries(found.map((listing) => {
+      const quote = listing.quote();
+      const { instrument_token, last_price, ohlc } = quote;
+      const short = { instrument_token, last_price, ...kind === "ohlc" && { ohlc } };
+      return [listing.id, kind ? short : quote];
+    }));
+  }
+
+  #list(exchange: string | undefined): Response {
+    const lines = [...this.listings.values()].map((listing) => listing.line())
+      .filter((line) => !exchange || line.exchange === exchange);
+    const cell = (value: unknown) => `${value}`.includes(",") ? `"${value}"` : value;
+    const rows = lines.map((line) => Object.values(line).map(cell).join(","));
+    const text = [Object.keys(lines[0] ?? {}).join(","), ...rows, ""].join("\n");
+    return new Response(text, { headers: { "content-type": "text/csv" } });
+  }
+
+  #listing(token: number): Listing {
+    const listing = this.listings.get(token);
+    if (listing) return listing;
+    throw new Refusal("InputException", "invalid token");
+  }
+
+  /** Whether one more request is within the venue's limits. */
+  #admits(kind: keyof typeof LIMITS): boolean {
+    const now = performance.now();
+    const starts = this.#starts[kind];
+    const isFree = LIMITS[kind].every(([limit, period]) =>
+      starts.filter((at) => at > now - period).length < limit
+    );
+    if (isFree) starts.push(now);
+    return isFree || !this.#limited;
+  }
+
+  #tell(order: KiteOrder): void {
+    const frame = JSON.stringify({ type: "order", data: order });
+    for (const connection of this.connections) connection.send(frame);
+  }
+
+  #token(): string {
+    const random = () => Math.floor(this.#random() * 36 ** 6).toString(36).padStart(6, "0");
+    return random() + random();
+  }
+}
+
+/** One client of the simulator. */
+export class KiteConnection extends Connection {
+  /** What the client has subscribed to: modes by token. */
+  readonly subscriptions: Map<number, KiteMode> = new Map();
+  readonly #venue: KiteSimulator;
+  #frames = 0;
+
+  /**
+   * Takes on a client.
+   *
+   * @param socket The venue's end.
+   * @param venue The venue.
+   */
+  constructor(socket: WebSocket, venue: KiteSimulator) {
+    super(socket);
+    this.#venue = venue;
+  }
+
+  /** Whether there is a subscription. */
+  override get subscribed(): boolean {
+    return this.subscriptions.size > 0;
+  }
+
+  /** Says that all is well, in one byte. */
+  override greet(): void {
+    this.send(new ArrayBuffer(1));
+  }
+
+  /** Obeys, and answers with nothing but ticks. What makes no sense is an error in text. */
+  override receive(frame: string | ArrayBuffer): void {
+    let asked: { a?: unknown; v?: unknown };
+    try {
+      asked = Object(JSON.parse(String(frame)));
+    } catch {
+      asked = {};
+    }
+    const { a, v } = asked;
+    if (a === "mode" && Array.isArray(v) && MODES.includes(v[0]) && Array.isArray(v[1])) {
+      return this.#subscribe(v[1].filter((token) => this.subscriptions.has(token)), v[0]);
+    }
+    if (a === "subscribe" && Array.isArray(v)) return this.#subscribe(v, "quote");
+    if (a === "unsubscribe" && Array.isArray(v)) {
+      for (const token of v) this.subscriptions.delete(token);
+      return;
+    }
+    this.send(JSON.stringify({ type: "error", data: "Invalid message" }));
+  }
+
+  /**
+   * Sends ticks.
+   *
+   * @param listings Of which instruments; of those that are not subscribed to, none is sent.
+   */
+  publish(listings: readonly Listing[]): void {
+    const wanted = listings.filter(({ instrument }) => this.subscriptions.has(instrument.token));
+    if (wanted.length === 0) return;
+    const packets = wanted.map((it) => it.packet(this.subscriptions.get(it.instrument.token)!));
+    this.#frames++;
+    if (this.#frames % NOVELTY === 0) packets.splice(packets.length >> 1, 0, new Uint8Array(12));
+    this.send(this.#venue.cut(encodeFrame(packets)));
+  }
+
+  /** A token that the venue does not know is ignored; one that it knows is told at once. */
+  #subscribe(tokens: readonly number[], mode: KiteMode): void {
+    const known = tokens.flatMap((token) => this.#venue.listings.get(token) ?? []);
+    for (const { instrument } of known) this.subscriptions.set(instrument.token, mode);
+    this.publish(known);
+  }
+}
+
+const MODES: readonly unknown[] = ["ltp", "quote", "full"];
+
+const NO_LOGIN = new Refusal("TokenException", "Incorrect `api_key` or `access_token`.", 403);
+
+const PROFILE = {
+  user_id: "SIM001",
+  user_name: "Simulated User",
+  exchanges: [...new Set(INSTRUMENTS.map(({ exchange }) => exchange))],
+};
+
+const MARGINS = {
+  equity: { enabled: true, net: 1_000_000 },
+  commodity: { enabled: true, net: 0 },
+};
+
+const HOLDINGS = [{
+  exchange: "NSE",
+  tradingsymbol: "INFY",
+  product: "CNC",
+  quantity: 10,
+  average_price: 1_450.5,
+  last_price: 1_500.6,
+  pnl: 501,
+}];
+
+function limitOf({ method, path: [first, second] }: Asked): keyof typeof LIMITS {
+  if (first === "quote") return "quotes";
+  if (first === "instruments" && second === "historical") return "history";
+  return first === "orders" && method !== "GET" ? "orders" : "rest";
+}
+
+/** Candles made of nothing but their time: the same time has always the same. */
+function candles(listing: Listing, interval: string, query: URLSearchParams): unknown[] {
+  const [, count, unit] = /^(\d*)(minute|day)$/.exec(interval) ?? [];
+  const [from, to] = ["from", "to"].map((name) =>
+    Date.parse(`${query.get(name)?.replace(" ", "T")}+05:30`)
+  );
+  if (!unit || !(from <= to)) throw new Refusal("InputException", "invalid date or interval");
+  const length = (unit === "day" ? 86_400_000 : 60_000) * Number(count || 1);
+  const { price, token } = listing.instrument;
+  const rows = [];
+  // The Indian day does not begin at midnight UTC.
+  const begin = Math.ceil((from + INDIA) / length) * length - INDIA;
+  for (let at = begin; at <= to && rows.length < MOST_CANDLES; at += length) {
+    const random = seeded(token ^ at / 60_000);
+    const [open, close] = [0, 0].map(() => price + Math.floor(40 * random()));
+    const high = Math.max(open, close) + Math.floor(20 * random());
+    const low = Math.min(open, close) - Math.floor(20 * random());
+    const prices = [open, high, low, close].map((ticks) => listing.price(ticks));
+    const oi = query.get("oi") === "1" ? [1_000_000] : [];
+    const volume = Math.floor(1_000 * random());
+    rows.push([`${india(at).replace(" ", "T")}+0530`, ...prices, volume, ...oi]);
+  }
+  return rows;
+}
+
+function refuse({ type, message, status }: Refusal): Response {
+  const body = { status: "error", message, data: null, error_type: type };
+  return Response.json(body, { status });
+}
+
+async function sha256(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
