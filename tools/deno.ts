@@ -16,15 +16,21 @@
  * @module
  */
 
+import { homedir } from "node:os";
+import { pathToFileURL } from "node:url";
+
 const JSR = "https://jsr.io/";
 /** Longest wait for an answer of JSR, in milliseconds. */
 const PROBE_TIMEOUT = 2_000;
 /** How long an answer counts, in milliseconds. A failure counts for less: networks come back. */
 const PROBE_AGE = { reached: 3_600_000, missed: 300_000 };
 
-const root = new URL("../", import.meta.url);
-const cache = new URL(".cache/", root);
 const sources = new URL("std/", import.meta.url);
+/** Outside of the repository: `deno publish` would take the stand-ins in it for modules left out. */
+const cache = pathToFileURL(
+  (Deno.env.get("DENO_DIR") || Deno.env.get("XDG_CACHE_HOME") || `${homedir()}/.cache`) +
+    "/aio-trader/",
+);
 
 /** What a probe of JSR found, and when (epoch ms). */
 interface Probe {
