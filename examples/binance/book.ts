@@ -107,7 +107,7 @@ export class Book implements Sides {
    * @returns `false` if it is too old: the events at hand do not go on from it without a gap. Then
    *   nothing has changed, and another snapshot is wanted.
    */
-  snapshot({ lastUpdateId, bids, asks }: DepthSnapshot, limit = Infinity): boolean {
+  snapshot({ lastUpdateId, bids, asks }: DepthSnapshot, limit: number = Infinity): boolean {
     const events = this.#waiting.filter(({ u }) => u > lastUpdateId).sort((a, b) => a.U - b.U);
     let id = lastUpdateId;
     for (const { U, u } of events) {

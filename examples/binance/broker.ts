@@ -54,7 +54,7 @@ export interface BinanceOrder {
   /** The price that triggers it. */
   readonly stopPrice?: string;
   /**
-   * Under which name the order is found again: 1 to 36 letters, digits, `-` and `_`.
+   * Under which name the order is found again: 1 to 36 letters, digits, `-` and `_`, never used before.
    *
    * @default {crypto.randomUUID()}
    */
@@ -106,7 +106,8 @@ export interface BinanceQuote {
 }
 
 /** Options of {@linkcode BinanceBroker}. Durations are in milliseconds. */
-export interface BinanceBrokerOptions extends Omit<SessionOptions, "baseUrl" | "sign" | "sync"> {
+export interface BinanceBrokerOptions
+  extends Omit<SessionOptions, "baseUrl" | "sign" | "sync" | "throttlers"> {
   /**
    * Where orders go.
    *
@@ -156,10 +157,10 @@ export class UnknownOrderError extends BrokerError {
    * @param clientOrderId The name of the order.
    */
   constructor(error: BrokerError, lookUp: BrokerError, symbol: string, clientOrderId: string) {
-    const found = lookUp.code === NO_SUCH_ORDER
-      ? "the venue knew none of that name after the time was over in which it would have taken it"
-      : `and it could not be looked up (${lookUp.message})`;
-    super(`${error.message}; its newClientOrderId is ${clientOrderId}, ${found}`, {
+    const why = lookUp.code === NO_SUCH_ORDER
+      ? "which the venue did not know when the time to take it was over"
+      : `which could not be looked up: ${lookUp.message}`;
+    super(`${error.message}, as newClientOrderId ${clientOrderId}, ${why}`, {
       ...error,
       retriable: false,
       cause: lookUp,
@@ -336,6 +337,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
       kind: "rejected",
       outcome: UNSURE.has(code) ? "unknown" : "rejected",
       code,
+      retriable: code === BAD_TIMESTAMP,
     });
   }
 
@@ -369,23 +371,33 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
         },
       );
     }
-    await (this.#offset ??= this.#measureOffset());
+    await this.#measured();
     return (await this.session.request<T>(method, path, options)).data;
   }
 
-  async #measureOffset(): Promise<number> {
-    try {
+  /** Measures the offset, unless it is known: once for everyone who waits for it. */
+  #measured(): Promise<number> {
+    const measure = async () => {
       const before = performance.now();
-      const time = await this.time();
-      return time - (before + performance.now()) / 2;
-    } catch (error) {
-      this.#offset = undefined;
-      throw error;
-    }
+      try {
+        return await this.time() - (before + performance.now()) / 2;
+      } catch (cause) {
+        this.#offset = undefined;
+        const { kind, message, retriable } = cause as BrokerError;
+        // It says that a GET is of unknown outcome, which must not be taken for that of an order.
+        throw new BrokerError(`Cannot sign: the venue's time is not known (${message})`, {
+          kind,
+          outcome: "not-sent",
+          retriable,
+          cause,
+        });
+      }
+    };
+    return this.#offset ??= measure();
   }
 
   async #sign(draft: Draft): Promise<void> {
-    const timestamp = Math.floor(performance.now() + await this.#offset!);
+    const timestamp = Math.floor(performance.now() + await this.#measured());
     const stamp = `recvWindow=${this.#recvWindow}&timestamp=${timestamp}`;
     const append = (text: string, more: string) => text ? `${text}&${more}` : more;
     const query = draft.url.search.slice(1);
