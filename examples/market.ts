@@ -128,7 +128,7 @@ export class Market {
     const distance = inside ? -1 - Math.floor(this.#random() * room) : this.#near(REACH.order);
     const price = side[0].price + away * distance;
     const at = side.findIndex((rung) => away * (rung.price - price) >= 0);
-    if (price < 1 || at < 0) return;
+    if (at < 0) return; // beyond the far end
     const known = side[at].price === price;
     const qty = this.#quantity() + (known ? side[at].qty : 0);
     side.splice(at, known ? 1 : 0, { price, qty });

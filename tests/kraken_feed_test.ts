@@ -125,8 +125,8 @@ Deno.test("KrakenFeed gives up what the venue refuses, says so, and keeps the re
   await using feed = await connected(venue, [
     BTC,
     { channel: "book", symbol: "ETH/USD", depth: 27 as 25 },
-    { channel: "trade", symbol: "FOO/BAR" },
     { channel: "trade", symbol: "BTC/USD" },
+    { channel: "trade", symbol: "FOO/BAR" },
   ]);
   await until(() => feed.errors.length === 2 && feed.books.size === 1);
   assertEquals(feed.errors, [
@@ -156,11 +156,9 @@ Deno.test("KrakenFeed resubscribes on the same socket after a wrong checksum", a
   await using feed = await connected(venue, [BTC, ETH]);
   await until(() => feed.books.size === 2);
   venue.inflict("corrupt");
-  while (feed.count("mismatch") === 0) {
-    venue.step();
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  await until(() => feed.books.size === 2);
+  // The frames after the wrong one are under way when it is noticed.
+  for (let i = 0; i < 20; i++) venue.step();
+  await until(() => feed.count("mismatch") > 0 && feed.books.size === 2);
   const [wrong, ...others] = feed.items.filter((item) =>
     item.channel === "book" && item.type === "mismatch"
   );
@@ -178,6 +176,19 @@ Deno.test("KrakenFeed resubscribes on the same socket after a wrong checksum", a
     ["unsubscribe", [wrong.symbol]],
     ["subscribe", [wrong.symbol]],
   ]);
+});
+
+Deno.test("KrakenFeed keeps a connection whose wrong checksums are not in a row", async () => {
+  await using venue = still();
+  await using feed = await connected(venue, [BTC]);
+  for (let wrong = 1; wrong <= 4; wrong++) {
+    await until(() => feed.books.size === 1);
+    venue.inflict("corrupt");
+    for (let i = 0; i < 20; i++) venue.step();
+    await until(() => feed.checksums.failed === wrong);
+  }
+  await until(() => feed.books.size === 1);
+  assertEquals(feed.stats.attempts, 1);
 });
 
 Deno.test("KrakenFeed tries a new connection after three wrong checksums in a row", async () => {
@@ -274,6 +285,14 @@ Deno.test("KrakenFeed.unsubscribe() ends a book", async () => {
   }
   const symbols = feed.items.slice(before).map((item) => "symbol" in item && item.symbol);
   assertEquals(new Set(symbols), new Set(["ETH/USD"]));
+});
+
+Deno.test("KrakenFeed ignores what was under way when it was unsubscribed", () => {
+  const feed = new Feed({});
+  feed.read(
+    '{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD","bids":[],"asks":[],"checksum":0}]}',
+  );
+  assertEquals([feed.items, feed.books.size], [[], 0]);
 });
 
 Deno.test("KrakenFeed.subscribe() with another depth replaces the book", async () => {

@@ -140,6 +140,34 @@ Deno.test("KrakenSimulator sends updates that lead to its own book, with the rig
   }
 });
 
+Deno.test("KrakenSimulator tells only what has changed, not what was pushed beyond the depth", async () => {
+  await using venue = still();
+  await using client = await connected(venue);
+  await client.subscribe("book", ["BTC/USD"]);
+  const book = new Book();
+  book.snapshot(parse(client.frames.at(-1)!).data[0]);
+  let removed = 0;
+  for (let i = 0; i < 200; i++) {
+    venue.step();
+    client.request("ping");
+    const ladder = venue.book("BTC/USD", 1000);
+    for (let frame; (frame = await client.next()).method !== "pong";) {
+      for (const side of ["bids", "asks"] as const) {
+        for (const { price, qty } of frame.data[0][side]) {
+          const known = book[side].find((level) => level.price === price);
+          assertNotEquals(known?.qty, qty);
+          if (Number(qty) > 0) continue;
+          assert(known, "what is removed was there");
+          assert(!ladder[side].some((level) => level.price === price), "and is gone for good");
+          removed++;
+        }
+      }
+      book.update(frame.data[0]);
+    }
+  }
+  assert(removed > 20, `${removed} removed`);
+});
+
 Deno.test("KrakenSimulator refuses depth 27 and unknown symbols while the socket stays open", async () => {
   await using venue = still();
   await using client = await connected(venue);
@@ -328,8 +356,7 @@ Deno.test("LoopbackVenue strikes by its schedule, in order, once somebody has su
     onFault: (fault) => struck.push(fault),
   });
   await using client = await connected(venue);
-  client.request("ping");
-  await client.next();
+  await new Promise((resolve) => setTimeout(resolve, 50)); // several looks at the schedule
   assertEquals([struck.length, venue.pending], [0, 3], "nobody has subscribed");
 
   await client.subscribe("trade", ["BTC/USD"]);

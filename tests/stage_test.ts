@@ -118,7 +118,7 @@ Deno.test("perform() fails for what the venue refuses", async () => {
 });
 
 Deno.test("perform() fails for a fault that is not survived within the grace", async () => {
-  const scheduled: ScheduledFault[] = [{ at: 20, fault: "silence" }];
+  const scheduled: ScheduledFault[] = [{ at: 100, fault: "silence" }];
   const { good, text } = await run({ grace: 500 }, scheduled, CALM);
   assertEquals(good, false);
   assertMatch(text, /✗ not survived: venue falls silent, the sockets stay open/);
