@@ -184,19 +184,16 @@ class WindowBucket implements Bucket {
   }
 }
 
-/**
- * Gives tokens back one by one, the n-th at `#base + n * period / limit`. The base moves by whole
- * periods only, so that no rounding adds up.
- */
+/** Gives tokens back one by one, the n-th at `#base + n * period / limit`: no rounding adds up. */
 class SteadyBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
   readonly capacity: number;
   readonly isFinish = false;
   readonly #ticks: number;
+  /** When the bucket was full last, and what has been spent since. */
   #base = 0;
-  /** How many tokens have to return after the base until the bucket is full; below `limit`. */
-  #missing = 0;
+  #spent = 0;
 
   constructor(limit: number, period: number, burst = limit) {
     if (!(Number.isSafeInteger(burst) && burst >= 1)) {
@@ -207,36 +204,29 @@ class SteadyBucket implements Bucket {
     this.limit = limit;
     this.period = period;
     this.capacity = burst;
-    this.#ticks = Math.ceil(period * TICKS);
+    this.#ticks = period * TICKS;
   }
 
   allowedAt(cost: number): number {
     if (cost > this.capacity) this.available(floorTick());
-    return this.#returnOf(this.#missing + cost - this.capacity);
+    const wanted = this.#spent + cost - this.capacity;
+    return this.#base + Math.ceil(wanted * this.#ticks / this.limit);
   }
 
   available(now: number): number {
-    const full = this.#returnOf(this.#missing);
-    if (full > now) return this.capacity - Math.ceil((full - now) * this.limit / this.#ticks);
+    const returned = Math.floor((now - this.#base) * this.limit / this.#ticks);
+    if (returned < this.#spent) return this.capacity + returned - this.#spent;
     this.#base = now;
-    this.#missing = 0;
+    this.#spent = 0;
     return this.capacity;
   }
 
   spend(cost: number, at: number): void {
-    this.available(at); // a full bucket saves up nothing: the count starts again from here
-    const missing = this.#missing + cost;
-    this.#missing = missing % this.limit;
-    this.#base += (missing - this.#missing) / this.limit * this.#ticks;
+    this.available(at); // a full bucket saves up nothing: it counts from here
+    this.#spent += cost;
   }
 
   history(now: number): [number, number][] {
     return [[now, this.capacity - this.available(now)]];
-  }
-
-  #returnOf(n: number): number {
-    const periods = Math.floor(n / this.limit);
-    const rest = n - periods * this.limit;
-    return this.#base + periods * this.#ticks + Math.ceil(rest * this.#ticks / this.limit);
   }
 }

@@ -134,6 +134,8 @@ export class Throttler {
   #buckets: Bucket[] = [];
   #caps: Cap[] = [];
   #capacity = 0;
+  #longest = 0;
+  #rate = 0;
   #hasFinish = false;
   /** Tokens of the calls whose start, and of those whose finish, is still to be stamped. */
   #starting = 0;
@@ -143,8 +145,8 @@ export class Throttler {
   #size = 0;
   #queued = 0;
   readonly #maxQueue: number;
-  /** What rejects the calls of `runAll` that wait, here or elsewhere. */
-  readonly #shared = new Set<(reason: unknown) => void>();
+  /** What rejects the calls of `runAll` that wait, here or elsewhere, and what they cost. */
+  readonly #shared = new Map<(reason: unknown) => void, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wakeAt = Infinity;
   #isPumping = false;
@@ -278,7 +280,7 @@ export class Throttler {
    */
   waitTime(cost = 1): number {
     this.#checkCost(cost);
-    return Math.max(0, this.#allowedAt(this.#queued + cost, true) / TICKS - performance.now());
+    return this.#waitOf(cost, Infinity);
   }
 
   /**
@@ -306,7 +308,7 @@ export class Throttler {
    * @throws {RangeError} If a number is below 0 or missing, or no limit has that `period`.
    */
   sync(count: VenueCount): void {
-    const { period = Math.max(...this.#buckets.map((bucket) => bucket.period)), resetIn } = count;
+    const { period = this.#longest, resetIn } = count;
     const bucket = this.#buckets.find((bucket) => bucket.period === period);
     if (!bucket) throw new RangeError(`Cannot sync: no limit has a period of ${period}`);
     if (!((count.remaining ?? count.used ?? NaN) >= 0 && (resetIn ?? 0) >= 0)) {
@@ -333,6 +335,9 @@ export class Throttler {
       this.#leave(call);
       call.reject(this.#costError(call.cost));
     }
+    for (const [reject, cost] of this.#shared) {
+      if (cost > this.#capacity) reject(this.#costError(cost));
+    }
     this.#pump();
   }
 
@@ -347,7 +352,7 @@ export class Throttler {
     reason: unknown = new ThrottlerError("closed", "Cannot start a call: the throttler is closed"),
   ): void {
     this.#closed ??= { reason };
-    for (const reject of this.#shared) reject(this.#closed.reason);
+    for (const reject of this.#shared.keys()) reject(this.#closed.reason);
     for (const call of this.#waiting()) {
       this.#leave(call);
       call.reject(this.#closed.reason);
@@ -365,7 +370,7 @@ export class Throttler {
     if (buckets.length === 0) {
       throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
     }
-    const [longest] = this.#buckets.toSorted((a, b) => b.period - a.period);
+    const longest = this.#buckets.find((bucket) => bucket.period === this.#longest);
     const past = longest?.history(floorTick()) ?? [];
     for (const bucket of buckets) {
       for (const [at, cost] of past) bucket.spend(cost, at);
@@ -374,6 +379,8 @@ export class Throttler {
     }
     this.#buckets = buckets;
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
+    this.#longest = Math.max(...buckets.map((bucket) => bucket.period));
+    this.#rate = Math.min(...buckets.map((bucket) => bucket.limit / bucket.period));
     this.#hasFinish = buckets.some((bucket) => bucket.isFinish);
   }
 
@@ -418,6 +425,13 @@ export class Throttler {
       if (cost + this.#starting > cap.left) at = Math.max(at, cap.until);
     }
     return at;
+  }
+
+  /** How long a call of that age would wait at least, behind those who are older. */
+  #waitOf(cost: number, age: number): number {
+    let need = this.#queued + cost;
+    for (let call = this.#line.prev; call.age >= age; call = call.prev) need -= call.cost;
+    return Math.max(0, this.#allowedAt(need, true) / TICKS - performance.now());
   }
 
   /** Whether a call of that age, a newcomer if none is given, may start now. */
@@ -535,7 +549,7 @@ export class Throttler {
   /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
   #cap(left: number, duration: number): void {
     const now = floorTick();
-    const until = now + 1 + Math.ceil(duration * TICKS);
+    const until = ceilTick() + Math.ceil(duration * TICKS);
     if (this.#caps.some((cap) => cap.left <= left && cap.until >= until)) return;
     const matters = (cap: Cap) => cap.until > now && (cap.left < left || cap.until > until);
     this.#caps = [...this.#caps.filter(matters), { left, until }];
@@ -557,17 +571,25 @@ export class Throttler {
     for (const throttler of all) throttler.#checkRoom();
     Throttler.#arrivals = age;
     const places = new Map<Throttler, Waiter>();
+    const yielded = new Set<Throttler>();
     const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
     const onAbort = () => stop(signal!.reason);
     signal?.addEventListener("abort", onAbort);
-    for (const throttler of all) throttler.#shared.add(stop);
+    for (const throttler of all) throttler.#shared.set(stop, cost);
     try {
       for (let late; (late = all.filter(isLate)).length > 0;) {
-        // It takes its place in line where it would wait longest, and once its turn has come there,
-        // in the next. So it never lets go of a turn, and until then holds back nobody elsewhere.
-        const rank = (throttler: Throttler) =>
-          places.has(throttler) ? Infinity : throttler.waitTime(cost);
-        const next = late.reduce((a, b) => rank(b) > rank(a) ? b : a);
+        const next = late.reduce((a, b) => b.#waitOf(cost, age) > a.#waitOf(cost, age) ? b : a);
+        // A turn that it has elsewhere it keeps, but for one that others had better use meanwhile:
+        // that of a faster throttler, or one whose tokens would return before. Each is let go once
+        // only, so that in the end it has them all.
+        for (const [throttler, place] of places) {
+          const isBusy = throttler.#rate > next.#rate ||
+            next.#waitOf(cost, age) > 2 * throttler.#longest;
+          if (throttler === next || yielded.has(throttler) || !isBusy) continue;
+          throttler.#leave(place);
+          places.delete(throttler);
+          yielded.add(throttler);
+        }
         const place = places.get(next) ?? new Waiter(cost, age);
         const turn = new Promise<unknown>((resolve) => place.resolve = resolve);
         place.reject = stop;
@@ -576,6 +598,7 @@ export class Throttler {
         places.set(next, place);
         await Promise.race([turn, stopped]);
       }
+      signal?.throwIfAborted();
       return Throttler.#start(all, fn, cost);
     } finally {
       signal?.removeEventListener("abort", onAbort);
