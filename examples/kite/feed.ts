@@ -165,7 +165,7 @@ class Channel<T> extends AbstractFeeder<T> {
 
 /** Says what was left out, so that equal subscriptions look equal. */
 function complete(sub: number | KiteSubscription): Required<KiteSubscription> {
-  const { token, mode = "quote" } = typeof sub === "number" ? { token: sub } : sub;
+  const { token, mode = "quote" } = typeof sub === "object" ? sub : { token: sub };
   if (!(Number.isInteger(token) && token >= 1)) {
     throw new RangeError(`Cannot subscribe: the token is ${token}, expected an integer >= 1`);
   }
