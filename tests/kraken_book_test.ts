@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { Book, checksum, type Level, parse, type Sides } from "../examples/kraken/book.ts";
+import { Book, checksum, parse } from "../examples/kraken/book.ts";
+import type { Level, Sides } from "../examples/levels.ts";
 import { recording } from "./kraken_recording.ts";
 
 /** The worked example of Kraken's guide "Book checksum (WebSocket v2)". */

@@ -169,6 +169,16 @@ Deno.test("Stage tells a loss that nobody inflicted", () => {
   assertEquals(stage.stories[0].outcome, "good");
 });
 
+Deno.test("Stage does not take a feed that has not noticed a fault for one that survived it", () => {
+  const stage = new Stage();
+  stage.strike("silence");
+  stage.restored(7);
+  assertEquals(stage.stories[0].outcome, "open");
+  stage.lost({ code: 1006, reason: "silent for 2000 ms", clean: false, opened: true }, 400);
+  stage.restored(7);
+  assertEquals(stage.stories[0].outcome, "good");
+});
+
 Deno.test("faults() leaves a quarter of the time to recover from silence", () => {
   const all = faults(15_000);
   const [silence, next] = all.slice(-2);

@@ -8,21 +8,7 @@
  * @module
  */
 
-/** One price level: two decimals, exactly as the venue wrote them. */
-export interface Level {
-  /** The price. */
-  readonly price: string;
-  /** How much is offered at it; 0 in an update removes the level. */
-  readonly qty: string;
-}
-
-/** The two sides of a book, of a snapshot or of an update. */
-export interface Sides {
-  /** The offers to buy. */
-  readonly bids: readonly Level[];
-  /** The offers to sell. */
-  readonly asks: readonly Level[];
-}
+import { type Level, merge, type Sides } from "../levels.ts";
 
 /** How many levels of each side the checksum covers, whatever the depth of the subscription. */
 const CHECKSUM_LEVELS = 10;
@@ -113,8 +99,8 @@ export class Book implements Sides {
    * @param sides The changed levels; a quantity of 0 removes its level.
    */
   update(sides: Sides): void {
-    this.#bids = merge(this.#bids, sides.bids, this.depth, -1);
-    this.#asks = merge(this.#asks, sides.asks, this.depth, 1);
+    this.#bids = cut(merge(this.#bids, sides.bids, -1), this.depth);
+    this.#asks = cut(merge(this.#asks, sides.asks, 1), this.depth);
   }
 
   /**
@@ -143,29 +129,8 @@ export function checksum({ bids, asks }: Sides): number {
   return ~crc >>> 0;
 }
 
-/** Applies changes to one side; `order` is 1 where the lowest price comes first, else -1. */
-function merge(
-  side: readonly Level[],
-  changes: readonly Level[],
-  depth: number,
-  order: 1 | -1,
-): readonly Level[] {
-  if (changes.length === 0) return side;
-  const merged = [...side];
-  for (const { price, qty } of changes) {
-    const rank = order * Number(price);
-    let low = 0;
-    for (let high = merged.length; low < high;) {
-      const middle = (low + high) >>> 1;
-      if (order * Number(merged[middle].price) < rank) low = middle + 1;
-      else high = middle;
-    }
-    const known = low < merged.length && order * Number(merged[low].price) === rank;
-    if (Number(qty) !== 0) merged.splice(low, known ? 1 : 0, { price, qty });
-    else if (known) merged.splice(low, 1);
-  }
-  if (merged.length > depth) merged.length = depth;
-  return merged;
+function cut(side: readonly Level[], depth: number): readonly Level[] {
+  return side.length > depth ? side.slice(0, depth) : side;
 }
 
 const CRC_TABLE = Int32Array.from({ length: 256 }, (_, crc) => {

@@ -14,7 +14,8 @@
  */
 
 import { FeedError, WebSocketFeeder, type WebSocketFeederOptions } from "@aio-trader/core";
-import { Book, type Level, parse, type Sides } from "./book.ts";
+import type { Level, Sides } from "../levels.ts";
+import { Book, parse } from "./book.ts";
 
 /** What a feed can be subscribed to: one channel of one symbol. */
 export interface KrakenSubscription {

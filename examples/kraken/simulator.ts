@@ -9,9 +9,10 @@
  * @module
  */
 
+import type { Level, Sides } from "../levels.ts";
 import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
 import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
-import { checksum, type Level, type Sides } from "./book.ts";
+import { checksum } from "./book.ts";
 
 /** An instrument, with the names that Kraken's REST has for it. */
 export interface KrakenInstrument extends Instrument {
