@@ -174,28 +174,23 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
   }
 
   protected override receive(data: string | ArrayBuffer): void {
-    const message = parse(String(data));
-    switch (message.channel ?? message.method) {
-      case "book":
-        return message.data.forEach((data: BookData) => this.#book(message.type, data));
-      case "trade":
-        return message.data.forEach((
-          { timestamp, ...trade }: { timestamp: string } & KrakenTrade,
-        ) => this.emit({ ...trade, channel: "trade", time: Date.parse(timestamp) }));
-      case "ticker":
-      case "status":
-        return message.data.forEach((data: KrakenTicker | KrakenStatus) =>
-          this.emit({ ...data, channel: message.channel })
-        );
-      case "heartbeat":
-      case "pong":
-        return;
-    }
-    this.#answer(message);
+    const message: Message = parse(String(data));
+    const { channel } = message;
+    if (channel === undefined) this.#answer(message);
+    else if (channel === "book") {
+      for (const book of message.data) this.#book(message.type, book);
+    } else if (channel === "ticker" || channel === "status") {
+      for (const item of message.data) this.emit({ ...item, channel } as KrakenItem);
+    } else if (channel === "trade") {
+      for (const { timestamp, ...trade } of message.data) {
+        this.emit({ ...trade, channel, time: Date.parse(timestamp) });
+      }
+    } // else a heartbeat: to have heard it is all that it is for
   }
 
   /** The venue answers for each symbol by itself, and grants the others when it refuses one. */
   #answer({ method, req_id, success, error, symbol, result }: Answer): void {
+    if (method === "pong") return;
     const asked = this.#asked.get(req_id) ?? [];
     symbol ??= result?.symbol;
     const about = asked.filter((sub) => symbol === undefined || sub.symbol === symbol);
@@ -236,14 +231,24 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
   }
 }
 
+/** A frame of the venue's: of a channel, or else the answer to a request. */
+type Message =
+  | { channel: "book"; type: "snapshot" | "update"; data: BookData[] }
+  | { channel: "trade"; data: (Omit<KrakenTrade, "channel" | "time"> & { timestamp: string })[] }
+  | { channel: "ticker"; data: Omit<KrakenTicker, "channel">[] }
+  | { channel: "status"; data: Omit<KrakenStatus, "channel">[] }
+  | { channel: "heartbeat" }
+  | Answer;
+
 /** One symbol's part of a book frame. */
 interface BookData extends Sides {
   readonly symbol: string;
   readonly checksum: number;
 }
 
-/** The answer to one symbol of a request. */
+/** The answer to a ping, or to a request for one symbol. */
 interface Answer {
+  readonly channel?: undefined;
   readonly method: string;
   readonly req_id: number;
   readonly success: boolean;
