@@ -5,7 +5,7 @@
  */
 
 import { BrokerError, type BrokerErrorKind } from "./broker_error.ts";
-import { type Details, nameOf, type Parse, ReplyError } from "./reply.ts";
+import { type Details, nameOf, type Parse, redact, ReplyError } from "./reply.ts";
 import {
   type Body,
   encodeBody,
@@ -69,6 +69,9 @@ export interface RequestOptions<T = unknown> {
 
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
+
+/** No key is shorter, in characters. */
+const MIN_KEY = 8;
 
 const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -216,14 +219,19 @@ export class Call {
     });
   }
 
-  /** Adds to a subclass's error what the session knows: there was an answer, so the request was sent. */
-  complete(error: BrokerError, usual: BrokerError): BrokerError {
+  /**
+   * Adds to a subclass's error what the session knows, and takes out of its texts what was sent. There was an
+   * answer, so it cannot be `"not-sent"`.
+   */
+  complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
     const own = error.outcome === "not-sent" ? "rejected" : error.outcome;
-    return Object.assign(error, {
-      ...usual,
-      ...error,
-      outcome: this.doubtful ? usual.outcome : own,
-    });
+    const outcome = this.doubtful ? usual.outcome : own;
+    const { message, stack } = error;
+    Object.assign(error, { ...usual, ...error, outcome });
+    // The words are the subclass's: short ones stay readable.
+    error.message = redact(message, secrets.filter((secret) => secret.length >= MIN_KEY));
+    error.stack = stack?.replace(message, () => error.message);
+    return error;
   }
 
   /** Whether the session may go on after this error. */

@@ -240,10 +240,10 @@ export function describe(
   );
   return {
     status,
-    code: typeof code === "string" ? redact(code, secrets) : code,
-    requestId: redact(REQUEST_IDS.map((name) => headers.get(name)).find(Boolean), secrets),
+    code: typeof code === "string" ? excerpt(code, secrets) : code,
+    requestId: excerpt(REQUEST_IDS.map((name) => headers.get(name)).find(Boolean), secrets),
     retryAfter: retryAfter(headers.get("retry-after")),
-    body: redact(text, secrets),
+    body: excerpt(text, secrets),
   };
 }
 
@@ -253,18 +253,12 @@ const MAX_EXCERPT = 512;
 /** How much of an answer is searched for what must not be shown. */
 const MAX_SEARCHED = 65_536;
 
-/**
- * Takes the beginning of a text, without anything of what was sent: a venue may well answer with the very key that
- * it refuses.
- *
- * @returns At most 512 characters; undefined where there is nothing.
- */
-function redact(
-  text: string | null | undefined,
-  secrets: readonly string[],
-): string | undefined {
-  if (!text) return undefined;
-  let shown = text.slice(0, MAX_SEARCHED);
-  for (const secret of secrets) shown = shown.replaceAll(secret, "[redacted]");
-  return shown.slice(0, MAX_EXCERPT);
+/** The beginning of a text of the venue's, which may well hold the very key that it refuses. */
+function excerpt(text: string | null | undefined, secrets: readonly string[]): string | undefined {
+  return text ? redact(text.slice(0, MAX_SEARCHED), secrets).slice(0, MAX_EXCERPT) : undefined;
+}
+
+/** Takes out of a text what was sent. */
+export function redact(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((text, secret) => text.replaceAll(secret, "[redacted]"), text);
 }

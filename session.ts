@@ -504,8 +504,9 @@ export class Session {
     const reply = { data, status, headers };
     const failure = this.#failure(call, reply);
     if (!failure) return reply;
-    call.seen = describe(response, "", await sentValues(out));
-    throw call.complete(failure, call.error("rejected", "the venue refused it"));
+    const secrets = await sentValues(out);
+    call.seen = describe(response, "", secrets);
+    throw call.complete(failure, call.error("rejected", "the venue refused it"), secrets);
   }
 
   /** What an answer other than 2xx means. */
@@ -520,11 +521,12 @@ export class Session {
         // Otherwise the status says enough.
       }
     }
-    call.seen = describe(response, text, await sentValues(out));
+    const secrets = await sentValues(out);
+    call.seen = describe(response, text, secrets);
     const { kind, why, ...rest } = verdict(status);
     const usual = call.error(kind, why, rest);
     const failure = status >= 400 && this.#failure(call, { data: tryJson(text), status, headers });
-    return failure ? call.complete(failure, usual) : usual;
+    return failure ? call.complete(failure, usual, secrets) : usual;
   }
 
   /** What the venue's own envelope says, if it is an error. */

@@ -7,6 +7,7 @@
 
 import assert from "node:assert/strict";
 import { createServer as createTcpServer } from "node:net";
+import process from "node:process";
 import { createServer as createTlsServer } from "node:tls";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
@@ -359,5 +360,294 @@ check("a path stays below the base URL, or is refused", async () => {
   await server.close();
   await other.close();
 });
+
+check("429 and 418 say how long to wait, and pause the throttlers that were used", async () => {
+  const server = await FaultServer.listen();
+  const date = new Date(Date.now() + 7_500);
+  const [, day, month, year, time] = /^\w+, (\d+) (\w+) (\d+) (\S+)/.exec(date.toUTCString())!;
+  const long = date.toLocaleDateString("en", { weekday: "long", timeZone: "UTC" });
+  const short = long.slice(0, 3);
+  const asctime = `${short} ${month} ${String(Number(day)).padStart(2)} ${time} ${year}`;
+  const past = "Sun, 06 Nov 1994 08:49:37 GMT";
+  const waits: [value: string, least: number | undefined, most?: number][] = [
+    ["7", 7_000, 7_000],
+    ["0", 0, 0],
+    [date.toUTCString(), 5_000, 7_500],
+    [`${long}, ${day}-${month}-${year.slice(2)} ${time} GMT`, 5_000, 7_500],
+    [asctime, 5_000, 7_500],
+    [past, 0, 0],
+    ["Sunday, 06-Nov-94 08:49:37 GMT", 0, 0],
+    ["Sun Nov  6 08:49:37 1994", 0, 0],
+    ...["", "soon", "-7", "7s", "1e3", "Sun, 06 Foo 1994 08:49:37 GMT", "2026-01-01"]
+      .map((junk): [string, undefined] => [junk, undefined]),
+  ];
+  for (const status of [429, 418]) {
+    for (const [value, least, most = 0] of waits) {
+      const limits = { limit: 10, period: 1_000 };
+      const [used, other] = [new Throttler(limits), new Throttler(limits)];
+      const session = open(server.url, { throttlers: [used], retry: { maxWait: 1_000 } });
+      server.will(answer({ status, headers: { "retry-after": value } }));
+      server.requests.length = 0;
+      const error = await failure(session.post("orders"));
+      assert.equal(error.kind, "rate-limited");
+      assert.equal(error.outcome, "rejected");
+      assert.equal(server.requests.length, 1);
+      if (least === undefined) assert.equal(error.retryAfter, undefined, value);
+      else {assert(
+          error.retryAfter! >= least && error.retryAfter! <= most,
+          `${value}: ${error.retryAfter}`,
+        );}
+      const wait = used.waitTime();
+      assert(
+        wait <= most && wait >= Math.max(0, (least ?? 0) - 1_000),
+        `${value}: paused for ${wait}`,
+      );
+      assert.equal(other.waitTime(), 0);
+      if (least! > 1_000) { // above maxWait: even a GET does not wait for it
+        const { retryAfter } = await failure(session.get("book", { throttlers: [other] }));
+        assert(retryAfter! >= least!);
+      }
+      await session.close();
+    }
+  }
+  const session = open(server.url);
+  server.will(answer({ status: 429, headers: { "retry-after": "1" } }), ok);
+  const start = performance.now();
+  await session.get("book");
+  assert(performance.now() - start >= 999);
+  await session.close();
+  await server.close();
+});
+
+check("at most maxBytes are read, whatever the headers say", async () => {
+  const zeros = "0".repeat(1_000_000);
+  const limit = 10_000;
+  const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
+  const chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" +
+    chunk(zeros.slice(0, limit)).repeat(100) + chunk("");
+  const gzip = { "content-encoding": "gzip", "content-type": "text/csv" };
+  const replies: Record<string, Reply> = {
+    "with a length": answer({ body: zeros }),
+    "chunked": raw(chunked),
+    "until the end of the connection": raw(`HTTP/1.1 200 OK\r\n\r\n${zeros}`),
+    "a gzip bomb": answer({ headers: gzip, body: gzipSync(zeros) }),
+  };
+  const server = await FaultServer.listen();
+  const session = open(server.url, { maxBytes: limit, timeout: 5_000 });
+  for (const [name, reply] of Object.entries(replies)) {
+    for (const parse of ["json", "text", "bytes"] as const) {
+      for (const method of ["GET", "POST"]) {
+        server.requests.length = 0;
+        server.will(reply);
+        const error = await failure(session.request(method, "big", { parse }));
+        assert.equal(error.kind, "too-large", `${name}: ${error}`);
+        assert.equal(error.outcome, "unknown");
+        assert.equal(error.status, 200);
+        assert.equal(server.requests.length, 1, "the next one would not be smaller");
+      }
+    }
+  }
+  for (const body of [zeros.slice(0, limit), gzipSync(zeros.slice(0, limit))]) {
+    server.will(answer({ headers: typeof body === "string" ? {} : gzip, body }));
+    const exact = await session.get<string>("big", { parse: "text" });
+    assert.equal(exact.length, limit);
+  }
+  server.will(answer({ status: 400, body: zeros }));
+  const error = await failure(session.post("orders"));
+  assert.equal(error.kind, "rejected", "the status says enough");
+  await session.close();
+  await server.close();
+});
+
+check("integers beyond 2^53 arrive exact, and leave exact", async () => {
+  const text =
+    '{"id":9007199254740993,"list":[-12345678901234567890,{"deep":[18446744073709551615]}],' +
+    '"text":"9007199254740993","float":0.12345678901234567,"big":1.5e300,"exp":12345678901234567e3,' +
+    '"safe":9007199254740991,"minus":-0,"point":12345678901234567.0}';
+  const server = await FaultServer.listen(answer({ headers: JSON_TYPE, body: text }));
+  const session = open(server.url);
+  const data = await session.post<Record<string, unknown>>("orders");
+  assert.deepEqual(data, {
+    id: 9007199254740993n,
+    list: [-12345678901234567890n, { deep: [18446744073709551615n] }],
+    text: "9007199254740993",
+    float: 0.12345678901234567,
+    big: 1.5e300,
+    exp: 12345678901234567e3,
+    safe: 9007199254740991,
+    minus: -0,
+    point: 12345678901234567,
+  });
+  const { id, list } = data;
+  await session.post("orders", { json: { id, list, text: "é\u2028" }, form: undefined });
+  assert.equal(
+    server.requests.at(-1)!.body,
+    '{"id":9007199254740993,"list":[-12345678901234567890,{"deep":[18446744073709551615]}],"text":"é\u2028"}',
+  );
+  await session.close();
+  await server.close();
+});
+
+check("an answer is decoded by its type, or as the call says", async () => {
+  const server = await FaultServer.listen();
+  const session = open(server.url, { retry: false });
+  const bytes = Uint8Array.of(0, 1, 254, 255);
+  const cases: [type: string | undefined, body: string | Uint8Array, wanted: unknown][] = [
+    ["application/json; charset=utf-8", "[1]", [1]],
+    ["application/problem+json", "[1]", [1]],
+    [undefined, "[1]", [1]],
+    ["text/plain", " [1]", [1]],
+    ["text/plain", "pong", "pong"],
+    ["text/csv", "a,b\n1,2", "a,b\n1,2"],
+    ["text/csv", "", ""],
+    ["application/xml", "<a/>", "<a/>"],
+    ["application/octet-stream", bytes, bytes],
+    ["application/zip", "", new Uint8Array(0)],
+  ];
+  for (const [type, body, wanted] of cases) {
+    server.will(answer({ headers: type ? { "content-type": type } : {}, body }));
+    assert.deepEqual(await session.get("x"), wanted, type);
+  }
+  for (const type of [undefined, "text/plain", "text/html", "application/json"]) {
+    for (const body of ["", "<html>502</html>", '{"half":']) {
+      if (type === "text/plain" && body.startsWith("<")) continue;
+      server.will(answer({ headers: type ? { "content-type": type } : {}, body }));
+      const error = await failure(session.get("x"));
+      assert.equal(error.kind, "decode", `${type} ${body}`);
+      assert.equal(error.body, body || undefined);
+      assert.equal(error.status, 200);
+    }
+  }
+  server.will(answer({ headers: { "content-type": "text/html" }, body: "é" }));
+  assert.equal(await session.get("x", { parse: "text" }), "é");
+  assert.deepEqual(await session.get("x", { parse: "bytes" }), new TextEncoder().encode("é"));
+  assert.equal(await session.get("x", { parse: (text) => `${text}!` }), "é!");
+  const error = await failure(session.get("x", {
+    parse: () => {
+      throw new Error(SECRETS.header);
+    },
+  }));
+  assert.equal(error.kind, "decode");
+  assertQuiet(error);
+  server.will(raw("HTTP/1.1 204 No Content\r\n\r\n"));
+  const { data, status, headers } = await session.request("DELETE", "x");
+  assert.deepEqual([data, status, headers instanceof Headers], [undefined, 204, true]);
+  server.will(raw("HTTP/1.1 200 OK\r\ncontent-length: 7\r\nx-used: 3\r\n\r\n"));
+  const head = await session.request("HEAD", "x");
+  assert.deepEqual([head.data, head.headers.get("x-used")], [undefined, "3"]);
+  await session.close();
+  await server.close();
+});
+
+check("a gzip that was cut is not taken for an answer", async () => {
+  const packed = gzipSync(JSON.stringify(Array.from({ length: 2_000 }, (_, i) => `${i}`)));
+  const server = await FaultServer.listen();
+  const session = open(server.url);
+  for (const length of [0, 5, 100, packed.length - 100]) {
+    const headers = { ...JSON_TYPE, "content-encoding": "gzip" };
+    server.will(answer({ headers, body: packed.slice(0, length) }), ok);
+    assert.deepEqual(await session.get("x"), { order_id: 1 });
+    server.will(answer({ headers, body: packed.slice(0, length) }), ok);
+    const error = await failure(session.post("orders"));
+    assert.equal(error.outcome, "unknown");
+  }
+  await session.close();
+  await server.close();
+});
+
+check("sign completes each attempt, after its throttlers", async () => {
+  const server = await FaultServer.listen();
+  const throttler = new Throttler({ limit: 1, period: 100 });
+  const signed: [attempt: number, at: number][] = [];
+  const session = open(server.url, {
+    throttlers: [throttler],
+    sign: async (draft) => {
+      signed.push([draft.attempt, performance.now()]);
+      await Promise.resolve();
+      assert.equal(draft.method, "PUT");
+      assert.equal(draft.body, "a=1&b=x+y");
+      assert.equal(draft.headers.get("x-api-key"), SECRETS.header);
+      draft.url.searchParams.set("signature", `${draft.attempt}`);
+      draft.headers.set("x-signature", `${draft.attempt}`);
+      draft.body += `&nonce=${draft.attempt}`;
+    },
+  });
+  server.will(reset(), answer({ status: 503 }), ok);
+  await session.put("orders", { form: { a: 1, b: "x y" }, query: { q: 1 }, idempotent: true });
+  assert.deepEqual(signed.map(([attempt]) => attempt), [1, 2, 3]);
+  assert(signed[2][1] - signed[0][1] >= 199, "not before the throttler let it pass");
+  for (const [i, { path, headers, body }] of server.requests.entries()) {
+    assert.equal(path, `/orders?q=1&signature=${i + 1}`);
+    assert.equal(headers["x-signature"], `${i + 1}`);
+    assert.equal(body, `a=1&b=x+y&nonce=${i + 1}`);
+    assert.match(headers["content-type"], /^application\/x-www-form-urlencoded/);
+  }
+  await session.close();
+  await server.close();
+});
+
+check("a sign that fails sends nothing and shows nothing", async () => {
+  const server = await FaultServer.listen();
+  const signs: Record<string, SessionOptions["sign"]> = {
+    "throws": () => {
+      throw new TypeError(SECRETS.header);
+    },
+    "rejects": () => Promise.reject(new Error(SECRETS.header, { cause: SECRETS })),
+    "throws no error": () => Promise.reject(SECRETS.header),
+    "goes elsewhere": (draft) =>
+      void (draft.url = new URL("http://127.0.0.1:1/?key=" + SECRETS.header)),
+    "goes up": (draft) => void (draft.url.pathname = "/other"),
+    "sends a stream": (draft) => void (draft.body = new Response("x").body as never),
+  };
+  for (const [name, sign] of Object.entries(signs)) {
+    const session = open(`${server.url}api`, { sign });
+    for (const method of ["GET", "POST"]) {
+      const error = await failure(session.request(method, "orders"));
+      assert.equal(error.kind, "invalid", name);
+      assert.equal(error.outcome, "not-sent", name);
+      assertQuiet(error);
+    }
+    await session.close();
+  }
+  assert.equal(server.requests.length, 0);
+  await server.close();
+});
+
+check("no growth over 200,000 calls with one signal", async () => {
+  const { signal } = new AbortController();
+  let listeners = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    listeners++;
+    addEventListener.apply(signal, args as never);
+  };
+  signal.removeEventListener = (...args: unknown[]) => {
+    listeners--;
+    removeEventListener.apply(signal, args as never);
+  };
+  const reply = {
+    status: 200,
+    ok: true,
+    body: {},
+    headers: new Headers({ "content-length": "2" }),
+    text: () => Promise.resolve("{}"),
+  };
+  const session = open("http://venue.invalid", {
+    fetch: () => Promise.resolve(reply as never),
+    onEvent: undefined,
+  });
+  const call = async (times: number) => {
+    for (let i = 0; i < times; i++) await session.get("x", { signal });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    return process.memoryUsage().heapUsed;
+  };
+  await call(20_000);
+  const before = await call(20_000);
+  const after = await call(200_000);
+  assert.equal(listeners, 0);
+  // One object of 200 bytes kept per call would be 40 MB.
+  assert(after - before < 30e6, `grew by ${(after - before) / 1e6} MB`);
+  await session.close();
+}, { timeout: 60_000 });
 
 await run();
