@@ -9,8 +9,8 @@
  * @module
  */
 
-import { KrakenShow, type ShowOptions } from "./kraken/show.ts";
-import { faults, perform, type Show, Stage } from "./stage.ts";
+import { KrakenShow } from "./kraken/show.ts";
+import { faults, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
 import { paint, seconds, tell } from "./view.ts";
 
 const VENUES: Record<string, new (options: ShowOptions) => Show> = { kraken: KrakenShow };

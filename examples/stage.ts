@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Ending, WebSocketFeeder } from "@aio-trader/core";
+import type { Ending, FeedError, WebSocketFeeder } from "@aio-trader/core";
 import type { Fault, ScheduledFault } from "./loopback.ts";
 import {
   grouped,
@@ -37,6 +37,8 @@ export interface Show extends AsyncDisposable {
   readonly pending: number;
   /** Whether everything that is subscribed to is being delivered now. */
   isWhole(): boolean;
+  /** Whether an error of the feed is what a fault of the simulator leads to. None is, unless this says so. */
+  isExpected?(error: FeedError): boolean;
   /** The order books. */
   ladders(): Ladder[];
   /** The broker's requests: how many wait for a throttler, and what else is known of them. */
@@ -51,6 +53,18 @@ export interface Show extends AsyncDisposable {
   work(signal: AbortSignal): Promise<void>;
   /** Takes a last look, while the feed is still connected. */
   figures(): Promise<Figure[]>;
+}
+
+/** What a show is made with. */
+export interface ShowOptions {
+  /** Where it is told what happens. */
+  readonly stage: Stage;
+  /** The real venue, instead of the simulator. */
+  readonly live: boolean;
+  /** The simulator's seed. */
+  readonly seed: number;
+  /** What the simulator does wrong, and when. */
+  readonly faults: readonly ScheduledFault[];
 }
 
 /** Something to state at the end. */
@@ -241,7 +255,9 @@ export async function perform(
   const history = [{ at: 0, state: feed.state as string }];
   feed.on("state", ({ state }) => history.push({ at: stage.elapsed, state }));
   feed.on("retry", ({ ending, delay }) => stage.lost(ending, delay));
-  feed.on("error", (error) => errors.push(error.message));
+  feed.on("error", (error) => {
+    if (!show.isExpected?.(error)) errors.push(error.message);
+  });
   await show.open();
   await within(grace, feed.connect(), signal);
 

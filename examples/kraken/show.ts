@@ -5,8 +5,8 @@
  */
 
 import { BrokerError } from "@aio-trader/core";
-import type { Fault, ScheduledFault } from "../loopback.ts";
-import type { Figure, Show, Stage } from "../stage.ts";
+import type { Fault } from "../loopback.ts";
+import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
 import { grouped, type Ladder, seconds, type Story } from "../view.ts";
 import { KrakenBroker } from "./broker.ts";
 import { type KrakenBook, KrakenFeed, type KrakenItem, type KrakenSubscription } from "./feed.ts";
@@ -19,18 +19,6 @@ const SUBSCRIPTIONS: readonly KrakenSubscription[] = [
   ...SYMBOLS.map((symbol) => ({ channel: "trade", symbol } as const)),
   { channel: "ticker", symbol: "BTC/USD" },
 ];
-
-/** What a show is made with. */
-export interface ShowOptions {
-  /** Where it is told what happens. */
-  readonly stage: Stage;
-  /** The real venue, instead of the simulator. */
-  readonly live: boolean;
-  /** The simulator's seed. */
-  readonly seed: number;
-  /** What the simulator does wrong, and when. */
-  readonly faults: readonly ScheduledFault[];
-}
 
 /** A feed of three books, and a broker that asks more than it may. */
 export class KrakenShow implements Show {
