@@ -1,0 +1,350 @@
+/**
+ * What a broker promises, on every runtime and against real sockets: one new login for everyone who was refused, and an
+ * end that is prompt, whatever goes on.
+ *
+ * @module
+ */
+
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import { AbstractBroker } from "../../broker.ts";
+import {
+  BrokerError,
+  type Reply as Answer,
+  type RequestOptions,
+  type SessionOptions,
+} from "../../session.ts";
+import { Throttler } from "../../throttler.ts";
+import {
+  answer,
+  cutBody,
+  type FaultRequest,
+  FaultServer,
+  hang,
+  late,
+  type Reply,
+  reset,
+} from "./fault_server.ts";
+import { check, run } from "./harness.ts";
+
+const SECRET = "53cr3t-t0k3n";
+
+/** A broker whose login is a count: the venue of {@linkcode venue} takes the newest only. */
+class Broker extends AbstractBroker<number> {
+  logins = 0;
+  onRenew: () => Promise<void> = () => this.authorize(this.logins + 1);
+
+  constructor(options: SessionOptions) {
+    super();
+    this.initialiseSession({ timeout: 2_000, retry: { baseWait: 1, jitter: 0 }, ...options });
+    this.session.headers.set("authorization", `token ${SECRET} 0`);
+  }
+
+  override authorize(login: number): Promise<void> {
+    this.logins = login;
+    this.session.headers.set("authorization", `token ${SECRET} ${login}`);
+    return Promise.resolve();
+  }
+
+  protected override renew(): Promise<void> {
+    return this.onRenew();
+  }
+
+  protected override failure({ data }: Answer): BrokerError | undefined {
+    const { error_type } = Object(data);
+    if (error_type === undefined) return undefined;
+    const kind = error_type === "TokenException" ? "unauthorized" : "rejected";
+    return new BrokerError(`The venue says ${error_type}`, {
+      kind,
+      outcome: "rejected",
+      code: error_type,
+    });
+  }
+
+  call<T>(method: string, path: string, options?: RequestOptions<T>): Promise<T> {
+    return this.session.request<T>(method, path, options).then(({ data }) => data);
+  }
+}
+
+/** Executes orders of the login `valid`, and counts them by path; refuses others. */
+function venue(executed: Map<string, number>, valid = 1): Reply {
+  return (socket, request) => {
+    const isKnown = request.headers.authorization === `token ${SECRET} ${valid}`;
+    if (isKnown) executed.set(request.path, (executed.get(request.path) ?? 0) + 1);
+    answer({ status: isKnown ? 200 : 401, body: "{}" })(socket, request);
+  };
+}
+
+async function failure(call: Promise<unknown>): Promise<BrokerError> {
+  const error = await call.then((data) => assert.fail(`resolved to ${inspect(data)}`), (e) => e);
+  assert(error instanceof BrokerError, inspect(error));
+  for (const text of [inspect(error, { showHidden: true }), error.stack, JSON.stringify(error)]) {
+    assert(!text?.includes(SECRET), text);
+  }
+  return error;
+}
+
+function paths(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `/orders/${i}`);
+}
+
+check("100 calls that are answered 401 log in once, and each is replayed once", async () => {
+  const executed = new Map<string, number>();
+  const server = await FaultServer.listen(venue(executed));
+  const broker = new Broker({ baseUrl: server.url });
+  let renewals = 0;
+  broker.onRenew = async () => {
+    renewals++;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await broker.authorize(1);
+  };
+  await Promise.all(paths(100).map((path, i) => broker.call(i % 2 ? "POST" : "GET", path)));
+  assert.equal(renewals, 1);
+  assert.equal(server.requests.length, 200);
+  assert.deepEqual([...executed.values()], Array(100).fill(1));
+  await broker.close();
+  await server.close();
+});
+
+check("calls that start while the login goes on wait for the same one", async () => {
+  const executed = new Map<string, number>();
+  const server = await FaultServer.listen(venue(executed));
+  const throttler = new Throttler({ limit: 5, period: 40 });
+  const broker = new Broker({ baseUrl: server.url, throttlers: [throttler] });
+  let renewals = 0;
+  broker.onRenew = async () => {
+    renewals++;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await broker.authorize(1);
+  };
+  await Promise.all(paths(20).map((path) => broker.call("POST", path)));
+  assert.equal(renewals, 1);
+  assert.deepEqual([...executed.values()], Array(20).fill(1));
+  await broker.close();
+  await server.close();
+});
+
+check("a 401 that comes after the login has ended does not start another", async () => {
+  const executed = new Map<string, number>();
+  const refuse = answer({ status: 401, body: "{}" });
+  const server = await FaultServer.listen(late(150, refuse), refuse, venue(executed));
+  const broker = new Broker({ baseUrl: server.url });
+  let renewals = 0;
+  broker.onRenew = () => {
+    renewals++;
+    return broker.authorize(1);
+  };
+  const slow = broker.call("POST", "slow");
+  while (server.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await broker.call("POST", "fast");
+  await slow;
+  assert.equal(renewals, 1);
+  assert.deepEqual(executed, new Map([["/fast", 1], ["/slow", 1]]));
+  await broker.close();
+  await server.close();
+});
+
+check("a login that fails rejects all with its own error; the next 401 tries anew", async () => {
+  const server = await FaultServer.listen(answer({ status: 401 }));
+  const broker = new Broker({ baseUrl: server.url });
+  let renewals = 0;
+  const own = new Error("Wrong password");
+  broker.onRenew = () => {
+    renewals++;
+    return Promise.reject(own);
+  };
+  const results = await Promise.allSettled(paths(100).map((path) => broker.call("GET", path)));
+  for (const result of results) assert.equal((result as PromiseRejectedResult).reason, own);
+  assert.equal(renewals, 1);
+  assert.equal(server.requests.length, 100, "none is repeated");
+  await assert.rejects(broker.call("POST", "orders"), own);
+  assert.equal(renewals, 2);
+  await broker.close();
+  await server.close();
+});
+
+check("a login that fails on the network is not repeated through the calls that wait", async () => {
+  const server = await FaultServer.listen(
+    (socket, request) =>
+      (request.path === "/login" ? answer({ status: 503 }) : answer({ status: 401 }))(
+        socket,
+        request,
+      ),
+  );
+  const broker = new Broker({ baseUrl: server.url });
+  broker.onRenew = () => broker.call("POST", "login", { renew: false });
+  const error = await failure(broker.call("GET", "book"));
+  assert.equal(error.url, `${server.url}login`);
+  assert.equal(server.requests.length, 2);
+  await broker.close();
+  await server.close();
+});
+
+check("a second 401 is final", async () => {
+  const server = await FaultServer.listen(answer({ status: 401 }));
+  const broker = new Broker({ baseUrl: server.url });
+  for (const method of ["GET", "POST"]) {
+    server.requests.length = 0;
+    const error = await failure(broker.call(method, "orders"));
+    assert.equal(error.kind, "unauthorized");
+    assert.equal(error.outcome, "rejected");
+    assert.equal(error.status, 401);
+    assert.equal(server.requests.length, 2);
+  }
+  assert.equal(broker.logins, 2);
+  await broker.close();
+  await server.close();
+});
+
+check("a POST of unknown outcome is not replayed, whatever the login does", async () => {
+  const server = await FaultServer.listen(reset(), answer({ status: 401 }));
+  const broker = new Broker({ baseUrl: server.url });
+  const [lost, refused] = [
+    failure(broker.call("POST", "lost")),
+    failure(broker.call("POST", "refused")),
+  ];
+  const outcomes = [(await lost).outcome, (await refused).outcome].sort();
+  assert.deepEqual(outcomes, ["rejected", "unknown"]);
+  assert.equal(broker.logins, 1);
+  const sent = Map.groupBy(server.requests, ({ path }: FaultRequest) => path);
+  assert.deepEqual([...sent.values()].map(({ length }) => length).sort(), [1, 2]);
+  await broker.close();
+  await server.close();
+});
+
+check("the venue's own envelope can ask for a login, or refuse with a 200", async () => {
+  const token = answer({ status: 403, body: '{"error_type":"TokenException"}' });
+  const margin = answer({ status: 200, body: '{"error_type":"MarginException"}' });
+  const server = await FaultServer.listen(token, margin);
+  const broker = new Broker({ baseUrl: server.url });
+  const error = await failure(broker.call("POST", "orders", { query: { key: SECRET } }));
+  assert.equal(broker.logins, 1);
+  assert.equal(server.requests.length, 2);
+  assert.equal(error.code, "MarginException");
+  assert.equal(error.outcome, "rejected");
+  assert.deepEqual([error.method, error.url, error.status], ["POST", `${server.url}orders`, 200]);
+  await broker.close();
+  await server.close();
+});
+
+check("a login through the session says renew: false, and a wrong password is final", async () => {
+  const server = await FaultServer.listen(answer({ status: 401 }));
+  const broker = new Broker({ baseUrl: server.url });
+  broker.onRenew = async () => {
+    await broker.call("POST", "login", { renew: false, json: { password: SECRET } });
+  };
+  const errors = await Promise.all(paths(10).map((path) => failure(broker.call("POST", path))));
+  for (const error of errors) assert.equal(error.url, `${server.url}login`);
+  assert.equal(server.requests.length, 11);
+  await broker.close();
+  await server.close();
+});
+
+check("a login that waits for itself ends with the timeout", async () => {
+  const server = await FaultServer.listen(answer({ status: 401 }));
+  const broker = new Broker({ baseUrl: server.url, timeout: 150 });
+  broker.onRenew = () => broker.call("POST", "login");
+  const error = await failure(broker.call("POST", "orders"));
+  assert.equal(error.kind, "timeout");
+  assert.equal(error.outcome, "rejected");
+  await broker.close();
+  await server.close();
+});
+
+/** Every state in which a call can be when its broker is closed, or its signal aborted. */
+const STATES: Record<
+  string,
+  { reply?: Reply; options?: Partial<SessionOptions>; sent: number; outcome: string }
+> = {
+  "in flight": { reply: hang(), sent: 1, outcome: "unknown" },
+  "mid-body": { reply: cutBody({ stall: true }), sent: 1, outcome: "unknown" },
+  "in the body of a refusal": {
+    reply: (socket) => void socket.write("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\nno"),
+    sent: 1,
+    outcome: "unknown",
+  },
+  "in sign": { options: { sign: () => new Promise(() => {}) }, sent: 0, outcome: "not-sent" },
+  "in a login": { reply: answer({ status: 401 }), sent: 1, outcome: "rejected" },
+};
+
+for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(STATES)) {
+  for (const by of ["close()", "its signal"]) {
+    check(`a call ${name} is ended by ${by}, at once and without a trace`, async () => {
+      const server = await FaultServer.listen(reply);
+      const broker = new Broker({ baseUrl: server.url, timeout: Infinity, ...options });
+      broker.onRenew = () => new Promise(() => {});
+      const controller = new AbortController();
+      const calls = ["POST", "GET", "PUT"].map((method) =>
+        failure(
+          broker.call(method, "orders", { query: { key: SECRET }, signal: controller.signal }),
+        )
+      );
+      while (server.requests.length < 3 * sent) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50)); // what was answered arrives
+      const start = performance.now();
+      const reason = new Error("Changed my mind");
+      if (by === "close()") await Promise.all([broker.close(), broker.close()]);
+      else controller.abort(reason);
+      for (const error of await Promise.all(calls)) {
+        assert.equal(error.kind, by === "close()" ? "closed" : "aborted");
+        assert.equal(error.outcome, outcome);
+        assert.equal(error.retriable, false);
+        assert.equal(error.cause, by === "close()" ? undefined : reason);
+      }
+      assert(performance.now() - start < 1_000);
+      await broker.close();
+      assert.equal(server.requests.length, 3 * sent);
+      await server.close();
+    });
+  }
+}
+
+check("calls that wait for a throttler or a repeat are ended by close()", async () => {
+  const server = await FaultServer.listen(answer({ status: 503 }), answer());
+  const throttler = new Throttler({ limit: 1, period: 60_000 });
+  const broker = new Broker({ baseUrl: server.url, retry: { baseWait: 60_000, jitter: 0 } });
+  const waiting = failure(broker.call("GET", "book"));
+  while (server.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  const throttlers = [throttler];
+  const throttled = paths(10).map((path) => failure(broker.call("POST", path, { throttlers })));
+  while (throttler.size < 9) await new Promise((resolve) => setTimeout(resolve, 1));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const start = performance.now();
+  await broker.close();
+  assert(performance.now() - start < 1_000);
+  assert.equal(throttler.size, 0);
+  assert.equal((await waiting).kind, "closed");
+  assert.equal((await waiting).outcome, "unknown", "it had been sent before");
+  const errors = await Promise.all(throttled.slice(1));
+  for (const { kind, outcome } of errors) assert.deepEqual([kind, outcome], ["closed", "not-sent"]);
+  const late = await failure(broker.call("POST", "orders"));
+  assert.deepEqual([late.kind, late.outcome], ["closed", "not-sent"]);
+  await throttled[0].catch(() => {});
+  assert.equal(server.requests.length, 2);
+  await server.close();
+});
+
+check("a broker shows none of its secrets", async () => {
+  const broker = new Broker({
+    baseUrl: "http://venue.invalid",
+    sign: () => {},
+    headers: { "x-key": SECRET },
+  });
+  const { Deno, Bun } = globalThis as { Deno?: Inspector; Bun?: Inspector };
+  const shown = [
+    inspect(broker, { showHidden: true, depth: 9 }),
+    JSON.stringify(broker),
+    Deno?.inspect(broker, { depth: 9 }),
+    Bun?.inspect(broker),
+  ];
+  for (const text of shown) assert(!text?.includes(SECRET), text);
+  await broker.close();
+});
+
+interface Inspector {
+  inspect(value: unknown, options?: unknown): string;
+}
+
+await run();
