@@ -1,0 +1,723 @@
+import {
+  assert,
+  assertEquals,
+  assertGreaterOrEqual,
+  assertInstanceOf,
+  assertLessOrEqual,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import fc from "fast-check";
+import { parseJson, retryAfter } from "../reply.ts";
+import { parseBase, RequestError, resolve } from "../request.ts";
+import {
+  BrokerError,
+  type RequestOptions,
+  Session,
+  type SessionEvent,
+  type SessionOptions,
+} from "../session.ts";
+import { Throttler } from "../throttler.ts";
+import { answer, cutBody, FaultServer, finish, hang } from "./runtimes/fault_server.ts";
+
+const BASE = "https://api.venue.example/v1";
+
+/** What `fetch` was called with. */
+interface Sent extends RequestInit {
+  url: string;
+  headers: Record<string, string>;
+}
+
+/** A venue in place of `fetch`: each of the steps answers one request, the last all others. */
+function play(
+  ...steps: (() => Response | Promise<Response>)[]
+): { fetch: typeof fetch; sent: Sent[] } {
+  const sent: Sent[] = [];
+  const fake = (url: unknown, init: unknown): Promise<Response> => {
+    const request = { ...init as Sent, url: url as string };
+    sent.push(request);
+    const step = steps.length > 1 ? steps.shift()! : steps[0];
+    return new Promise((resolve, reject) => {
+      const abort = () => reject(request.signal!.reason);
+      if (request.signal!.aborted) return abort();
+      request.signal!.addEventListener("abort", abort);
+      Promise.resolve().then(step).then(resolve, reject);
+    });
+  };
+  return { fetch: fake as typeof fetch, sent };
+}
+
+const ok = () => Response.json({ id: 1 });
+const status = (code: number, init: ResponseInit = {}) => () =>
+  new Response(null, { ...init, status: code });
+const never = () => new Promise<Response>(() => {});
+/** As Node says it. */
+const refused = () =>
+  Promise.reject(new TypeError("fetch failed", { cause: coded("ECONNREFUSED") }));
+const broken = () => Promise.reject(new TypeError("fetch failed", { cause: coded("ECONNRESET") }));
+
+function coded(code: string): Error {
+  return Object.assign(new Error(`native text with ?key=secret`), { code });
+}
+
+function open(fake: { fetch: typeof fetch }, options: Partial<SessionOptions> = {}): Session {
+  return new Session({ baseUrl: BASE, retry: { baseWait: 0, jitter: 0 }, ...fake, ...options });
+}
+
+async function failure(call: Promise<unknown>): Promise<BrokerError> {
+  return await assertRejects(() => call, BrokerError);
+}
+
+Deno.test("Session refuses a baseUrl that is more than an origin and a path, without quoting it", () => {
+  for (
+    const baseUrl of [
+      "",
+      "/v1",
+      "api.venue.example",
+      "ftp://api.venue.example",
+      "file:///etc",
+      "https://user:hunter2@api.venue.example",
+      "https://api.venue.example?key=hunter2",
+      "https://api.venue.example#hunter2",
+    ]
+  ) {
+    const error = assertThrows(() => new Session({ baseUrl }), TypeError);
+    assert(!error.message.includes("hunter2"));
+  }
+});
+
+Deno.test("Session refuses numbers that are out of their range", async () => {
+  for (const name of ["timeout", "deadline", "maxBytes"]) {
+    for (const value of [0, -1, NaN, "1"]) {
+      assertThrows(() => new Session({ baseUrl: BASE, [name]: value as number }), RangeError, name);
+    }
+  }
+  assertThrows(() => new Session({ baseUrl: BASE, retry: { maxRetries: -1 } }), RangeError);
+  const venue = play(ok);
+  const session = open(venue);
+  for (const options of [{ timeout: 0 }, { deadline: NaN }, { retry: { jitter: 2 } }]) {
+    const error = await failure(session.get("x", options));
+    assertEquals([error.kind, error.outcome], ["invalid", "not-sent"]);
+  }
+  assertEquals(venue.sent.length, 0);
+});
+
+Deno.test("Session waits between repeats as retry does, with half of each wait left to chance", async () => {
+  using time = new FakeTime();
+  const venue = play(status(503));
+  const events: SessionEvent[] = [];
+  const session = new Session({ baseUrl: BASE, ...venue, onEvent: (event) => events.push(event) });
+  const call = failure(session.get("book"));
+  while (venue.sent.length < 6) await time.nextAsync();
+  await call;
+  const waits = events.flatMap((event) => event.type === "retry" ? [event.delay] : []);
+  assertEquals(waits.length, 5);
+  for (const [i, wait] of waits.entries()) {
+    assertGreaterOrEqual(wait, 1_000 * 2 ** i);
+    assertLessOrEqual(wait, 2_000 * 2 ** i);
+  }
+});
+
+Deno.test("Session repeats an idempotent request after 408, 429, 5xx, a broken connection and bad JSON", async () => {
+  const faults = [
+    status(408),
+    status(429),
+    status(418),
+    status(500),
+    status(502),
+    status(503),
+    status(504),
+    broken,
+    refused,
+    () => new Response("{"),
+  ];
+  for (const method of ["GET", "HEAD", "OPTIONS", "PUT"]) {
+    for (const fault of faults) {
+      if (method === "HEAD" && fault === faults.at(-1)) continue; // it has no body
+      const venue = play(fault, ok);
+      await open(venue).request(method, "x", { idempotent: true });
+      assertEquals(venue.sent.length, 2);
+    }
+  }
+});
+
+Deno.test("Session does not repeat what would fail again", async () => {
+  const certificate = () =>
+    Promise.reject(new TypeError("fetch failed", { cause: coded("DEPTH_ZERO_SELF_SIGNED_CERT") }));
+  for (
+    const fault of [status(400), status(401), status(404), status(501), status(302), certificate]
+  ) {
+    const venue = play(fault, ok);
+    const error = await failure(open(venue).get("x"));
+    assertEquals(error.retriable, false);
+    assertEquals(venue.sent.length, 1);
+  }
+});
+
+Deno.test("Session repeats an order only while it is not-sent, whatever shouldRetry says", async () => {
+  const retry = { baseWait: 0, shouldRetry: () => true };
+  for (const fault of [broken, status(429), status(503), status(400), () => new Response("{")]) {
+    const venue = play(refused, refused, fault, ok);
+    const error = await failure(open(venue, { retry }).post("orders"));
+    assertEquals(venue.sent.length, 3);
+    assert(error.outcome !== "not-sent");
+  }
+  const venue = play(refused, ok);
+  assertEquals(await open(venue).post("orders"), { id: 1 });
+  assertEquals(venue.sent.length, 2);
+});
+
+Deno.test("Session.get() can be told to repeat more", async () => {
+  const venue = play(status(404), ok);
+  const shouldRetry = (error: unknown) => (error as BrokerError).status === 404;
+  assertEquals(await open(venue).get("orders/1", { retry: { baseWait: 0, shouldRetry } }), {
+    id: 1,
+  });
+});
+
+Deno.test("Session repeats nothing with retry: false", async () => {
+  for (const options of [{ retry: false as const }, undefined]) {
+    const venue = play(refused, ok);
+    const session = open(venue, options ? {} : { retry: false });
+    await failure(session.get("x", options));
+    assertEquals(venue.sent.length, 1);
+  }
+});
+
+Deno.test("Session keeps the outcome unknown once a request may have been executed", async () => {
+  const retry = { baseWait: 0, maxRetries: 1 };
+  for (const second of [refused, status(409), status(429)]) {
+    const error = await failure(
+      open(play(broken, second), { retry }).put("x", { idempotent: true }),
+    );
+    assertEquals(error.outcome, "unknown");
+    assertStringIncludes(error.message, "may have been executed");
+  }
+  const executedTwice = open(play(refused, status(409)), { retry });
+  assertEquals((await failure(executedTwice.put("x", { idempotent: true }))).outcome, "rejected");
+  const read = await failure(open(play(broken, status(404)), { retry }).get("x"));
+  assertEquals(read.outcome, "rejected", "a GET executes nothing");
+});
+
+Deno.test("Session gives each attempt its timeout, and the whole call its deadline", async () => {
+  using time = new FakeTime();
+  const venue = play(never);
+  const session = open(venue, { timeout: 100, retry: { baseWait: 50, jitter: 0 } });
+  const error = failure(session.get("x", { deadline: 320 }));
+  for (const [wait, sent] of [[99, 1], [1, 1], [49, 1], [1, 2], [100, 2], [69, 2]]) {
+    await time.tickAsync(wait);
+    await time.runMicrotasks();
+    assertEquals(venue.sent.length, sent);
+  }
+  await time.tickAsync(1); // in the second wait, of 100 ms
+  const { kind, outcome, retriable, message } = await error;
+  assertEquals([kind, outcome, retriable], ["timeout", "unknown", false]);
+  assertStringIncludes(message, "320 ms");
+  assertEquals(await time.nextAsync(), false, "no timer is left");
+});
+
+Deno.test("Session stops at the deadline in sign and before a throttler: not-sent", async () => {
+  using time = new FakeTime();
+  const throttler = new Throttler({ limit: 1, period: 1_000 });
+  throttler.pause(60_000);
+  const venue = play(ok);
+  const sign = () => new Promise<void>(() => {});
+  for (const session of [open(venue, { sign }), open(venue, { throttlers: [throttler] })]) {
+    const error = failure(session.post("x", { deadline: 10 }));
+    await time.tickAsync(10);
+    assertEquals([(await error).kind, (await error).outcome], ["timeout", "not-sent"]);
+  }
+  const inTime = failure(open(venue, { sign, timeout: 10 }).get("x"));
+  await time.tickAsync(10);
+  assertEquals([(await inTime).kind, (await inTime).outcome], ["timeout", "not-sent"]);
+  assertEquals(venue.sent.length, 0);
+  assertEquals(throttler.size, 0);
+  await throttler.close();
+});
+
+Deno.test("Session arms no timer without limits, and none that fires at once", async () => {
+  const real = globalThis.setTimeout;
+  const delays: unknown[] = [];
+  const fake = (fn: () => void, delay: number) => {
+    delays.push(delay);
+    return real(fn, delay);
+  };
+  globalThis.setTimeout = fake as typeof setTimeout;
+  try {
+    await open(play(ok), { timeout: Infinity }).get("x");
+    assertEquals(delays, []);
+    await open(play(ok)).get("x", { timeout: 2 ** 31, deadline: 2 ** 40 });
+    assertEquals(delays, [2 ** 31 - 1, 2 ** 31 - 1]);
+  } finally {
+    globalThis.setTimeout = real;
+  }
+});
+
+Deno.test("Session tells of each step, without secrets", async () => {
+  const events: SessionEvent[] = [];
+  const session = open(play(status(503), ok), {
+    onEvent: (event) => events.push(event),
+    headers: { key: "hunter2" },
+  });
+  await session.get("book?key=hunter2", { query: { key: "hunter2" } });
+  assertEquals(events.map(({ type, attempt }) => [type, attempt]), [
+    ["request", 1],
+    ["response", 1],
+    ["failure", 1],
+    ["retry", 1],
+    ["request", 2],
+    ["response", 2],
+  ]);
+  for (const event of events) {
+    assertEquals([event.method, event.url], ["GET", `${BASE}/book`]);
+    if (event.type === "response") assertEquals(event.status, event.attempt === 1 ? 503 : 200);
+    if (event.type === "response" || event.type === "failure") {
+      assertGreaterOrEqual(event.duration, 0);
+    }
+    if (event.type === "retry") assertEquals([event.delay, event.error.status], [0, 503]);
+  }
+  assert(!Deno.inspect(events, { depth: 9 }).includes("hunter2"));
+});
+
+Deno.test("Session does not let a log, a count or its own envelope's reader decide about an order", async () => {
+  const throttler = new Throttler({ limit: 1, period: 1 });
+  const fail = () => {
+    throw new Error("hunter2");
+  };
+  const session = open(play(ok), { onEvent: fail, sync: fail, throttlers: [throttler] });
+  assertEquals(await session.post("orders"), { id: 1 });
+  const error = await failure(open(play(ok), { failure: fail }).post("orders"));
+  assertEquals([error.kind, error.outcome], ["decode", "unknown"]);
+  assert(!Deno.inspect(error).includes("hunter2"));
+  assertEquals(
+    (await failure(open(play(status(400)), { failure: fail }).post("x"))).kind,
+    "rejected",
+  );
+});
+
+Deno.test("Session tells its throttlers what the venue counts", async () => {
+  const headers = { "x-mbx-used-weight-1m": "6" };
+  const throttler = new Throttler({ limit: 10, period: 60_000 });
+  const session = open(play(() => Response.json({}, { headers }), status(400, { headers })), {
+    throttlers: [throttler],
+    sync: (headers) => ({ used: Number(headers.get("x-mbx-used-weight-1m")), resetIn: 50_000 }),
+  });
+  await session.get("x");
+  assertEquals(throttler.waitTime(4), 0);
+  assertGreaterOrEqual(throttler.waitTime(5), 49_000);
+});
+
+Deno.test("Session says what a throttler refused: not-sent", async () => {
+  const venue = play(ok);
+  const full = new Throttler({ limit: 1, period: 60_000 }, { maxQueue: 0 });
+  const session = open(venue, { throttlers: [full] });
+  await session.post("x", { cost: 1 });
+  const busy = await failure(session.post("x"));
+  assertEquals([busy.kind, busy.outcome], ["rate-limited", "not-sent"]);
+  const dear = await failure(session.post("x", { cost: 2 }));
+  assertEquals([dear.kind, dear.outcome], ["invalid", "not-sent"]);
+  await full.close();
+  const closed = await failure(session.post("x"));
+  assertEquals([closed.kind, closed.outcome], ["closed", "not-sent"]);
+  assertEquals(await session.post("x", { throttlers: [] }), { id: 1 }, "[] waits for none");
+  assertEquals(venue.sent.length, 2);
+});
+
+Deno.test("Session.headers is live, and a call's own headers go before it", async () => {
+  const venue = play(ok);
+  const session = open(venue, {
+    headers: { "X-A": "1", "x-b": "2", "content-type": "text/x-default" },
+  });
+  session.headers.set("x-a", "3");
+  session.headers.append("x-b", "4");
+  await session.post("x", { json: 1, headers: { "X-B": "5" } });
+  assertEquals(venue.sent[0].headers, {
+    "content-type": "application/json",
+    "x-a": "3",
+    "x-b": "5",
+  });
+  session.headers.delete("x-a");
+  await session.post("x", {
+    json: 1,
+    headers: [["Content-Type", "application/x"], ["x-b", "6"], ["x-b", "7"]],
+  });
+  assertEquals(venue.sent[1].headers, { "content-type": "application/x", "x-b": "6, 7" });
+  await session.post("x", { body: Uint8Array.of(1), headers: new Headers({ "x-b": "é" }) });
+  assertEquals(venue.sent[2].headers, { "content-type": "text/x-default", "x-b": "é" });
+});
+
+Deno.test("Session sends an order as a Blob, and what is idempotent as it is", async () => {
+  const venue = play(ok);
+  const session = open(venue);
+  const bodies: RequestOptions[] = [{ json: {} }, { form: { a: 1 } }, { body: "x" }, {
+    body: Uint8Array.of(1),
+  }, {}];
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    for (const options of bodies) {
+      venue.sent.length = 0;
+      await session.request(method.toLowerCase(), "x", options);
+      assertInstanceOf(venue.sent[0].body, Blob);
+      assertEquals(venue.sent[0].method, method);
+      const isRepeatedByBun = method === "PUT" || method === "DELETE";
+      assertEquals(venue.sent[0].keepalive, isRepeatedByBun ? false : undefined);
+      await session.request(method, "x", { ...options, idempotent: true });
+      assert(!(venue.sent[1].body instanceof Blob));
+      assertEquals(venue.sent[1].keepalive, undefined);
+    }
+  }
+});
+
+Deno.test("Session passes fetchOptions on, but not against its promises", async () => {
+  const venue = play(ok);
+  const client = {};
+  const fetchOptions = {
+    client,
+    redirect: "follow",
+    keepalive: true,
+    headers: { a: "1" },
+    body: "x",
+    method: "POST",
+  };
+  await open(venue, { fetchOptions }).delete("x");
+  const [{ redirect, keepalive, headers, method }] = venue.sent;
+  assertStrictEquals((venue.sent[0] as unknown as { client: unknown }).client, client);
+  assertEquals([redirect, keepalive, headers, method], ["manual", false, {}, "DELETE"]);
+});
+
+Deno.test("Session refuses what cannot be sent: invalid, not-sent", async () => {
+  const venue = play(ok);
+  const session = open(venue);
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  const hostile = {
+    get key(): string {
+      throw new Error("hunter2");
+    },
+  };
+  const calls: [method: string, options: RequestOptions][] = [
+    ["TRACE", {}],
+    ["CONNECT", {}],
+    ["GET\r\nx: y", {}],
+    ["", {}],
+    ["GET", { json: {} }],
+    ["HEAD", { body: "" }],
+    ["GET", { idempotent: false }],
+    ["POST", { json: 1, form: {} }],
+    ["POST", { json: null, body: "" }],
+    ["POST", { json: circular }],
+    ["POST", { json: () => {} }],
+    ["POST", { json: hostile }],
+    ["POST", { form: { a: NaN } }],
+    ["POST", { form: { a: {} } }],
+    ["POST", { form: { a: [[1]] } }],
+    ["POST", { form: hostile }],
+    ["POST", { query: { a: Infinity } }],
+    ["POST", { body: new Response("x").body as never }],
+    ["POST", { body: {} as never }],
+    ["POST", { headers: { "": "x" } }],
+    ["POST", { headers: { "a b": "x" } }],
+  ];
+  for (const [method, options] of calls) {
+    const error = await failure(session.request(method, "x", options));
+    assertEquals([error.kind, error.outcome, error.retriable], ["invalid", "not-sent", false]);
+    assert(!Deno.inspect(error).includes("hunter2"));
+  }
+  const notText = await failure(session.get(undefined as unknown as string));
+  assertEquals(notText.kind, "invalid");
+  assertEquals(venue.sent.length, 0);
+});
+
+Deno.test("Session leaves options that are undefined to their defaults", async () => {
+  const venue = play(ok);
+  await open(venue, {
+    headers: undefined,
+    timeout: undefined,
+    throttlers: undefined,
+    fetchOptions: undefined,
+  })
+    .post("x", {
+      json: undefined,
+      form: undefined,
+      query: undefined,
+      retry: undefined,
+      signal: undefined,
+    });
+  assertEquals(venue.sent[0].url, `${BASE}/x`);
+});
+
+Deno.test("Session rejects an aborted call with the signal's reason as its cause", async () => {
+  const reason = { changed: "my mind" };
+  const venue = play(never);
+  const session = open(venue);
+  const controller = new AbortController();
+  const inFlight = failure(session.post("orders", { signal: controller.signal }));
+  await Promise.resolve();
+  controller.abort(reason);
+  const before = failure(session.post("orders", { signal: controller.signal }));
+  for (const [call, outcome] of [[inFlight, "unknown"], [before, "not-sent"]] as const) {
+    const error = await call;
+    assertEquals([error.kind, error.outcome], ["aborted", outcome]);
+    assertStrictEquals(error.cause, reason);
+  }
+  assertEquals(venue.sent.length, 1);
+});
+
+Deno.test("Session.close() waits until the requests have ended, and is final", async () => {
+  let ended = false;
+  const slow = (_: unknown, { signal }: RequestInit) =>
+    new Promise<Response>((_, reject) =>
+      signal!.addEventListener("abort", () =>
+        setTimeout(() => {
+          ended = true;
+          reject(signal!.reason);
+        }, 20))
+    );
+  const session = open({ fetch: slow as typeof fetch });
+  const call = failure(session.post("orders"));
+  const [first, second] = [session.close(), session[Symbol.asyncDispose]()];
+  await Promise.race([first, second]);
+  assert(ended);
+  assertEquals((await call).kind, "closed");
+  await second;
+  assertEquals((await failure(session.get("x"))).outcome, "not-sent");
+  await open(play(ok)).close();
+});
+
+Deno.test("Session replays a 401 once for each call, not once for each attempt", async () => {
+  let logins = 0;
+  const venue = play(status(401), status(503), status(401), ok);
+  const session = open(venue, { onUnauthorized: () => void logins++ });
+  const error = await failure(session.get("x"));
+  assertEquals([error.kind, logins, venue.sent.length], ["unauthorized", 1, 3]);
+});
+
+Deno.test("Session completes the error that failure() finds", async () => {
+  const headers = { "x-request-id": "r-1", "retry-after": "3" };
+  for (
+    const [code, own, outcome] of [[200, "rejected", "rejected"], [503, "unknown", "unknown"], [
+      200,
+      "not-sent",
+      "rejected",
+    ]] as const
+  ) {
+    const venue = play(() => Response.json({ why: "margin" }, { status: code, headers }), ok);
+    const session = open(venue, {
+      headers: { key: "hunter2-token" },
+      failure: ({ data, status }) => {
+        if (status !== code || (data as { why?: string }).why !== "margin") return undefined;
+        const message = "No margin for hunter2-token";
+        return new BrokerError(message, {
+          kind: "rejected",
+          outcome: own,
+          code: "M1",
+          retriable: true,
+        });
+      },
+    });
+    const error = await failure(session.post("orders", { query: { key: "hunter2-token" } }));
+    assertEquals(error.message, "No margin for [redacted]");
+    assert(!Deno.inspect(error).includes("hunter2"));
+    const { kind, method, url, status, requestId, retryAfter } = error;
+    assertEquals([kind, error.outcome, error.code], ["rejected", outcome, "M1"]);
+    assertEquals([method, url, status, requestId, retryAfter], [
+      "POST",
+      `${BASE}/orders`,
+      code,
+      "r-1",
+      3_000,
+    ]);
+    assertEquals(venue.sent.length, 1, "the venue has heard it");
+  }
+});
+
+Deno.test("Session shows at most 512 characters of an answer, and its code", async () => {
+  const body = JSON.stringify({ code: -1013, msg: "x".repeat(1_000) });
+  const error = await failure(open(play(() => new Response(body, { status: 400 }))).post("x"));
+  assertEquals(error.body, body.slice(0, 512));
+  assertEquals(error.code, -1013);
+});
+
+Deno.test("property: nothing that was sent is in an error, however the venue echoes it", async () => {
+  const secret = fc.string({ unit: "grapheme", minLength: 4, maxLength: 40 })
+    .filter((text) => text.trim() === text && /[^\s\w.:/-]/.test(text) && text.isWellFormed());
+  const latin1 = fc.string({ minLength: 4, maxLength: 40 }).filter((text) =>
+    text.trim() === text && /[^\s\w.:/-]/.test(text)
+  );
+  await fc.assert(
+    fc.asyncProperty(latin1, secret, secret, fc.nat(3), async (header, query, value, how) => {
+      const echo = [
+        [header, query, value].join(" | "),
+        JSON.stringify({ header, query, value, message: `${query}${value}` }),
+        new URLSearchParams({ header, query, value }).toString(),
+        [header, query, value].map((text) => encodeURIComponent(text)).join("/"),
+      ][how];
+      const venue = play(() => new Response(echo, { status: 400 }));
+      const session = open(venue, { headers: { "x-key": header } });
+      const error = await failure(
+        session.post("x", { query: { query }, json: { list: [{ value }] } }),
+      );
+      for (const text of [header, query, value]) {
+        assert(!error.body!.includes(text), `${text} in ${error.body}`);
+        assert(!error.body!.includes(encodeURIComponent(text)), `${text} in ${error.body}`);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("property: a path is refused or stays below the base URL", () => {
+  const parts = [
+    "/",
+    "//",
+    "\\",
+    "..",
+    ".",
+    "%2e",
+    "%2F",
+    "%5c",
+    "?",
+    "#",
+    ":",
+    "@",
+    "http:",
+    "\t",
+    "a",
+    "é",
+    "%",
+    " ",
+  ];
+  const path = fc.oneof(
+    fc.string(),
+    fc.string({ unit: "grapheme" }),
+    fc.array(fc.constantFrom(...parts)).map((p) => p.join("")),
+  );
+  for (const baseUrl of ["https://venue.example", "https://venue.example/api/v1/"]) {
+    const base = parseBase(baseUrl);
+    fc.assert(
+      fc.property(path, (path) => {
+        let url: URL;
+        try {
+          url = resolve(base, path, undefined);
+        } catch (error) {
+          assertInstanceOf(error, RequestError);
+          return;
+        }
+        assertEquals(url.origin, "https://venue.example");
+        assert(`${url.pathname}/`.startsWith(new URL(base).pathname), `${path} became ${url}`);
+        assert(!decodeURIComponent(url.pathname).split(/[/\\]/).includes(".."));
+      }),
+      { numRuns: 5_000 },
+    );
+  }
+});
+
+Deno.test("property: JSON is read as it was written, integers of any size included", () => {
+  const integer = fc.bigInt({ min: -(2n ** 90n), max: 2n ** 90n });
+  const leaf = fc.oneof(
+    integer,
+    fc.double({ noNaN: true, noDefaultInfinity: true }),
+    fc.string(),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.array(tie("tree")),
+      fc.dictionary(fc.string(), tie("tree"), { noNullPrototype: true }),
+    ),
+  }));
+  const write = (value: unknown): string =>
+    typeof value === "bigint"
+      ? `${value}`
+      : Array.isArray(value)
+      ? `[${value.map(write).join()}]`
+      : Object(value) === value
+      ? `{${
+        Object.entries(value as object).map(([key, item]) =>
+          `${JSON.stringify(key)}:${write(item)}`
+        ).join()
+      }}`
+      : JSON.stringify(value);
+  const expected = (value: unknown): unknown =>
+    typeof value === "bigint"
+      ? Number.isSafeInteger(Number(value)) ? Number(value) : value
+      : typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(`${value}`)
+      ? BigInt(`${value}`)
+      : Array.isArray(value)
+      ? value.map(expected)
+      : Object(value) === value
+      ? Object.fromEntries(
+        Object.entries(value as object).map(([key, item]) => [key, expected(item)]),
+      )
+      : Object.is(value, -0)
+      ? 0
+      : value;
+  fc.assert(fc.property(tree, (value) => assertEquals(parseJson(write(value)), expected(value))), {
+    numRuns: 1_000,
+  });
+});
+
+Deno.test("retryAfter() takes a two-digit year for the nearest one that is not 50 years ahead", () => {
+  using _time = new FakeTime(Date.UTC(2026, 0, 1));
+  assertEquals(retryAfter("Thursday, 01-Jan-26 00:00:10 GMT"), 10_000);
+  assertEquals(retryAfter("Friday, 01-Jan-27 00:00:00 GMT"), 365 * 86_400_000);
+  assertEquals(retryAfter("Sunday, 01-Jan-77 00:00:00 GMT"), 0, "1977");
+  assertGreaterOrEqual(retryAfter("Wednesday, 01-Jan-76 00:00:00 GMT")!, 49 * 365 * 86_400_000);
+});
+
+Deno.test("BrokerError holds what it was given and nothing else", () => {
+  const error = new BrokerError("No margin", { kind: "rejected", outcome: "rejected", code: 7 });
+  assertEquals(error.name, "BrokerError");
+  assertEquals(JSON.parse(JSON.stringify(error)), {
+    name: "BrokerError",
+    kind: "rejected",
+    outcome: "rejected",
+    retriable: false,
+    code: 7,
+  });
+  assert(!("cause" in error));
+  assertStrictEquals(
+    new BrokerError("", { kind: "aborted", outcome: "unknown", cause: 1 }).cause,
+    1,
+  );
+});
+
+Deno.test("Session leaves nothing open on a real socket, however a call ends", async () => {
+  const server = await FaultServer.listen();
+  const session = new Session({ baseUrl: server.url, timeout: 100, maxBytes: 1_000, retry: false });
+  const controller = new AbortController();
+  const big = "x".repeat(100_000);
+  const replies = [
+    finish(),
+    hang(),
+    cutBody(),
+    cutBody({ chunked: true, stall: true }),
+    answer({ body: big }),
+    answer({ body: big, headers: { "content-encoding": "identity" } }),
+    answer({ status: 302, headers: { location: "/x" }, body: big }),
+    answer({ status: 500, body: big }),
+    answer({ body: "{" }),
+  ];
+  for (const reply of replies) {
+    for (const method of ["GET", "POST", "DELETE"]) {
+      server.will(reply);
+      await failure(session.request(method, "x", { json: method === "GET" ? undefined : {} }));
+    }
+  }
+  server.will(cutBody({ stall: true }));
+  const aborted = failure(session.post("x", { signal: controller.signal, timeout: 10_000 }));
+  while (server.requests.length < replies.length * 3 + 1) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  controller.abort();
+  await aborted;
+  const closed = failure(session.post("x", { timeout: 10_000 }));
+  await session.close();
+  assertEquals((await closed).kind, "closed");
+  await server.close();
+});
