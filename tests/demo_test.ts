@@ -15,7 +15,7 @@ Deno.test("the demo survives its faults, exits with 0 and prints plain lines int
   const { code, stdout, stderr } = await start(["kraken", "--seconds", "3"]).output();
   const text = new TextDecoder().decode(stdout);
   assertEquals(code, 0, text + new TextDecoder().decode(stderr));
-  assertMatch(text, /✓ 6 faults survived: 3 reconnects/);
+  assertMatch(text, /✓ 6 faults survived: \d+ reconnects/);
   assert(!text.includes("✗"), text);
   // deno-lint-ignore no-control-regex
   assert(!/\x1b/.test(text), "no escapes");
@@ -50,6 +50,6 @@ Deno.test("the demo explains its arguments where they make no sense", async () =
   for (const args of [["nasdaq"], ["--seconds", "0"], ["--seed"]]) {
     const { code, stderr } = await start(args).output();
     assertEquals(code, 2, args.join(" "));
-    assertMatch(new TextDecoder().decode(stderr), /Usage: deno task demo \[kraken\]/);
+    assertMatch(new TextDecoder().decode(stderr), /Usage: deno task demo \[kraken/);
   }
 });

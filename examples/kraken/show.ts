@@ -131,7 +131,8 @@ export class KrakenShow implements Show {
     const { verified, failed } = this.feed.checksums;
     const { made, answered, throttled, told } = this.#requests;
     const { checksums, refusals } = this.#injected;
-    const wrong = failed === 0 ? "" : `: ${failed} wrong, ${checksums} of them on purpose, healed`;
+    const purpose = failed === checksums ? "on purpose, healed" : `(${checksums} on purpose)`;
+    const wrong = failed > 0 ? `, ${failed} wrong ${purpose}` : "";
     return [
       {
         ok: failed === checksums && this.#mismatches.size === 0,
