@@ -34,6 +34,8 @@ export interface Bucket {
   readonly period: number;
   /** The highest cost that it can ever allow. */
   readonly capacity: number;
+  /** How far back its history reaches, in milliseconds: not at all where it only knows a sum. */
+  readonly memory: number;
   /** Whether it is charged when a call has finished, not when it has started. */
   readonly isFinish: boolean;
   /**
@@ -123,6 +125,7 @@ class WindowBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
   readonly capacity: number;
+  readonly memory: number;
   readonly isFinish: boolean;
   readonly #ticks: number;
   #free: number;
@@ -132,7 +135,7 @@ class WindowBucket implements Bucket {
 
   constructor(limit: number, period: number, isFinish: boolean) {
     this.limit = this.capacity = this.#free = limit;
-    this.period = period;
+    this.period = this.memory = period;
     this.isFinish = isFinish;
     this.#ticks = Math.ceil(period * TICKS);
   }
@@ -189,6 +192,7 @@ class SteadyBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
   readonly capacity: number;
+  readonly memory = 0;
   readonly isFinish = false;
   readonly #ticks: number;
   /** When the bucket was full last, and what has been spent since. */

@@ -172,7 +172,7 @@ export class Throttler {
     this.#setLimits(limits);
   }
 
-  /** How many calls wait. */
+  /** How many calls wait, those of {@linkcode runAll} included, wherever these wait. */
   get size(): number {
     return this.#size + this.#shared.size;
   }
@@ -230,7 +230,8 @@ export class Throttler {
    * {@linkcode Throttler.run} is exact however long the call takes to start.
    *
    * @param options Cost and signal.
-   * @returns A permit, to be disposed of when the call has finished.
+   * @returns A permit, to be disposed of when the call has finished: an `"after-finish"` token that is
+   * not never returns.
    * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    * @throws {ThrottlerError} If too many calls wait already, or the throttler is closed.
    *
@@ -271,11 +272,11 @@ export class Throttler {
   }
 
   /**
-   * Says how long a call that came now would wait: exactly, if every call that waits costs 1, and
-   * nobody aborts, pauses or is still to finish; otherwise it may take longer, never less.
+   * Says how long a call that came now would wait, behind all who wait already: exactly, if each of
+   * them costs 1 and none depends on a call that is still to finish, else at least so long.
    *
    * @param cost Tokens that the call would spend.
-   * @returns Milliseconds; `0` if it would start at once.
+   * @returns Milliseconds; `0` if the tokens for all of them are there.
    * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    */
   waitTime(cost = 1): number {
@@ -321,8 +322,9 @@ export class Throttler {
   }
 
   /**
-   * Changes the limits, even while calls wait. What was spent within the longest of the old periods
-   * counts against the new limits. A waiting call whose cost is above them is rejected.
+   * Changes the limits, even while calls wait. What the old limits remember counts against the new
+   * ones: all that was spent within the longest period, or what a `"steady"` limit had not got back.
+   * A waiting call whose cost is above the new limits is rejected.
    *
    * @param limits The new limits.
    * @throws {RangeError} If a number is out of its range, or no limit is given.
@@ -370,12 +372,12 @@ export class Throttler {
     if (buckets.length === 0) {
       throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
     }
-    const longest = this.#buckets.find((bucket) => bucket.period === this.#longest);
-    const past = longest?.history(floorTick()) ?? [];
+    const [old] = this.#buckets.toSorted((a, b) => b.memory - a.memory || b.period - a.period);
+    const past = old?.history(floorTick()) ?? [];
     for (const bucket of buckets) {
       for (const [at, cost] of past) bucket.spend(cost, at);
       // What runs has no finish yet to be remembered by.
-      if (longest?.isFinish && !bucket.isFinish) bucket.spend(this.#running, ceilTick());
+      if (old?.isFinish && !bucket.isFinish) bucket.spend(this.#running, ceilTick());
     }
     this.#buckets = buckets;
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
@@ -522,15 +524,18 @@ export class Throttler {
     }
     let unfinished: Throttler[] | undefined;
     for (const throttler of throttlers) {
+      throttler.#starting -= cost;
       if (throttler.#hasFinish) (unfinished ??= []).push(throttler);
       else throttler.#running -= cost;
       throttler.#stamp(cost, false);
     }
+    for (const throttler of throttlers) throttler.#pump();
     if (!unfinished) return result;
     return result.finally(() => {
       for (const throttler of unfinished) {
         throttler.#running -= cost;
         throttler.#stamp(cost, true);
+        throttler.#pump();
       }
     });
   }
@@ -539,11 +544,8 @@ export class Throttler {
   #stamp(cost: number, isFinish: boolean): void {
     const now = ceilTick();
     for (const bucket of this.#buckets) if (bucket.isFinish === isFinish) bucket.spend(cost, now);
-    if (!isFinish) {
-      this.#starting -= cost;
-      for (const cap of this.#caps) cap.left -= cost;
-    }
-    if (this.#line.next !== this.#line) this.#pump();
+    if (isFinish) return;
+    for (const cap of this.#caps) cap.left -= cost;
   }
 
   /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
@@ -579,9 +581,9 @@ export class Throttler {
     try {
       for (let late; (late = all.filter(isLate)).length > 0;) {
         const next = late.reduce((a, b) => b.#waitOf(cost, age) > a.#waitOf(cost, age) ? b : a);
-        // A turn that it has elsewhere it keeps, but for one that others had better use meanwhile:
-        // that of a faster throttler, or one whose tokens would return before. Each is let go once
-        // only, so that in the end it has them all.
+        // The turns that it has elsewhere it keeps, except where others had better go meanwhile: in
+        // a faster throttler, or where even tokens that are spent now would be back before. It lets
+        // go of each only once, so that in the end it has them all.
         for (const [throttler, place] of places) {
           const isBusy = throttler.#rate > next.#rate ||
             next.#waitOf(cost, age) > 2 * throttler.#longest;
@@ -612,9 +614,9 @@ export class Throttler {
  * Calls `fn` as soon as every one of the throttlers allows it. It is charged to all of them at its
  * start, and to none if the wait is aborted or one of them refuses.
  *
- * It keeps its age in every line: those who came later may pass it in one throttler only until its
- * turn has come in another. The oldest call is never held back by a younger one, so that no two calls
- * can block each other and none waits for ever.
+ * While it waits for one throttler it holds back nobody in the others. It keeps its age in every
+ * line, and in the end its turn in each until the last has come, so that two calls never block each
+ * other and none waits for ever. Calls for the same throttlers start in the order in which they came.
  *
  * @param throttlers The throttlers; without any, `fn` is called at once.
  * @param fn The call; it is charged even if it fails.

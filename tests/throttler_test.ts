@@ -288,6 +288,7 @@ Deno.test("Throttler.run() leaves no trace of a call that is aborted while it wa
   const { live } = watchTimers();
   const throttler = new Throttler({ limit: 1, period: 1_000 });
   start(throttler, 1);
+  time.tick(500);
   const controller = new AbortController();
   const listeners = watchListeners(controller.signal);
   let called = false;
@@ -297,7 +298,7 @@ Deno.test("Throttler.run() leaves no trace of a call that is aborted while it wa
   controller.abort(reason);
   assertEquals([throttler.size, live.size, listeners()], [0, 0, 0]);
   assertStrictEquals(await assertRejects(() => call), reason);
-  await time.tickAsync(1_000);
+  await time.tickAsync(500);
   assertEquals(start(throttler, 1), [1_000]); // it was not charged
   assertEquals(called, false);
 });
@@ -313,6 +314,20 @@ Deno.test("Throttler.run() lets the next call go when a dear one before it is ab
   assertEquals(cheap, []);
   controller.abort();
   assertEquals(cheap, [5]);
+});
+
+Deno.test("Throttler.run() wakes earlier when that is enough for the next call", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 10 });
+  start(throttler, 1);
+  await time.tickAsync(5);
+  start(throttler, 1);
+  const controller = new AbortController();
+  throttler.run(() => {}, { cost: 2, signal: controller.signal }).catch(() => {}); // not before 15
+  const cheap = start(throttler, 1);
+  controller.abort();
+  await time.tickAsync(5);
+  assertEquals(cheap, [10]);
 });
 
 Deno.test("Throttler.run() keeps the order when calls in the middle are aborted", async () => {
@@ -492,6 +507,35 @@ Deno.test("Throttler.run() is exact where the clock is far along and shows fract
     }
     assert(now - first >= 0.1);
     assert(now - first < 0.1035);
+  }
+});
+
+Deno.test("Throttler.run() takes no token before its moment, not even by a fraction of a tick", () => {
+  using _time = fakeClock();
+  let now = 0;
+  performance.now = () => now;
+  const throttler = new Throttler({ limit: 2, period: 10 });
+  throttler.tryAcquire();
+  now = 10 - 1e-4; // its token is back at 10: the same tick, rounding up
+  assert(throttler.tryAcquire());
+  assertEquals(throttler.tryAcquire(), undefined);
+  now = 10;
+  assert(throttler.tryAcquire());
+});
+
+Deno.test("Throttler.run() remembers thousands of starts, each at its own time", () => {
+  using _time = fakeClock();
+  let now = 0;
+  performance.now = () => now;
+  const limit = 1_500;
+  const throttler = new Throttler({ limit, period: 1_000 });
+  const starts: number[] = [];
+  for (; starts.length < 10_000; now += 0.1 + (starts.length % 7) / 10) {
+    if (throttler.tryAcquire()) starts.push(now);
+  }
+  for (let i = limit; i < starts.length; i++) {
+    const gap = starts[i] - starts[i - limit];
+    assert(gap >= 1_000 && gap < 1_001, `${gap}`);
   }
 });
 
@@ -760,8 +804,8 @@ Deno.test("Throttler.pause() starts nothing for that long", async () => {
   using time = fakeClock();
   const throttler = new Throttler({ limit: 2, period: 10 });
   throttler.pause(100);
-  const starts = [...[start(throttler, 1), start(throttler, 1, 0), start(throttler, 2)]];
-  assertEquals([throttler.tryAcquire(), throttler.waitTime(0)], [undefined, 100]);
+  assertEquals([throttler.tryAcquire({ cost: 0 }), throttler.waitTime(0)], [undefined, 100]);
+  const starts = [start(throttler, 1, 0), start(throttler, 1), start(throttler, 2)];
   await time.tickAsync(99);
   assertEquals(starts, [[], [], []]);
   await time.tickAsync(1);
@@ -969,6 +1013,18 @@ Deno.test("Throttler.update() counts by the new period from the old starts", asy
   const starts = start(throttler, 3);
   await time.tickAsync(1_000);
   assertEquals(starts, [500, 500, 600]);
+});
+
+Deno.test("Throttler.update() remembers each start where any of the old limits does", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler([
+    { limit: 2, period: 1_000 },
+    { limit: 6_000, period: 60_000, refill: "steady" }, // has forgotten them 20 ms later
+  ]);
+  start(throttler, 2);
+  await time.tickAsync(100);
+  throttler.update({ limit: 2, period: 1_000 });
+  assertEquals(throttler.waitTime(), 900);
 });
 
 Deno.test("Throttler.update() remembers across a change of refill", async () => {
@@ -1297,6 +1353,18 @@ Deno.test("runAll() lets go of a turn that it has when it is aborted", async () 
   controller.abort();
   await assertRejects(() => call);
   assertEquals(next, [120]);
+});
+
+Deno.test("runAll() does not start a call that is aborted when its turn has just come", async () => {
+  using time = fakeClock();
+  const all = [10, 20].map((period) => new Throttler({ limit: 1, period }));
+  for (const throttler of all) throttler.tryAcquire();
+  const controller = new AbortController();
+  const call = runAll(all, () => {}, { signal: controller.signal });
+  time.tick(20); // the turn comes here; the call is told between two tasks
+  controller.abort("no");
+  assertEquals(await call.catch((reason) => reason), "no");
+  assertEquals(all.map((throttler) => throttler.waitTime()), [0, 0]);
 });
 
 for (const which of [0, 1]) {

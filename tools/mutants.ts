@@ -1,0 +1,349 @@
+/**
+ * Breaks the throttler on purpose, one way at a time, and sees whether its tests notice:
+ *
+ *     deno task test:mutants           # all
+ *     deno task test:mutants stamp     # those whose name contains "stamp"
+ *
+ * Exits with 1 if a mutant survives or no longer fits the source.
+ *
+ * @module
+ */
+
+/** One way to break it. Each text must occur exactly once in the source. */
+interface Mutant {
+  name: string;
+  file: "bucket.ts" | "throttler.ts";
+  edits: [find: string, replace: string][];
+}
+
+const SOURCES = ["bucket.ts", "throttler.ts"];
+const TESTS = [
+  "throttler_test.ts",
+  "throttler_property_test.ts",
+  "fake_clock.ts",
+  "virtual_clock.ts",
+];
+
+/** A mutant that never comes to an end is noticed too. */
+const TIMEOUT = 120_000;
+
+const bucket = (name: string, ...edits: [string, string][]): Mutant => ({
+  name,
+  file: "bucket.ts",
+  edits,
+});
+const throttler = (name: string, ...edits: [string, string][]): Mutant => ({
+  name,
+  file: "throttler.ts",
+  edits,
+});
+
+const MUTANTS: Mutant[] = [
+  // Clocks and rounding
+  bucket(
+    "the wall clock is used",
+    ["return Math.floor(performance.now() * TICKS)", "return Math.floor(Date.now() * TICKS)"],
+    ["return Math.ceil(performance.now() * TICKS)", "return Math.ceil(Date.now() * TICKS)"],
+  ),
+  bucket("the clock is read rounding up", [
+    "Math.floor(performance.now()",
+    "Math.ceil(performance.now()",
+  ]),
+  bucket("stamps are rounded down", [
+    "Math.ceil(performance.now()",
+    "Math.floor(performance.now()",
+  ]),
+  bucket("the period is rounded down", [
+    "this.#ticks = Math.ceil(period * TICKS)",
+    "this.#ticks = Math.floor(period * TICKS)",
+  ]),
+  throttler("an early timer is trusted", [
+    "if (!isPast(at)) break;",
+    "if (!isPast(at - TICKS)) break;",
+  ]),
+  throttler("a timer of more than 2^31 ms is not clamped", ["Math.min(wait, MAX_TIMER)", "wait"]),
+  throttler("the wait is rounded to 10 ms", [
+    "Math.ceil(at / TICKS - performance.now())",
+    "Math.ceil((at / TICKS - performance.now()) / 10) * 10",
+  ]),
+  throttler("a timer that is not needed any more is left", ["clearTimeout(this.#timer);", ""]),
+  throttler("a timer that would come too late is left", [
+    "if (at === this.#wakeAt) return;",
+    "if (at <= this.#wakeAt && this.#wakeAt < Infinity) return;",
+  ]),
+
+  // The window
+  bucket("a token returns a tick early", [
+    "while (spent[this.#head] <= now)",
+    "while (spent[this.#head] <= now + 1)",
+  ]),
+  bucket("a token returns a millisecond late", [
+    "const back = at + this.#ticks;",
+    "const back = at + this.#ticks + 2 * TICKS;",
+  ]),
+  bucket("one call too many", [
+    "    if (cost <= this.#free) return 0;\n    const now",
+    "    if (cost <= this.#free + 1) return 0;\n    const now",
+  ]),
+  bucket("the tick of a stamp is taken to have begun", [
+    "this.available(at - 1)",
+    "this.available(at)",
+  ]),
+  bucket("starts of one tick overwrite each other", [
+    "this.#spent[last + 1] += cost",
+    "this.#spent[last + 1] = cost",
+  ]),
+  bucket("the memory is cleared too far", [
+    "spent.length -= this.#head;",
+    "spent.length -= this.#head + 2;",
+  ]),
+  throttler("only the last of several limits counts", [
+    "at = Math.max(at, bucket.allowedAt(need));",
+    "at = bucket.allowedAt(need);",
+  ]),
+
+  // The steady bucket
+  bucket("a steady token returns a tick early", [
+    "Math.ceil(wanted * this.#ticks / this.limit)",
+    "Math.floor(wanted * this.#ticks / this.limit)",
+  ]),
+  bucket("a steady bucket drifts", [
+    "    this.#ticks = period * TICKS;",
+    "    this.#ticks = Math.ceil(period * TICKS);",
+  ]),
+  bucket("a steady bucket saves up one more", [
+    "this.#spent + cost - this.capacity;",
+    "this.#spent + cost - this.capacity - 1;",
+  ]),
+  bucket("a steady bucket saves up without end", [
+    "    this.available(at); // a full",
+    "    // a full",
+  ]),
+
+  // Starting
+  throttler(
+    "the start is stamped before fn",
+    [
+      "    let result: Promise<T>;\n",
+      "    let result: Promise<T>;\n    const began = ceilTick();\n",
+    ],
+    ["throttler.#stamp(cost, false);", "throttler.#stamp(cost, false, began);"],
+    [
+      "#stamp(cost: number, isFinish: boolean): void {\n    const now = ceilTick();",
+      "#stamp(cost: number, isFinish: boolean, now = ceilTick()): void {",
+    ],
+  ),
+  throttler("a call that throws is not charged", [
+    "      result = Promise.reject(error);\n",
+    "      result = Promise.reject(error);\n      for (const t of throttlers) t.#starting -= cost, t.#running -= cost;\n      return result;\n",
+  ]),
+  throttler(
+    "a call that is being started holds nothing",
+    ["      throttler.#starting += cost;\n", ""],
+    ["      throttler.#starting -= cost;\n", ""],
+  ),
+  throttler("a fractional cost is let in", [
+    "Number.isInteger(cost) &&",
+    "Number.isFinite(cost) &&",
+  ]),
+  throttler("a cost above the capacity waits for ever", [" && cost <= this.#capacity)", ")"]),
+
+  // The line
+  throttler("a newcomer passes those who wait", [
+    "if (this.#closed || (oldest !== this.#line && oldest.age < age)) return false;",
+    "if (this.#closed) return false;",
+  ]),
+  throttler("last come, first served", [
+    "let before = this.#line.prev;",
+    "let before = this.#line;",
+  ]),
+  throttler("a call that is started comes back into the pump", [
+    "if (this.#isPumping) return; // a call that was started here has come back",
+    "",
+  ]),
+  throttler("an aborted call is charged", [
+    "          this.#leave(call);\n          reject(signal.reason);",
+    "          this.#leave(call);\n          Throttler.#start([this], () => {}, cost);\n          reject(signal.reason);",
+  ]),
+  throttler("an aborted call stays in line", [
+    "          this.#leave(call);\n          reject(signal.reason);",
+    "          reject(signal.reason);",
+  ]),
+  throttler("nobody moves up when the first leaves", ["    if (wasFirst) this.#pump();\n", ""]),
+  throttler("the listener is left on the signal", ["    call.unlisten?.();\n", ""]),
+  throttler("maxQueue lets one more wait", [
+    "if (this.size < this.#maxQueue)",
+    "if (this.size <= this.#maxQueue)",
+  ]),
+  throttler("waitTime forgets those who wait", [
+    "let need = this.#queued + cost;",
+    "let need = cost;",
+  ]),
+
+  // after-finish
+  throttler("a call that runs holds nothing", [
+    "return bucket.isFinish ? this.#running : this.#starting;",
+    "return this.#starting;",
+  ]),
+  bucket("a finish is not waited for", [
+    'new WindowBucket(limit, period, refill === "after-finish")',
+    "new WindowBucket(limit, period, false)",
+  ]),
+  throttler("a call that fails never finishes", [
+    "return result.finally(() => {",
+    "return result.then((value) => {\n      queueMicrotask(() => value);",
+  ]),
+  throttler("nobody is woken by a finish", [
+    "        throttler.#stamp(cost, true);\n        throttler.#pump();",
+    "        throttler.#stamp(cost, true);",
+  ]),
+
+  // pause, sync, update, close
+  throttler("the last pause wins", [
+    "this.#caps = [...this.#caps.filter(matters), { left, until }];",
+    "this.#caps = [{ left, until }];",
+  ]),
+  throttler("a shorter pause is forgotten with its count", [
+    "cap.until > now && (cap.left < left || cap.until > until)",
+    "cap.until > now && cap.until > until",
+  ]),
+  throttler("a pause lets calls of cost 0 go", [
+    "this.#cap(-1, duration);",
+    "this.#cap(0, duration);",
+  ]),
+  throttler("what is left until a reset is not counted down", [
+    "cap.left -= cost;",
+    "cap.left -= 0;",
+  ]),
+  throttler("sync loosens", ["if (excess > 0) bucket.spend", "bucket.spend"]),
+  throttler("sync forgets the calls that run", [" - this.#held(bucket) - left;", " - left;"]),
+  throttler("update forgets what was spent", [
+    "      for (const [at, cost] of past) bucket.spend(cost, at);\n",
+    "",
+  ]),
+  throttler("update forgets the calls that run", [
+    "if (old?.isFinish && !bucket.isFinish) bucket.spend",
+    "if (false) bucket.spend",
+  ]),
+  throttler("update leaves calls in line that can never start", [
+    "      if (call.cost <= this.#capacity) continue;\n",
+    "      continue;\n",
+  ]),
+  throttler("close starts those who wait behind a dear call", [
+    " && !this.#closed; at = Infinity)",
+    "; at = Infinity)",
+  ]),
+
+  // runAll
+  throttler("runAll charges the first throttler only", [
+    "      signal?.throwIfAborted();\n      return Throttler.#start(all, fn, cost);",
+    "      signal?.throwIfAborted();\n      return Throttler.#start(all.slice(0, 1), fn, cost);",
+  ]),
+  throttler("runAll starts an aborted call whose turn has come", [
+    "      signal?.throwIfAborted();\n      return",
+    "      return",
+  ]),
+  throttler("runAll never lets others pass", [
+    "yielded.has(throttler) || !isBusy",
+    "!isBusy || true",
+  ]),
+  throttler(
+    "runAll lets others pass for ever",
+    ["yielded.has(throttler) || !isBusy", "false"],
+  ),
+  throttler("runAll goes to the end of every line", [
+    "places.get(next) ?? new Waiter(cost, age)",
+    "places.get(next) ?? new Waiter(cost, ++Throttler.#arrivals)",
+  ]),
+  throttler("runAll stays in the lines that it leaves", [
+    "      for (const [throttler, place] of places) throttler.#leave(place);\n",
+    "",
+  ]),
+  throttler("runAll does not hear of a close elsewhere", [
+    "    for (const reject of this.#shared.keys()) reject(this.#closed.reason);\n",
+    "",
+  ]),
+];
+
+const root = new URL("../", import.meta.url);
+
+async function prepare(mutant?: Mutant): Promise<string> {
+  const folder = await Deno.makeTempDir({ prefix: "mutant-" });
+  await Deno.mkdir(`${folder}/tests`);
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+  await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports, lock: false }));
+  for (const file of SOURCES) {
+    let text = await Deno.readTextFile(new URL(file, root));
+    for (const [find, replace] of mutant?.file === file ? mutant.edits : []) {
+      const count = text.split(find).length - 1;
+      if (count !== 1) throw new Error(`"${mutant!.name}" fits ${file} ${count} times: ${find}`);
+      text = text.replace(find, () => replace);
+    }
+    await Deno.writeTextFile(`${folder}/${file}`, text);
+  }
+  for (const file of TESTS) {
+    await Deno.copyFile(new URL(`tests/${file}`, root), `${folder}/tests/${file}`);
+  }
+  return folder;
+}
+
+/** Runs the tests against a mutant, or the original; says which test failed, if any did. */
+async function killerOf(folder: string): Promise<string | undefined> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--no-check", "--fail-fast", "tests/throttler_test.ts"]
+      .concat("tests/throttler_property_test.ts"),
+    cwd: folder,
+    env: {
+      NO_COLOR: "1",
+      RUNS: "2000",
+      DENO_TEST_SANITIZE_OPS: "1",
+      DENO_TEST_SANITIZE_RESOURCES: "1",
+    },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let isHung = false;
+  const timer = setTimeout(() => {
+    isHung = true;
+    child.kill("SIGKILL");
+  }, TIMEOUT);
+  const { success, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  if (success) return undefined;
+  if (isHung) return "(no end)";
+  const text = new TextDecoder().decode(stdout);
+  const failed = text.match(/^(.+?) \.\.\. FAILED/m)?.[1];
+  if (failed !== undefined) return failed;
+  if (/uncaught error/.test(text)) return "(uncaught error)";
+  throw new Error(`The tests did not run:\n${text}${new TextDecoder().decode(stderr)}`);
+}
+
+const wanted = MUTANTS.filter(({ name }) => name.includes(Deno.args[0] ?? ""));
+const folders: string[] = [];
+const results = new Map<Mutant, string | undefined>();
+try {
+  for (const mutant of wanted) folders.push(await prepare(mutant)); // all fit, or nothing runs
+  const original = await prepare();
+  folders.push(original);
+  const failed = await killerOf(original);
+  if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
+  const queue = wanted.map((mutant, i) => ({ mutant, folder: folders[i] }));
+  const work = async () => {
+    for (let next; (next = queue.shift());) {
+      results.set(next.mutant, await killerOf(next.folder));
+      console.error(`${results.size}/${wanted.length} ${next.mutant.name}`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, navigator.hardwareConcurrency - 1) }, work));
+} finally {
+  for (const folder of folders) await Deno.remove(folder, { recursive: true });
+}
+
+const width = Math.max(...wanted.map(({ name }) => name.length));
+console.log(`${"mutant".padEnd(width)}  killed by`);
+for (const mutant of wanted) {
+  console.log(`${mutant.name.padEnd(width)}  ${results.get(mutant) ?? "NOTHING: it survived"}`);
+}
+const survivors = wanted.filter((mutant) => results.get(mutant) === undefined);
+console.log(`\n${wanted.length - survivors.length} of ${wanted.length} killed`);
+if (survivors.length > 0 || wanted.length === 0) Deno.exit(1);
