@@ -40,6 +40,9 @@ const LIMITS = {
   rest: [[10, 1_000]],
 } as const;
 
+/** How many of them have to be remembered. */
+const MOST_STARTS = 200;
+
 /** A request, taken apart. */
 interface Asked {
   readonly method: string;
@@ -62,12 +65,8 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   readonly desk: Desk;
   readonly #random: () => number;
   readonly #limited: boolean;
-  readonly #starts: Record<keyof typeof LIMITS, number[]> = {
-    quotes: [],
-    history: [],
-    orders: [],
-    rest: [],
-  };
+  /** When the requests that counted came, by what they counted against. */
+  readonly #starts = new Map<keyof typeof LIMITS, number[]>();
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
   #requestToken: string | undefined;
   #accessToken: string;
@@ -169,29 +168,29 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   }
 
   #answer({ method, path: [first, second, third, fourth], query, form }: Asked): unknown {
+    const { desk } = this;
+    const listings = [...this.listings.values()];
     switch (`${method} ${first}`) {
       case "POST session":
         return this.#login(form);
       case "GET user":
         return second === "profile" ? PROFILE : MARGINS;
       case "GET portfolio":
-        return second === "holdings"
-          ? HOLDINGS
-          : { net: this.desk.positions(), day: this.desk.positions() };
+        return second === "holdings" ? HOLDINGS : { net: desk.positions(), day: desk.positions() };
       case "GET orders":
-        return this.desk.orders;
+        return desk.orders;
       case "POST orders":
-        return this.desk.place(second, form);
+        return desk.place(second, form);
       case "PUT orders":
-        return this.desk.modify(third, form);
+        return desk.modify(third, form);
       case "DELETE orders":
-        return this.desk.cancel(third);
+        return desk.cancel(third);
       case "GET quote":
-        return this.#quotes(query.getAll("i"), second);
+        return quotes(listings, query.getAll("i"), second);
       case "GET instruments":
         return second === "historical"
-          ? { candles: candles(this.#listing(Number(third)), fourth, query) }
-          : this.#list(second);
+          ? { candles: candles(this.listings.get(Number(third)), fourth, query) }
+          : list(listings, second);
     }
     throw new Refusal("GeneralException", "Route not found", 404);
   }
@@ -209,39 +208,13 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     return { ...PROFILE, api_key: apiKey, access_token: this.#accessToken };
   }
 
-  #quotes(names: readonly string[], kind: string | undefined): Record<string, unknown> {
-    const found = [...this.listings.values()].filter(({ id }) => names.includes(id));
-    return Object.fromEntries(found.map((listing) => {
-      const quote = listing.quote();
-      const { instrument_token, last_price, ohlc } = quote;
-      const short = { instrument_token, last_price, ...kind === "ohlc" && { ohlc } };
-      return [listing.id, kind ? short : quote];
-    }));
-  }
-
-  #list(exchange: string | undefined): Response {
-    const lines = [...this.listings.values()].map((listing) => listing.line())
-      .filter((line) => !exchange || line.exchange === exchange);
-    const cell = (value: unknown) => `${value}`.includes(",") ? `"${value}"` : value;
-    const rows = lines.map((line) => Object.values(line).map(cell).join(","));
-    const text = [Object.keys(lines[0] ?? {}).join(","), ...rows, ""].join("\n");
-    return new Response(text, { headers: { "content-type": "text/csv" } });
-  }
-
-  #listing(token: number): Listing {
-    const listing = this.listings.get(token);
-    if (listing) return listing;
-    throw new Refusal("InputException", "invalid token");
-  }
-
   /** Whether one more request is within the venue's limits. */
   #admits(kind: keyof typeof LIMITS): boolean {
     const now = performance.now();
-    const starts = this.#starts[kind];
-    const isFree = LIMITS[kind].every(([limit, period]) =>
-      starts.filter((at) => at > now - period).length < limit
-    );
-    if (isFree) starts.push(now);
+    const starts = this.#starts.get(kind) ?? [];
+    this.#starts.set(kind, starts);
+    const isFree = LIMITS[kind].every(([limit, period]) => !(now - starts.at(-limit)! < period));
+    if (isFree && starts.push(now) > MOST_STARTS) starts.shift();
     return isFree || !this.#limited;
   }
 
@@ -357,8 +330,37 @@ function limitOf({ method, path: [first, second] }: Asked): keyof typeof LIMITS 
   return first === "orders" && method !== "GET" ? "orders" : "rest";
 }
 
+function quotes(
+  listings: readonly Listing[],
+  names: readonly string[],
+  kind: string | undefined,
+): Record<string, unknown> {
+  const found = listings.filter(({ id }) => names.includes(id));
+  return Object.fromEntries(found.map((listing) => {
+    const quote = listing.quote();
+    const { instrument_token, last_price, ohlc } = quote;
+    const short = { instrument_token, last_price, ...kind === "ohlc" && { ohlc } };
+    return [listing.id, kind ? short : quote];
+  }));
+}
+
+/** The list of instruments, as CSV. */
+function list(listings: readonly Listing[], exchange: string | undefined): Response {
+  const lines = listings.map((listing) => listing.line())
+    .filter((line) => !exchange || line.exchange === exchange);
+  const cell = (value: unknown) => `${value}`.includes(",") ? `"${value}"` : value;
+  const rows = lines.map((line) => Object.values(line).map(cell).join(","));
+  const text = [Object.keys(lines[0] ?? {}).join(","), ...rows, ""].join("\n");
+  return new Response(text, { headers: { "content-type": "text/csv" } });
+}
+
 /** Candles made of nothing but their time: the same time has always the same. */
-function candles(listing: Listing, interval: string, query: URLSearchParams): unknown[] {
+function candles(
+  listing: Listing | undefined,
+  interval: string,
+  query: URLSearchParams,
+): unknown[] {
+  if (!listing) throw new Refusal("InputException", "invalid token");
   const [, count, unit] = /^(\d*)(minute|day)$/.exec(interval) ?? [];
   const [from, to] = ["from", "to"].map((name) =>
     Date.parse(`${query.get(name)?.replace(" ", "T")}+05:30`)
