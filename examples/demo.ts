@@ -28,7 +28,7 @@ function parse(args: readonly string[]) {
   const asked = { venue: "kraken", live: false, seconds: 15, seed: 1 };
   for (const words = args.flatMap((arg) => arg.split("=")); words.length > 0;) {
     const word = words.shift()!;
-    if (word in VENUES) asked.venue = word;
+    if (Object.hasOwn(VENUES, word)) asked.venue = word;
     else if (word === "--live") asked.live = true;
     else if (word === "--seconds" || word === "--seed") {
       const value = Number(words.shift());

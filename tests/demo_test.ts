@@ -47,7 +47,7 @@ Deno.test("the demo says clearly that the real venue cannot be reached", async (
 });
 
 Deno.test("the demo explains its arguments where they make no sense", async () => {
-  for (const args of [["nasdaq"], ["--seconds", "0"], ["--seed"]]) {
+  for (const args of [["nasdaq"], ["toString"], ["--seconds", "0"], ["--seed"]]) {
     const { code, stderr } = await start(args).output();
     assertEquals(code, 2, args.join(" "));
     assertMatch(new TextDecoder().decode(stderr), /Usage: deno task demo \[kraken/);
