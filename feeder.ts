@@ -246,10 +246,12 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * @param item The item.
    */
   protected emit(item: T): void {
-    this.dispatch("item", item);
-    for (const stream of this.#streams) {
+    const { item: listeners } = this.#listeners;
+    for (let i = 0; i < listeners.length; i++) this.#tell("item", listeners[i], item);
+    const streams = this.#streams;
+    for (let i = 0; i < streams.length; i++) {
       try {
-        stream.push(item);
+        streams[i].push(item);
       } catch (cause) {
         this.dispatch("error", new FeedError("Cannot queue the item: key() threw", { cause }));
       }
@@ -264,15 +266,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    */
   protected dispatch<K extends keyof FeedEvents<T>>(type: K, event: FeedEvents<T>[K]): void {
     const listeners = this.#listeners[type];
-    for (const entry of listeners) {
-      if (entry.removed) continue;
-      try {
-        const result = entry.listener(event);
-        if (result instanceof Promise) result.catch((error) => this.#failed(type, error));
-      } catch (error) {
-        this.#failed(type, error);
-      }
-    }
+    for (const listener of listeners) this.#tell(type, listener, event);
     if (type === "error" && listeners.length === 0) throwLater(event);
   }
 
@@ -300,6 +294,16 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     all[type] = listeners;
   }
 
+  #tell<E>(type: keyof FeedEvents<T>, entry: Listener<E>, event: E): void {
+    if (entry.removed) return;
+    try {
+      const result = entry.listener(event);
+      if (result instanceof Promise) result.catch((error) => this.#failed(type, error));
+    } catch (error) {
+      this.#failed(type, error);
+    }
+  }
+
   #failed(type: keyof FeedEvents<T>, cause: unknown): void {
     // Told to `error` again, a listener of `error` that throws would never end.
     if (type === "error") throwLater(cause);
@@ -317,13 +321,17 @@ interface Listener<E> {
   removed: boolean;
 }
 
+type Reader<T> = PromiseWithResolvers<IteratorResult<T, undefined>>["resolve"];
+
 class ItemStream<T> implements FeedStream<T> {
   readonly #capacity: number;
   readonly #overflow: StreamOptions<T>["overflow"];
   readonly #key: StreamOptions<T>["key"];
   readonly #queue: Queue<T>;
   readonly #detach: () => void;
-  readonly #readers: PromiseWithResolvers<IteratorResult<T, undefined>>["resolve"][] = [];
+  /** Who waits for the next item, and who waits behind that one: rarely anybody. */
+  #reader: Reader<T> | undefined;
+  readonly #readers: Reader<T>[] = [];
   #dropped = 0;
   #ended = false;
   #error: Error | undefined;
@@ -361,9 +369,12 @@ class ItemStream<T> implements FeedStream<T> {
   }
 
   push(item: T): void {
+    const reader = this.#reader;
+    if (reader !== undefined) {
+      this.#reader = this.#readers.length > 0 ? this.#readers.shift() : undefined;
+      return reader({ value: item, done: false });
+    }
     const key = this.#key?.(item);
-    const reader = this.#readers.shift();
-    if (reader) return reader({ value: item, done: false });
     if (this.#queue.replace(key, item)) this.#dropped++;
     else if (this.#queue.size < this.#capacity) this.#queue.push(key, item);
     else this.#overflowed(key, item);
@@ -373,7 +384,9 @@ class ItemStream<T> implements FeedStream<T> {
   end(error?: Error): void {
     this.#ended = true;
     this.#error = error;
+    this.#reader?.(this.#last());
     for (const reader of this.#readers.splice(0)) reader(this.#last());
+    this.#reader = undefined;
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -381,7 +394,10 @@ class ItemStream<T> implements FeedStream<T> {
       return Promise.resolve({ value: this.#queue.shift(), done: false });
     }
     if (this.#ended) return this.#last();
-    return new Promise((resolve) => this.#readers.push(resolve));
+    return new Promise((resolve) => {
+      if (this.#reader === undefined) this.#reader = resolve;
+      else this.#readers.push(resolve);
+    });
   }
 
   return(): Promise<IteratorResult<T, undefined>> {

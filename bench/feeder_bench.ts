@@ -1,0 +1,233 @@
+/**
+ * Messages per second through a feed, beside the native socket (the limit) and its peers, on Deno, and on Node and
+ * Bun where `deno task test:runtimes` has brought them.
+ *
+ *     deno task bench feeder
+ *
+ * A process of its own writes prepared frames to a bare TCP socket, as fast as they are taken: a WebSocket server
+ * would be the limit. Every contender gets the same frames, in turn, in one run; each round compares it to the
+ * native socket of that round, so that a machine whose speed drifts skews nothing.
+ *
+ * Exits with 1 if ours falls short of 0.95 of native by listener, or of 0.85 by `for await`.
+ *
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { ReconnectingWebSocket as Rews } from "npm:@nktkas/rews@4.1.0";
+import { WebSocket as PartySocket } from "npm:partysocket@1.3.0";
+import * as reconnecting from "npm:reconnecting-websocket@4.4.0";
+import { encode, FaultVenue } from "../tests/runtimes/fault_venue.ts";
+import { WebSocketFeeder } from "../websocket_feeder.ts";
+
+const MESSAGES = 200_000;
+const ROUNDS = 9;
+const OURS = { listener: "ours, by listener", stream: "ours, by for await" };
+const LIMITS: Record<string, number> = { [OURS.listener]: 0.95, [OURS.stream]: 0.85 };
+const PAYLOADS = {
+  text: JSON.stringify({ symbol: "BTC/USD", price: 29430.2, qty: 0.18967538, side: "buy" })
+    .padEnd(100),
+  binary: new Uint8Array(184),
+};
+
+type Kind = keyof typeof PAYLOADS;
+
+/** Resolves to the milliseconds from the first message to the last. */
+type Contender = (url: string, kind: Kind) => Promise<number>;
+
+/** Its types say that there is no default export; its two builds hold it at different depths. */
+const ReconnectingWebSocket = [
+  reconnecting,
+  reconnecting.default,
+  Object(reconnecting.default).default,
+]
+  .find((found) => typeof found === "function") as unknown as new (
+    url: string,
+    protocols: string[],
+    options: { WebSocket: typeof WebSocket },
+  ) => WebSocket;
+
+/** What every contender does with a message: reads it and counts it. */
+function counter(): { count: (data: string | ArrayBuffer) => boolean; elapsed: () => number } {
+  let messages = 0;
+  let bytes = 0;
+  let start = 0;
+  return {
+    count(data) {
+      if (messages++ === 0) start = performance.now();
+      bytes += typeof data === "string" ? data.length : data.byteLength;
+      return messages === MESSAGES && bytes > 0;
+    },
+    elapsed: () => performance.now() - start,
+  };
+}
+
+/** A socket with the interface of WebSocket. */
+function socketed(make: (url: string) => WebSocket): Contender {
+  return (url, kind) =>
+    new Promise((resolve) => {
+      const socket = make(url);
+      const { count, elapsed } = counter();
+      socket.binaryType = "arraybuffer";
+      socket.onopen = () => socket.send(kind);
+      socket.onmessage = ({ data }) => {
+        if (!count(data)) return;
+        resolve(elapsed());
+        socket.close(1000, "");
+      };
+    });
+}
+
+class Feed extends WebSocketFeeder<string | ArrayBuffer> {
+  readonly #url: string;
+
+  constructor(url: string) {
+    super();
+    this.#url = url;
+  }
+  protected override endpoint(): string {
+    return this.#url;
+  }
+  protected override receive(data: string | ArrayBuffer): void {
+    this.emit(data);
+  }
+  protected override request(_op: string, subs: string[]): string[] {
+    return subs;
+  }
+}
+
+const contenders: Record<string, Contender> = {
+  "native onmessage": socketed((url) => new WebSocket(url)),
+  [OURS.listener]: async (url, kind) => {
+    const feed = new Feed(url);
+    const { count, elapsed } = counter();
+    const done = new Promise<number>((resolve) =>
+      feed.on("item", (data) => {
+        if (count(data)) resolve(elapsed());
+      })
+    );
+    feed.subscribe(kind);
+    await feed.connect();
+    const time = await done;
+    await feed.close();
+    return time;
+  },
+  [OURS.stream]: async (url, kind) => {
+    const feed = new Feed(url);
+    const { count, elapsed } = counter();
+    const stream = feed.stream({ capacity: Infinity }); // to compare, none may be dropped
+    feed.subscribe(kind);
+    await feed.connect();
+    for await (const data of stream) if (count(data)) break;
+    const time = elapsed();
+    await feed.close();
+    return time;
+  },
+  "reconnecting-websocket": socketed((url) => new ReconnectingWebSocket(url, [], { WebSocket })),
+  "partysocket": socketed((url) => new PartySocket(url) as unknown as WebSocket),
+  "@nktkas/rews": socketed((url) => new Rews(url) as unknown as WebSocket),
+};
+
+/** Sends `MESSAGES` frames of the kind that the client names, to each client that does. */
+async function beSender(): Promise<void> {
+  const venue = await FaultVenue.listen({
+    frame: async (peer, text) => {
+      const frame = encode(PAYLOADS[text as Kind]);
+      const chunk = new Uint8Array(frame.length * 1_000);
+      for (let i = 0; i < 1_000; i++) chunk.set(frame, i * frame.length);
+      for (let sent = 0; sent < MESSAGES; sent += 1_000) {
+        if (peer.socket.write(chunk)) continue;
+        await new Promise((resolve) => peer.socket.once("drain", resolve));
+      }
+    },
+  });
+  console.log(venue.url);
+  process.stdin.on("data", () => {});
+  await new Promise((resolve) => process.stdin.on("end", resolve));
+  await venue.close();
+}
+
+/** Measures every contender on the runtime it runs on. */
+async function beClient(): Promise<void> {
+  const sender = spawn(process.execPath, [...process.execArgv, ...entry(), "sender"], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const url = await new Promise<string>((resolve) =>
+    sender.stdout!.once("data", (text) => resolve(String(text).trim()))
+  );
+  for (const kind of ["text", "binary"] as const) {
+    const times = new Map(Object.keys(contenders).map((name) => [name, [] as number[]]));
+    for (let round = -1; round < ROUNDS; round++) {
+      for (const [name, contender] of Object.entries(contenders)) {
+        const time = await contender(url, kind);
+        if (round >= 0) times.get(name)!.push(time); // the first round warms up
+      }
+    }
+    console.log(JSON.stringify({ kind, times: [...times] }));
+  }
+  sender.stdin!.end();
+}
+
+/** How this very file is run again, by this runtime. */
+function entry(): string[] {
+  const file = fileURLToPath(import.meta.url);
+  return "Deno" in globalThis ? ["run", "-A", file] : [file];
+}
+
+function median(values: number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1];
+}
+
+/** Runs the clients and prints a table for each. */
+async function main(): Promise<void> {
+  const file = await Deno.makeTempFile({ suffix: ".mjs" });
+  const self = fileURLToPath(import.meta.url);
+  const bundle = { args: ["bundle", "--quiet", "--output", file, self] };
+  const { success } = await new Deno.Command(Deno.execPath(), bundle).output();
+  if (!success) throw new Error("Cannot bundle the benchmark");
+
+  const runtimes: [string, string, string[]][] = [["Deno", Deno.execPath(), ["run", "-A", file]]];
+  const cache = new URL("../.cache/runtimes/", import.meta.url);
+  for (const name of ["node@24", "bun@"]) {
+    try {
+      for (const { name: version } of Deno.readDirSync(cache)) {
+        const program = `${version}/node_modules/.bin/${version.split("@")[0]}`;
+        if (!version.startsWith(name)) continue;
+        runtimes.push([version, fileURLToPath(new URL(program, cache)), [file]]);
+      }
+    } catch {
+      // Not fetched: told below.
+    }
+  }
+  if (runtimes.length < 3) {
+    console.log("Node or Bun is not here, left out: `deno task test:runtimes` brings them");
+  }
+  for (const [runtime, program, args] of runtimes) {
+    const { stdout } = await new Deno.Command(program, {
+      args: [...args, "client"],
+      stderr: "inherit",
+    }).output();
+    const results = new TextDecoder().decode(stdout).trim().split("\n").map((line) =>
+      JSON.parse(line) as { kind: Kind; times: [string, number[]][] }
+    );
+    console.log(`\n${runtime}: thousand messages per second, median of ${ROUNDS} x ${MESSAGES}`);
+    console.log("| | text | of native | binary | of native |\n|---|---:|---:|---:|---:|");
+    for (const name of Object.keys(contenders)) {
+      const cells = results.flatMap(({ times }) => {
+        const mine = new Map(times).get(name)!;
+        const native = times[0][1];
+        const share = median(mine.map((time, round) => native[round] / time));
+        if (share < (LIMITS[name] ?? 0)) Deno.exitCode = 1;
+        return [(MESSAGES / median(mine)).toFixed(0), share.toFixed(2)];
+      });
+      console.log(`| ${[name, ...cells].join(" | ")} |`);
+    }
+  }
+  await Deno.remove(file);
+}
+
+if (process.argv.at(-1) === "sender") await beSender();
+else if (process.argv.at(-1) === "client") await beClient();
+else await main();
