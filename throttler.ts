@@ -203,7 +203,7 @@ export class Throttler {
     try {
       signal?.throwIfAborted();
       this.#admit(cost);
-      if (this.#isOpen(cost)) return Throttler.#start([this], fn, cost);
+      if (this.#isOpen(cost)) return this.#start(fn, cost);
       this.#checkRoom();
     } catch (error) {
       return Promise.reject(error);
@@ -267,7 +267,7 @@ export class Throttler {
     this.#admit(cost);
     if (!this.#isOpen(cost)) return undefined;
     let dispose = () => {};
-    Throttler.#start([this], () => new Promise<void>((done) => dispose = done), cost);
+    this.#start(() => new Promise<void>((done) => dispose = done), cost);
     return { [Symbol.dispose]: () => dispose() };
   }
 
@@ -482,7 +482,7 @@ export class Throttler {
       if (!isPast(at)) break;
       if (call.fn) {
         this.#leave(call);
-        call.resolve(Throttler.#start([this], call.fn, call.cost));
+        call.resolve(this.#start(call.fn, call.cost));
       } else {
         call.resolve(undefined); // a call of runAll, which goes when it can go everywhere
         at = Infinity;
@@ -506,46 +506,35 @@ export class Throttler {
     }, Math.min(wait, MAX_TIMER));
   }
 
-  /** Starts a call that is charged to each of the throttlers. */
-  static #start<T>(
-    throttlers: readonly Throttler[],
-    fn: () => T | PromiseLike<T>,
-    cost: number,
-  ): Promise<T> {
-    for (const throttler of throttlers) {
-      throttler.#starting += cost;
-      throttler.#running += cost;
-    }
-    let result: Promise<T>;
-    try {
-      result = Promise.resolve(fn());
-    } catch (error) {
-      result = Promise.reject(error);
-    }
-    let unfinished: Throttler[] | undefined;
-    for (const throttler of throttlers) {
-      throttler.#starting -= cost;
-      if (throttler.#hasFinish) (unfinished ??= []).push(throttler);
-      else throttler.#running -= cost;
-      throttler.#stamp(cost, false);
-    }
-    for (const throttler of throttlers) throttler.#pump();
-    if (!unfinished) return result;
-    return result.finally(() => {
-      for (const throttler of unfinished) {
-        throttler.#running -= cost;
-        throttler.#stamp(cost, true);
-        throttler.#pump();
-      }
-    });
+  /** Starts a call. Its tokens are held from here on, and charged once it has started or finished. */
+  #start<T>(fn: () => T | PromiseLike<T>, cost: number): Promise<T> {
+    this.#hold(cost);
+    const result = attempt(fn);
+    const hasFinish = this.#stampStart(cost);
+    this.#pump();
+    return hasFinish ? result.finally(() => this.#stampFinish(cost)) : result;
   }
 
-  /** Charges the limits that wait for the start of a call, or those that wait for its finish. */
-  #stamp(cost: number, isFinish: boolean): void {
+  #hold(cost: number): void {
+    this.#starting += cost;
+    this.#running += cost;
+  }
+
+  /** Charges the limits that count starts, and says whether others wait for the finish. */
+  #stampStart(cost: number): boolean {
+    this.#starting -= cost;
+    if (!this.#hasFinish) this.#running -= cost;
     const now = ceilTick();
-    for (const bucket of this.#buckets) if (bucket.isFinish === isFinish) bucket.spend(cost, now);
-    if (isFinish) return;
+    for (const bucket of this.#buckets) if (!bucket.isFinish) bucket.spend(cost, now);
     for (const cap of this.#caps) cap.left -= cost;
+    return this.#hasFinish;
+  }
+
+  #stampFinish(cost: number): void {
+    this.#running -= cost;
+    const now = ceilTick();
+    for (const bucket of this.#buckets) if (bucket.isFinish) bucket.spend(cost, now);
+    this.#pump();
   }
 
   /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
@@ -555,6 +544,21 @@ export class Throttler {
     if (this.#caps.some((cap) => cap.left <= left && cap.until >= until)) return;
     const matters = (cap: Cap) => cap.until > now && (cap.left < left || cap.until > until);
     this.#caps = [...this.#caps.filter(matters), { left, until }];
+  }
+
+  static #startAll<T>(
+    all: readonly Throttler[],
+    fn: () => T | PromiseLike<T>,
+    cost: number,
+  ): Promise<T> {
+    for (const throttler of all) throttler.#hold(cost);
+    const result = attempt(fn);
+    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));
+    for (const throttler of all) throttler.#pump();
+    if (unfinished.length === 0) return result;
+    return result.finally(() => {
+      for (const throttler of unfinished) throttler.#stampFinish(cost);
+    });
   }
 
   static async #runAll<T>(
@@ -568,7 +572,7 @@ export class Throttler {
     for (const throttler of all) throttler.#admit(cost);
     const age = Throttler.#arrivals + 1;
     const isLate = (throttler: Throttler) => !throttler.#isOpen(cost, age);
-    if (!all.some(isLate)) return Throttler.#start(all, fn, cost);
+    if (!all.some(isLate)) return Throttler.#startAll(all, fn, cost);
 
     for (const throttler of all) throttler.#checkRoom();
     Throttler.#arrivals = age;
@@ -601,7 +605,7 @@ export class Throttler {
         await Promise.race([turn, stopped]);
       }
       signal?.throwIfAborted();
-      return Throttler.#start(all, fn, cost);
+      return Throttler.#startAll(all, fn, cost);
     } finally {
       signal?.removeEventListener("abort", onAbort);
       for (const throttler of all) throttler.#shared.delete(stop);
@@ -663,6 +667,15 @@ class Waiter {
 }
 
 function ignore(): void {}
+
+/** Calls a function whose failure may come either way. */
+function attempt<T>(fn: () => T | PromiseLike<T>): Promise<T> {
+  try {
+    return Promise.resolve(fn());
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
 
 /** What a pause or a venue leaves to be spent until a tick. */
 interface Cap {

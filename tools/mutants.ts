@@ -121,26 +121,26 @@ const MUTANTS: Mutant[] = [
   ]),
 
   // Starting
-  throttler(
-    "the start is stamped before fn",
-    [
-      "    let result: Promise<T>;\n",
-      "    let result: Promise<T>;\n    const began = ceilTick();\n",
-    ],
-    ["throttler.#stamp(cost, false);", "throttler.#stamp(cost, false, began);"],
-    [
-      "#stamp(cost: number, isFinish: boolean): void {\n    const now = ceilTick();",
-      "#stamp(cost: number, isFinish: boolean, now = ceilTick()): void {",
-    ],
-  ),
+  throttler("the start is stamped before fn", [
+    "const result = attempt(fn);\n    const hasFinish = this.#stampStart(cost);",
+    "const hasFinish = this.#stampStart(cost);\n    const result = attempt(fn);",
+  ]),
   throttler("a call that throws is not charged", [
-    "      result = Promise.reject(error);\n",
-    "      result = Promise.reject(error);\n      for (const t of throttlers) t.#starting -= cost, t.#running -= cost;\n      return result;\n",
+    "    const result = attempt(fn);\n    const hasFinish",
+    `    let result;
+    try {
+      result = Promise.resolve(fn());
+    } catch (error) {
+      this.#starting -= cost;
+      this.#running -= cost;
+      return Promise.reject(error);
+    }
+    const hasFinish`,
   ]),
   throttler(
     "a call that is being started holds nothing",
-    ["      throttler.#starting += cost;\n", ""],
-    ["      throttler.#starting -= cost;\n", ""],
+    ["    this.#starting += cost;\n", ""],
+    ["    this.#starting -= cost;\n", ""],
   ),
   throttler("a fractional cost is let in", [
     "Number.isInteger(cost) &&",
@@ -163,7 +163,7 @@ const MUTANTS: Mutant[] = [
   ]),
   throttler("an aborted call is charged", [
     "          this.#leave(call);\n          reject(signal.reason);",
-    "          this.#leave(call);\n          Throttler.#start([this], () => {}, cost);\n          reject(signal.reason);",
+    "          this.#leave(call);\n          this.#start(() => {}, cost);\n          reject(signal.reason);",
   ]),
   throttler("an aborted call stays in line", [
     "          this.#leave(call);\n          reject(signal.reason);",
@@ -190,12 +190,12 @@ const MUTANTS: Mutant[] = [
     "new WindowBucket(limit, period, false)",
   ]),
   throttler("a call that fails never finishes", [
-    "return result.finally(() => {",
-    "return result.then((value) => {\n      queueMicrotask(() => value);",
+    "result.finally(() => this.#stampFinish(cost))",
+    "result.then((value) => (this.#stampFinish(cost), value))",
   ]),
   throttler("nobody is woken by a finish", [
-    "        throttler.#stamp(cost, true);\n        throttler.#pump();",
-    "        throttler.#stamp(cost, true);",
+    "if (bucket.isFinish) bucket.spend(cost, now);\n    this.#pump();",
+    "if (bucket.isFinish) bucket.spend(cost, now);",
   ]),
 
   // pause, sync, update, close
@@ -236,8 +236,14 @@ const MUTANTS: Mutant[] = [
 
   // runAll
   throttler("runAll charges the first throttler only", [
-    "      signal?.throwIfAborted();\n      return Throttler.#start(all, fn, cost);",
-    "      signal?.throwIfAborted();\n      return Throttler.#start(all.slice(0, 1), fn, cost);",
+    "      signal?.throwIfAborted();\n      return Throttler.#startAll(all, fn, cost);",
+    "      signal?.throwIfAborted();\n      return Throttler.#startAll(all.slice(0, 1), fn, cost);",
+  ]),
+  throttler("runAll stamps the start before fn", [
+    `    const result = attempt(fn);
+    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));`,
+    `    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));
+    const result = attempt(fn);`,
   ]),
   throttler("runAll starts an aborted call whose turn has come", [
     "      signal?.throwIfAborted();\n      return",
@@ -312,9 +318,9 @@ async function killerOf(folder: string): Promise<string | undefined> {
   if (success) return undefined;
   if (isHung) return "(no end)";
   const text = new TextDecoder().decode(stdout);
-  const failed = text.match(/^(.+?) \.\.\. FAILED/m)?.[1];
+  // What is cancelled first is what ran when an error came from outside of any test.
+  const failed = text.match(/^(.+?) \.\.\. (?:FAILED|cancelled)/m)?.[1];
   if (failed !== undefined) return failed;
-  if (/uncaught error/.test(text)) return "(uncaught error)";
   throw new Error(`The tests did not run:\n${text}${new TextDecoder().decode(stderr)}`);
 }
 
