@@ -111,8 +111,10 @@ export class Call {
   renewed = false;
   /** Whether nothing can help any more. */
   final = false;
-  readonly #whole = new AbortController();
+  #stopped: BrokerError | undefined;
+  #whole: AbortController | undefined;
   #part: AbortController | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Creates a call, which checks nothing yet. */
   constructor(
@@ -131,14 +133,55 @@ export class Call {
     this.url = base;
   }
 
-  /** Ends the call. */
+  /** Aborts when the call is ended. Most calls never need it. */
   get signal(): AbortSignal {
+    if (!this.#whole) {
+      this.#whole = new AbortController();
+      if (this.#stopped) this.#whole.abort(this.#stopped);
+    }
     return this.#whole.signal;
   }
 
-  /** Whether what the call does now has been ended from outside. */
-  get isStopped(): boolean {
-    return this.#part?.signal.aborted ?? this.signal.aborted;
+  /**
+   * Goes on only if nothing has ended the call.
+   *
+   * @throws {BrokerError} What has ended it.
+   */
+  throwIfStopped(): void {
+    if (this.#stopped) throw this.#stopped;
+  }
+
+  /** Ends the call: its waits and its request. */
+  stop(kind: BrokerErrorKind, why: string, details?: Details): void {
+    this.#stopped ??= this.error(kind, why, details);
+    this.#whole?.abort(this.#stopped);
+    this.#part?.abort(this.#stopped);
+  }
+
+  /** Begins a part of the call that must be done within `timeout`. Whatever ends it too early aborts the signal. */
+  begin(why: string): AbortSignal {
+    this.throwIfStopped();
+    const { timeout } = this;
+    const part = this.#part = new AbortController();
+    const late = () => {
+      const { sent: worthwhile } = this;
+      part.abort(this.error("timeout", `${why} within ${timeout} ms`, { worthwhile }));
+    };
+    if (timeout !== Infinity) this.#timer = setTimeout(late, Math.min(timeout, MAX_TIMER));
+    return part.signal;
+  }
+
+  /** Leaves nothing behind of a part that failed: no connection that waits for the rest of an answer. */
+  abandon(error: BrokerError): void {
+    this.#part?.abort(error);
+  }
+
+  /** Ends a part of the call. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#part = undefined;
+    this.sent = false;
+    this.seen = {};
   }
 
   /**
@@ -154,9 +197,8 @@ export class Call {
       const problem = notPositive("timeout", this.timeout) ??
         notPositive("deadline", this.deadline) ?? invalid(this.options.retry);
       if (problem) throw new RequestError(problem);
-      const url = resolve(base, path, this.options.query);
-      this.target = url.href;
-      this.url = withoutQuery(url);
+      this.target = resolve(base, path, this.options.query);
+      this.url = withoutQuery(this.target);
       this.payload = encodeBody(this.options);
       if (this.safe && this.payload.body !== undefined) {
         throw new RequestError(
@@ -195,11 +237,9 @@ export class Call {
   /** Makes an error of whatever was thrown. Only what was made here is quoted: a native error may hold a key. */
   fault(error: unknown): BrokerError {
     if (error instanceof BrokerError) return error;
-    if (error instanceof ReplyError) {
-      return this.error(error.kind, `the answer ${error.message}`, {
-        worthwhile: error.worthwhile,
-      });
-    }
+    // However a runtime puts it: what was aborted failed for our reason.
+    if (this.#part?.signal.aborted) return this.#part.signal.reason;
+    if (error instanceof ReplyError) return this.error(error.kind, error.message, error.details);
     if (!this.sent) {
       const message = error instanceof RequestError ? error.message : undefined;
       return this.error("invalid", `${nameOf(error)} was thrown`, { message });
@@ -236,40 +276,8 @@ export class Call {
 
   /** Whether the session may go on after this error. */
   mayRepeat(error: unknown): error is BrokerError {
-    return !this.final && error instanceof BrokerError &&
+    return !this.final && !this.#stopped && error instanceof BrokerError &&
       (this.idempotent || error.outcome === "not-sent");
-  }
-
-  /** Ends the call: its waits and its request. */
-  stop(kind: BrokerErrorKind, why: string, details?: Details): void {
-    const error = this.error(kind, why, details);
-    this.#whole.abort(error);
-    this.#part?.abort(error);
-  }
-
-  /** Runs a part of the call within `timeout`. What it leaves behind is aborted if it fails. */
-  async within<T>(why: string, fn: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.signal.throwIfAborted();
-    const { timeout } = this;
-    const part = this.#part = new AbortController();
-    const late = () => {
-      const { sent: worthwhile } = this;
-      part.abort(this.error("timeout", `${why} within ${timeout} ms`, { worthwhile }));
-    };
-    const timer = timeout === Infinity ? undefined : setTimeout(late, Math.min(timeout, MAX_TIMER));
-    try {
-      return await fn(part.signal);
-    } catch (error) {
-      // However a runtime puts it: what was aborted failed for our reason.
-      const reason = part.signal.aborted && !(error instanceof BrokerError)
-        ? part.signal.reason
-        : error;
-      part.abort(reason);
-      throw reason;
-    } finally {
-      clearTimeout(timer);
-      this.#part = undefined;
-    }
   }
 }
 

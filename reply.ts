@@ -15,22 +15,22 @@ export interface Details extends Partial<BrokerErrorInit> {
   message?: string;
 }
 
-/** An answer that cannot be used. */
+/** An answer that is not what was asked for. */
 export class ReplyError extends Error {
   /** `"ReplyError"`. */
   override readonly name: string = "ReplyError";
   /** What is wrong with it. */
-  readonly kind: "too-large" | "decode";
+  readonly kind: BrokerErrorKind;
+  /** What follows from that. */
+  readonly details: Details;
   /** What it says, as far as that is known. */
-  readonly text: string | undefined;
-  /** Whether the next answer may be better. */
-  readonly worthwhile: boolean;
+  readonly text: string;
 
-  /** Creates an error whose message goes into the sentence "Cannot POST …: the answer …". */
-  constructor(message: string, kind: ReplyError["kind"], worthwhile: boolean, text?: string) {
+  /** Creates an error whose message completes the sentence "Cannot POST https://…: …". */
+  constructor(message: string, kind: BrokerErrorKind, details: Details = {}, text = "") {
     super(message);
     this.kind = kind;
-    this.worthwhile = worthwhile;
+    this.details = details;
     this.text = text;
   }
 }
@@ -53,11 +53,9 @@ export async function decode<T>(response: Response, limit: number, parse?: Parse
   try {
     return how === "json" ? parseJson(text) as T : how(text);
   } catch (error) {
-    if (how !== "json") {
-      throw new ReplyError(`made parse() throw ${nameOf(error)}`, "decode", false, text);
-    }
-    const problem = text === "" ? "is empty, where JSON was due" : "is not JSON";
-    throw new ReplyError(problem, "decode", true, text);
+    if (how !== "json") throw new ReplyError(`parse() threw ${nameOf(error)}`, "decode", {}, text);
+    const problem = text === "" ? "the answer is empty, JSON was due" : "the answer is not JSON";
+    throw new ReplyError(problem, "decode", { worthwhile: true }, text);
   }
 }
 
@@ -137,7 +135,22 @@ function fits(response: Response, limit: number): boolean {
 }
 
 function tooLarge(limit: number): ReplyError {
-  return new ReplyError(`is longer than ${limit} bytes`, "too-large", false);
+  return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
+}
+
+/** Reads what a venue says with a status other than 2xx: as much as can be had, as the status says enough. */
+export async function readRefusal(
+  response: Response,
+  limit: number,
+  signal: AbortSignal,
+): Promise<string> {
+  if (response.status < 400) return "";
+  try {
+    return await readText(response, limit);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return "";
+  }
 }
 
 /**
@@ -191,15 +204,18 @@ export function retryAfter(value: string | null): number | undefined {
   return MONTHS.includes(groups.month) ? Math.max(0, date - now) : undefined;
 }
 
-/** What a status other than 2xx means. */
-export function verdict(status: number): Details & { kind: BrokerErrorKind; why: string } {
-  if (status < 400) return { kind: "redirect", why: `it is redirected (${status})` };
+/** What a status means. That of a success is one if the venue says so in its answer. */
+export function refusal(status: number, text: string): ReplyError {
   const why = `the venue answered ${status}`;
-  if (status >= 500) return { kind: "network", why, worthwhile: status !== 501 };
-  if (status === 408) return { kind: "timeout", why, worthwhile: true };
   const outcome = "rejected";
-  if (isRateLimit(status)) return { kind: "rate-limited", why, outcome, worthwhile: true };
-  return { kind: status === 401 ? "unauthorized" : "rejected", why, outcome };
+  if (status < 300) return new ReplyError("the venue refused it", "rejected", { outcome });
+  if (status < 400) return new ReplyError(`it is redirected (${status})`, "redirect");
+  if (status >= 500) return new ReplyError(why, "network", { worthwhile: status !== 501 }, text);
+  if (status === 408) return new ReplyError(why, "timeout", { worthwhile: true }, text);
+  if (isRateLimit(status)) {
+    return new ReplyError(why, "rate-limited", { outcome, worthwhile: true }, text);
+  }
+  return new ReplyError(why, status === 401 ? "unauthorized" : "rejected", { outcome }, text);
 }
 
 /** 418 is what Binance answers to those who went on after a 429. */
@@ -231,9 +247,10 @@ const CODES = ["code", "error_code", "errorCode", "error_type"];
 /** Collects what an error may show of an answer, given what was sent. */
 export function describe(
   { status, headers }: Response,
-  text: string,
+  cause: unknown,
   secrets: readonly string[],
 ): Details {
+  const text = cause instanceof ReplyError ? cause.text : "";
   const data = Object(tryJson(text));
   const code = CODES.map((name) => data[name]).find((code) =>
     /^(?:string|number)$/.test(typeof code)

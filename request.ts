@@ -20,8 +20,13 @@ export class RequestError extends TypeError {
   override readonly name: string = "RequestError";
 }
 
+/** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
+export type HeaderRecord = Record<string, string>;
+
 /** Headers that refuse a malformed value without quoting it, as the runtimes' own do. */
 export class SafeHeaders extends Headers {
+  #record: HeaderRecord | undefined;
+
   /**
    * Creates headers.
    *
@@ -36,24 +41,28 @@ export class SafeHeaders extends Headers {
     for (const [name, value] of entries) this.append(name, value);
   }
 
+  /** The headers as they are now. */
+  get record(): HeaderRecord {
+    return this.#record ??= Object.fromEntries(this);
+  }
+
   /** Sets a header. */
   override set(name: string, value: string): void {
+    this.#record = undefined;
     super.set(headerName(name), headerValue(name, value));
   }
 
   /** Adds a value to a header. */
   override append(name: string, value: string): void {
+    this.#record = undefined;
     super.append(headerName(name), headerValue(name, value));
   }
-}
 
-/** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
-export type HeaderRecord = Record<string, string>;
-
-/** Adds headers to a record, instead of those of the same name. */
-export function addHeaders(record: HeaderRecord, headers: Headers): HeaderRecord {
-  headers.forEach((value, name) => record[name] = value);
-  return record;
+  /** Removes a header. */
+  override delete(name: string): void {
+    this.#record = undefined;
+    super.delete(headerName(name));
+  }
 }
 
 function headerName(name: string): string {
@@ -97,13 +106,14 @@ export function parseBase(baseUrl: string | URL): string {
  *
  * @throws {RequestError} If the path would leave the base URL, or may be read so by someone on the way.
  */
-export function resolve(base: string, path: string, query: object | undefined): URL {
+export function resolve(base: string, path: string, query: object | undefined): string {
   // deno-lint-ignore no-control-regex -- URL drops tabs and newlines, which hides a ".." from the eye
   if (typeof path !== "string" || /[\x00-\x1f\x7f\\#]/.test(path)) {
     throw new RequestError(
       "Cannot use the path: wanted a string without control characters, backslashes and #",
     );
   }
+  if (query === undefined && /^[\w-]+(?:\/[\w-]+)*$/.test(path)) return base + path; // most paths
   const start = path.indexOf("?");
   const route = start < 0 ? path : path.slice(0, start);
   let search = start < 0 ? "" : path.slice(start + 1);
@@ -112,10 +122,10 @@ export function resolve(base: string, path: string, query: object | undefined): 
   }
   if (/[%.]/.test(route)) checkSegments(route);
   if (query !== undefined) search += (search && "&") + encodeForm(query, "query");
-  const href = base + route.replace(/^\//, "");
-  const url = new URL((route === "" ? base.slice(0, -1) : href) + (search && "?") + search);
+  const href = route === "" ? base.slice(0, -1) : base + route.replace(/^\//, "");
+  const url = new URL(href + (search && "?") + search);
   checkBelow(base, url);
-  return url;
+  return url.href;
 }
 
 /** Some servers decode before they route: what a segment says in the end is what counts. */
@@ -138,13 +148,14 @@ function checkSegments(route: string): void {
  * @throws {RequestError} If it is not.
  */
 export function checkBelow(base: string, url: URL): void {
-  if (`${withoutQuery(url)}/`.startsWith(base)) return;
+  if (`${withoutQuery(url.href)}/`.startsWith(base)) return;
   throw new RequestError("Cannot use the URL: it is not below baseUrl");
 }
 
 /** A URL as it may be shown. */
-export function withoutQuery({ href }: URL): string {
-  return href.split(/[?#]/, 1)[0];
+export function withoutQuery(href: string): string {
+  const end = href.search(/[?#]/);
+  return end < 0 ? href : href.slice(0, end);
 }
 
 /** A body as `sign` sees it, and the type it has where the caller gave none. */

@@ -17,14 +17,12 @@ import {
   isRateLimit,
   nameOf,
   type Parse,
-  readText,
-  ReplyError,
+  readRefusal,
+  refusal,
   retryAfter,
   tryJson,
-  verdict,
 } from "./reply.ts";
 import {
-  addHeaders,
   type Body,
   checkBelow,
   checkBody,
@@ -295,11 +293,16 @@ export class Session {
         const late = () => call.stop("timeout", `not done within its deadline of ${deadline} ms`);
         timer = setTimeout(late, Math.min(deadline, MAX_TIMER));
       }
-      return await this.#repeat<T>(call);
+      try {
+        return await this.#attempt<T>(call);
+      } catch (error) {
+        return await this.#recover<T>(call, error); // so that only calls that fail pay for it
+      }
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
-      this.#leave(call);
+      this.#calls.delete(call);
+      if (this.#calls.size === 0) this.#finish();
     }
   }
 
@@ -311,7 +314,7 @@ export class Session {
     if (!this.#closing) {
       this.#closing = Promise.withResolvers();
       for (const call of this.#calls) call.stop("closed", "the session was closed");
-      if (this.#calls.size === 0) this.#closing.resolve();
+      if (this.#calls.size === 0) this.#finish();
     }
     return this.#closing.promise;
   }
@@ -321,27 +324,16 @@ export class Session {
     return this.close();
   }
 
-  #leave(call: Call): void {
-    this.#calls.delete(call);
-    if (this.#calls.size === 0) this.#closing?.resolve();
+  #finish(): void {
+    this.#closing?.resolve();
   }
 
-  async #repeat<T>(call: Call): Promise<Reply<T>> {
+  /** What can still be done for a call whose first attempt has failed: a new login, repeats. */
+  async #recover<T>(call: Call, error: unknown): Promise<Reply<T>> {
     const options = call.options.retry ?? this.#options.retry;
-    let first: unknown;
-    try {
-      return await this.#attempt<T>(call);
-    } catch (error) {
-      if (options === false || call.signal.aborted) throw error;
-      first = error;
-    }
-    // A call that succeeds at once, as nearly all do, does not pay for the wrapper of those that fail.
-    let isFirst = true;
-    const attempt = () => {
-      if (!isFirst) return this.#attempt<T>(call);
-      isFirst = false;
-      throw first;
-    };
+    const failures = [error];
+    const attempt = () => this.#renewed<T>(call, failures.pop());
+    if (options === false) return await attempt();
     const { shouldRetry, onRetry, ...rest } = { ...options };
     return await retry(attempt, {
       jitter: 0.5,
@@ -355,9 +347,11 @@ export class Session {
     })();
   }
 
-  async #attempt<T>(call: Call): Promise<Reply<T>> {
+  /** An attempt, or what is left of one that failed; after a 401 it is made again with a new login, once. */
+  async #renewed<T>(call: Call, failure?: unknown): Promise<Reply<T>> {
     try {
-      return await this.#throttled<T>(call);
+      if (failure) throw failure;
+      return await this.#attempt<T>(call);
     } catch (error) {
       const { onUnauthorized } = this.#options;
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized";
@@ -366,13 +360,13 @@ export class Session {
       }
       call.renewed = true;
       call.seen = { outcome: error.outcome, status: error.status };
-      await this.#renewed(call, onUnauthorized);
-      return await this.#throttled<T>(call);
+      await this.#login(call, onUnauthorized);
+      return await this.#attempt<T>(call);
     }
   }
 
   /** Waits until the session has logged in anew since the call's request was sent; makes it do so where nobody has. */
-  async #renewed(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
+  async #login(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
     if (call.generation === this.#generation && !this.#isRenewing) {
       this.#isRenewing = true;
       this.#renewal = (async () => await onUnauthorized())().finally(() => {
@@ -381,19 +375,22 @@ export class Session {
       });
       this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
     }
+    const signal = call.begin("no new login");
     try {
-      await call.within("no new login", (signal) => abortable(this.#renewal!, signal));
+      await abortable(this.#renewal!, signal);
     } catch (error) {
       call.final = true;
       throw error;
+    } finally {
+      call.end();
     }
   }
 
-  async #throttled<T>(call: Call): Promise<Reply<T>> {
+  async #attempt<T>(call: Call): Promise<Reply<T>> {
     call.attempt++;
     call.seen = {};
-    call.signal.throwIfAborted();
-    const { throttlers, signal, options: { cost } } = call;
+    call.throwIfStopped();
+    const { throttlers, options: { cost } } = call;
     if (throttlers.length === 0) return await this.#exchange<T>(call);
     let isStarted = false;
     const start = () => {
@@ -401,9 +398,10 @@ export class Session {
       return this.#exchange<T>(call);
     };
     try {
-      return await runAll(throttlers, start, { cost, signal });
+      return await runAll(throttlers, start, { cost, signal: call.signal });
     } catch (cause) {
-      if (isStarted || signal.aborted) throw cause;
+      if (isStarted) throw cause;
+      call.throwIfStopped();
       const isFull = cause instanceof ThrottlerError && cause.kind === "full";
       const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
       throw call.error(kind, "a throttler did not let it pass", { cause });
@@ -413,45 +411,57 @@ export class Session {
   /** One request and its answer. */
   async #exchange<T>(call: Call): Promise<Reply<T>> {
     const start = performance.now();
+    const { method, options: { parse } } = call;
+    const signal = call.begin("no answer");
+    let out: Outgoing | undefined;
+    let response: Response | undefined;
+    let own: BrokerError | undefined;
     try {
-      return await call.within("no answer", async (signal) => {
-        const out = this.#outgoing(call);
-        if (this.#options.sign) await this.#sign(call, out, signal);
-        const response = await this.#send(call, out, signal);
-        const duration = performance.now() - start;
-        this.#emit(call, { type: "response", status: response.status, duration });
-        return await this.#receive<T>(call, out, response);
-      });
+      out = this.#outgoing(call);
+      if (this.#options.sign) await this.#sign(call, out, signal);
+      response = await this.#send(call, out, signal);
+      const { status, headers, ok } = response;
+      this.#emit(call, { type: "response", status, duration: performance.now() - start });
+      this.#limit(call, response);
+      if (!ok) {
+        const text = await readRefusal(response, this.#maxBytes, signal);
+        own = this.#failure(call, { data: tryJson(text), status, headers });
+        throw refusal(status, text);
+      }
+      const isEmpty = method === "HEAD" || status === 204 || status === 205;
+      const data = isEmpty ? undefined : await decode(response, this.#maxBytes, parse);
+      const reply = { data: data as T, status, headers };
+      own = this.#failure(call, reply);
+      if (own) throw refusal(status, "");
+      return reply;
     } catch (cause) {
-      const error = call.fault(cause);
+      const secrets = out && response ? await sentValues(out) : [];
+      if (response) call.seen = describe(response, cause, secrets);
+      const usual = call.fault(cause);
+      const error = own ? call.complete(own, usual, secrets) : usual;
       call.doubtful ||= error.outcome === "unknown";
+      call.abandon(error);
       this.#emit(call, { type: "failure", error, duration: performance.now() - start });
       throw error;
     } finally {
-      call.sent = false;
-      call.seen = {};
+      call.end();
     }
   }
 
   #outgoing(call: Call): Outgoing {
-    const { payload: { body, type }, options } = call;
-    const headers = addHeaders({}, this.#headers);
+    const { target, payload: { body, type }, options } = call;
+    const headers = { ...this.#headers.record };
     if (type) headers["content-type"] = type;
-    if (options.headers) addHeaders(headers, new SafeHeaders(options.headers));
+    if (options.headers) Object.assign(headers, new SafeHeaders(options.headers).record);
     call.generation = this.#generation;
-    return { url: call.target, headers, body };
+    return { url: target, headers, body };
   }
 
   async #sign(call: Call, out: Outgoing, signal: AbortSignal): Promise<void> {
     const { method, attempt } = call;
-    const url = new URL(out.url);
-    const draft: Draft = {
-      method,
-      url,
-      headers: new SafeHeaders(out.headers),
-      body: out.body,
-      attempt,
-    };
+    const { body } = out;
+    const headers = new SafeHeaders(out.headers);
+    const draft: Draft = { method, url: new URL(out.url), headers, body, attempt };
     try {
       await abortable((async () => await this.#options.sign!(draft))(), signal);
     } catch (error) {
@@ -460,73 +470,25 @@ export class Session {
     }
     checkBelow(this.#base, draft.url);
     out.url = draft.url.href;
-    out.headers = addHeaders({}, draft.headers);
+    out.headers = headers.record;
     out.body = checkBody(draft.body);
   }
 
   async #send(call: Call, out: Outgoing, signal: AbortSignal): Promise<Response> {
     const { method, idempotent } = call;
-    const { headers } = out;
+    const { url, headers } = out;
+    const { fetch: send = fetch, fetchOptions } = this.#options;
     let { body } = out;
     if (!idempotent) {
       body = body instanceof FormData ? await encodeFormData(body, headers) : toBlob(body);
     }
-    const { fetch: send = fetch, fetchOptions } = this.#options;
-    const init: RequestInit = {
-      ...fetchOptions,
-      method,
-      headers,
-      body,
-      signal,
-      redirect: "manual", // a redirect would take the keys along
-    };
-    // Bun repeats a PUT and a DELETE on a connection that it reuses (oven-sh/bun#28708).
-    if (!idempotent && method !== "POST" && method !== "PATCH") init.keepalive = false;
-    call.sent = true;
+    const init: RequestInit = { ...fetchOptions, method, headers, body, signal };
+    init.redirect = "manual"; // a redirect would take the keys along
+    // Bun repeats these on a connection that it reuses (oven-sh/bun#28708).
+    if (!idempotent && (method === "PUT" || method === "DELETE")) init.keepalive = false;
     this.#emit(call, { type: "request" });
-    return await send(out.url, init);
-  }
-
-  async #receive<T>(call: Call, out: Outgoing, response: Response): Promise<Reply<T>> {
-    const { status, headers } = response;
-    this.#limit(call, response);
-    if (!response.ok) throw await this.#refusal(call, out, response);
-    const isEmpty = call.method === "HEAD" || status === 204 || status === 205;
-    const parse = call.options.parse as Parse<T> | undefined;
-    let data: T;
-    try {
-      data = isEmpty ? undefined as T : await decode<T>(response, this.#maxBytes, parse);
-    } catch (error) {
-      const text = error instanceof ReplyError ? error.text : undefined;
-      call.seen = describe(response, text ?? "", await sentValues(out));
-      throw error;
-    }
-    const reply = { data, status, headers };
-    const failure = this.#failure(call, reply);
-    if (!failure) return reply;
-    const secrets = await sentValues(out);
-    call.seen = describe(response, "", secrets);
-    throw call.complete(failure, call.error("rejected", "the venue refused it"), secrets);
-  }
-
-  /** What an answer other than 2xx means. */
-  async #refusal(call: Call, out: Outgoing, response: Response): Promise<BrokerError> {
-    const { status, headers } = response;
-    let text = "";
-    if (status >= 400) {
-      try {
-        text = await readText(response, this.#maxBytes);
-      } catch (error) {
-        if (call.isStopped) throw error;
-        // Otherwise the status says enough.
-      }
-    }
-    const secrets = await sentValues(out);
-    call.seen = describe(response, text, secrets);
-    const { kind, why, ...rest } = verdict(status);
-    const usual = call.error(kind, why, rest);
-    const failure = status >= 400 && this.#failure(call, { data: tryJson(text), status, headers });
-    return failure ? call.complete(failure, usual, secrets) : usual;
+    call.sent = true;
+    return await send(url, init);
   }
 
   /** What the venue's own envelope says, if it is an error. */
