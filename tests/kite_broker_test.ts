@@ -7,6 +7,7 @@ import {
 } from "../examples/kite/broker.ts";
 import { parseInstruments } from "../examples/kite/instruments.ts";
 import { KiteSimulator, type KiteSimulatorOptions } from "../examples/kite/simulator.ts";
+import { fakeClock } from "./fake_clock.ts";
 import {
   answer,
   closedPort,
@@ -128,6 +129,18 @@ Deno.test("KiteBroker logs in once for all that a TokenException refused, and re
   const calls = [1, 2, 3, 4].map((quantity) => broker.placeOrder({ ...ORDER, quantity }));
   await Promise.all([...calls, broker.profile(), broker.orders()]);
   assertEquals([logins, venue.desk.executions.placed], [1, 4]);
+  await broker.close();
+});
+
+Deno.test("KiteBroker does not log in to log in: a refused login is the end of the calls that wait", async () => {
+  await using venue = still();
+  const broker: KiteBroker = await loggedIn(venue, {
+    timeout: 2_000, // a login that waits for itself would take that long
+    onUnauthorized: () => broker.authorize({ ...venue.grant(), requestToken: "used before" }),
+  });
+  venue.expire();
+  const error = await failed(broker.placeOrder(ORDER));
+  assertEquals([error.kind, error.url], ["unauthorized", `${venue.httpUrl}/session/token`]);
   await broker.close();
 });
 
@@ -351,6 +364,24 @@ Deno.test("KiteBroker stays within the venue's limits", async () => {
   ]);
   assertEquals([venue.stats.throttled, venue.stats.requests], [0, 34]);
   assertEquals(venue.desk.executions.placed, 12);
+});
+
+Deno.test("KiteBroker places at most 10 orders in any second, and 200 in any minute", async () => {
+  using time = fakeClock();
+  const starts: number[] = [];
+  const broker = new KiteBroker({
+    fetch: () => {
+      starts.push(time.now);
+      return Promise.resolve(Response.json({ status: "success", data: { order_id: "1" } }));
+    },
+  });
+  const calls = Array.from({ length: 211 }, () => broker.placeOrder(ORDER));
+  for (let waited = 0; waited < 130 && starts.length < 211; waited++) await time.tickAsync(1_000);
+  await Promise.all(calls);
+  const most = (period: number) =>
+    Math.max(...starts.map((at) => starts.filter((it) => it >= at && it < at + period).length));
+  assertEquals([most(1_000), most(60_000)], [10, 200]);
+  await broker.close();
 });
 
 Deno.test("KiteBroker repeats a question that was asked too early, but not an order", async () => {

@@ -5,6 +5,7 @@ import { KiteFeed, type KiteFeedOptions } from "../examples/kite/feed.ts";
 import { encodeFrame } from "../examples/kite/listing.ts";
 import { KiteSimulator, type KiteSimulatorOptions } from "../examples/kite/simulator.ts";
 import { type Tick, TickError } from "../examples/kite/ticks.ts";
+import { fakeClock } from "./fake_clock.ts";
 
 const INFY = 408_065;
 const TATAMOTORS = 884_737;
@@ -202,6 +203,32 @@ Deno.test("KiteFeed takes heartbeats for a sign of life, and their absence for t
   venue.inflict("silence");
   await until(() => feed.stats.connections === 2);
   assertEquals(endings.length, 1);
+});
+
+Deno.test("KiteFeed calls 5 seconds without a frame the end, unless told otherwise", async () => {
+  using time = fakeClock();
+  const socket = { readyState: 1, send() {}, close() {} } as unknown as WebSocket;
+  class Dry extends Feed {
+    protected override createSocket(): WebSocket {
+      return socket;
+    }
+  }
+  const feed = new Dry(LOGIN, { baseWait: 1_000_000 });
+  const connected = feed.connect();
+  await time.tickAsync(0);
+  socket.onopen!(new Event("open"));
+  await connected;
+  const heartbeat = () =>
+    socket.onmessage!(new MessageEvent("message", { data: new ArrayBuffer(1) }));
+  for (let i = 0; i < 5; i++) {
+    await time.tickAsync(4_900);
+    assertEquals(feed.state, "live");
+    heartbeat();
+  }
+  await time.tickAsync(5_700);
+  await time.tickAsync(0);
+  assertEquals(feed.state, "waiting");
+  await feed.close();
 });
 
 Deno.test("KiteFeed tells what becomes of orders to those who read `orders`, beside the ticks", async () => {

@@ -462,9 +462,7 @@ type CandleRow = [
 ];
 
 function candle([time, open, high, low, close, volume, oi]: CandleRow): KiteCandle {
-  // "+0530" is not what every runtime reads.
-  const date = new Date(time.replace(/(\d\d)(\d\d)$/, "$1:$2"));
-  return { date, open, high, low, close, volume, ...oi !== undefined && { oi } };
+  return { date: new Date(time), open, high, low, close, volume, ...oi !== undefined && { oi } };
 }
 
 function limit(limit: number, period: number): Limit {
