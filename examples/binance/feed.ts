@@ -95,7 +95,7 @@ export interface BinanceFeedOptions extends WebSocketFeederOptions {
 const SNAPSHOT_LEVELS = 1_000;
 
 /** When to ask again where a snapshot was too old to go on from, and when to try a new connection. */
-const RELOAD = { maxRetries: 10, baseWait: 50, maxWait: 1_000 };
+const RELOAD = { maxRetries: 8, baseWait: 50, maxWait: 400 };
 
 /** A feed of Binance's public market data. */
 export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscription> {
@@ -108,7 +108,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   readonly #depth: number;
   readonly #books = new Map<string, Book>();
   /** Books that a snapshot is being asked for. */
-  readonly #loading = new Set<Book>();
+  readonly #loading = new WeakSet<Book>();
   /** What was asked and not answered yet, by the number of the request. */
   readonly #asked = new Map<number, Request>();
   readonly #ended = new AbortController();
@@ -125,16 +125,18 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
    * @throws {RangeError} If `depth` is not an integer from 1 to 500, or another number is out of its range.
    */
   constructor(options: BinanceFeedOptions = {}) {
-    const { url = "wss://data-stream.binance.vision/stream", broker, depth = 20, ...rest } =
-      options;
-    super({
-      maxLifetime: 23 * 3_600_000,
-      staleAfter: 25_000,
-      pingInterval: 10_000,
+    const {
+      url = "wss://data-stream.binance.vision/stream",
+      broker,
+      depth = 20,
+      maxLifetime = 23 * 3_600_000,
+      staleAfter = 25_000,
+      pingInterval = 10_000,
       // The venue allows five; one is left for the pong that the runtime sends by itself.
-      pace: new Throttler({ limit: 4, period: 1_000 }),
-      ...rest,
-    });
+      pace = new Throttler({ limit: 4, period: 1_000 }),
+      ...rest
+    } = options;
+    super({ ...rest, maxLifetime, staleAfter, pingInterval, pace });
     if (!(Number.isInteger(depth) && depth >= 1 && depth <= 500)) {
       throw new RangeError(
         `Cannot make a feed: depth is ${depth}, wanted an integer from 1 to 500`,
@@ -285,8 +287,13 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     const isGone = () => this.#books.get(symbol) !== book;
     const load = retry(async () => {
       const snapshot: DepthSnapshot = await this.#broker.depth(symbol, SNAPSHOT_LEVELS);
-      if (isGone() || book.snapshot(snapshot, SNAPSHOT_LEVELS)) return;
-      throw new FeedError(`Cannot load ${symbol}: the snapshots are too old`);
+      if (isGone()) return;
+      if (!book.snapshot(snapshot, SNAPSHOT_LEVELS)) {
+        throw new FeedError(`Cannot load ${symbol}: the snapshots are too old`);
+      }
+      this.#loading.delete(book); // at once: the next event may show another gap
+      this.counts.snapshots++;
+      this.#tell("snapshot", sub, book);
     }, {
       ...RELOAD,
       signal: this.#ended.signal,
@@ -294,10 +301,6 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     });
     try {
       await load();
-      this.#loading.delete(book);
-      if (isGone()) return;
-      this.counts.snapshots++;
-      this.#tell("snapshot", sub, book);
     } catch (error) {
       this.#loading.delete(book);
       if (!isGone()) this.#onLoadError(sub, error as FeedError | BrokerError);

@@ -129,6 +129,11 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     }
   }
 
+  /** The number of the last change in the venue's book of a symbol. */
+  updateId(symbol: string): number {
+    return this.#books.get(symbol)!.snapshot(0).lastUpdateId;
+  }
+
   /** The venue's book of a symbol, level by level. */
   book(symbol: string, depth: number = LEVELS): Sides {
     const { bids, asks } = this.#books.get(symbol)!.snapshot(depth);
