@@ -163,18 +163,18 @@ Deno.test("BinanceFeed keeps the events that come before the snapshot, and goes 
 
 Deno.test("BinanceFeed asks again where a snapshot is too old", async () => {
   const { promise: underWay, resolve: go } = Promise.withResolvers<void>();
-  let old: DepthSnapshot;
+  const old: DepthSnapshot[] = [];
   let asked = 0;
   await using setting = await Setting.of([BTC], {
     broker: {
       async depth(symbol, limit) {
         await underWay;
-        return ++asked <= 2 ? old : await setting.broker.depth(symbol, limit);
+        return ++asked <= 2 ? old[0] : await setting.broker.depth(symbol, limit);
       },
     },
   });
   const { feed, venue, broker } = setting;
-  old = await broker.depth("BTCUSDT", 1_000);
+  old.push(await broker.depth("BTCUSDT", 1_000));
   await until(() => feed.sent.length === 1 && feed.stats.frames === 1);
   venue.inflict("corrupt");
   for (let i = 0; i < 10; i++) venue.step();

@@ -184,6 +184,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     if (minute !== Math.floor(this.now / 60_000)) this.usedWeight = 0;
     this.#weight.used += weigh(route, params);
     if (this.#weight.used > this.#options.weightLimit) {
+      this.stats.throttled++;
       return this.tooMany(Math.ceil((60_000 - this.now % 60_000) / 1_000));
     }
     const response = this.#data(route, params) ??
