@@ -403,24 +403,26 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     return this.session.get(path, { parse: parseInstruments });
   }
 
-  /** The venue says what is wrong as `{"status": "error", "error_type": "TokenException"}`. */
+  /** The venue says what is wrong as `{"status": "error", "error_type": …, "message": …}`. */
   protected override failure({ data, status }: Reply): BrokerError | undefined {
-    const { status: said, error_type } = Object(data);
+    // Of these the session knows all: what became of the order, and whether to ask again.
+    if (status === 408 || status === 429 || status >= 500) return undefined;
+    const { status: said, error_type, message } = Object(data);
     const code = /^\w+Exception$/.test(error_type) ? error_type : undefined;
-    if (code === "TokenException") {
-      const message = "Kite says TokenException: there is no login, or no longer";
-      return new BrokerError(message, { kind: "unauthorized", outcome: "rejected", code });
+    if (code) {
+      const isRefusal = status >= 400 || REFUSALS.test(code);
+      const [kind, outcome] = code === "TokenException"
+        ? ["unauthorized", "rejected"] as const // log in again
+        : isRefusal
+        ? ["rejected", "rejected"] as const
+        : ["network", "unknown"] as const;
+      const words = message ? `Kite says ${code}: ${message}` : `Kite says ${code}`;
+      return new BrokerError(words, { kind, outcome, code });
     }
-    // A status of 400 and more says it all; the list of instruments comes without an envelope.
+    // The list of instruments comes without an envelope.
     if (status >= 400 || said === "success" || Array.isArray(data)) return undefined;
-    if (!code) {
-      const message = "Cannot read Kite's answer: it does not say success";
-      return new BrokerError(message, { kind: "decode", outcome: "unknown" });
-    }
-    const [kind, outcome] = REFUSALS.test(code)
-      ? ["rejected", "rejected"] as const
-      : ["network", "unknown"] as const;
-    return new BrokerError(`Kite says ${code}`, { kind, outcome, code });
+    const text = "Cannot read Kite's answer: it does not say success";
+    return new BrokerError(text, { kind: "decode", outcome: "unknown" });
   }
 
   async #exchange(
