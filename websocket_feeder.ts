@@ -394,7 +394,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     url: string,
     init: { protocols?: string | string[]; headers?: Record<string, string> },
   ): WebSocket {
-    const { protocols = [], headers } = init;
+    const { headers } = init;
+    const protocols = [init.protocols ?? []].flat();
     // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
     return new WebSocket(url, (headers ? { protocols, headers } : protocols) as string[]);
   }
@@ -593,11 +594,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     try {
       return this.createSocket(String(url), init);
     } catch (error) {
-      if ((error as Error)?.name !== "SyntaxError") throw error;
-      // Not given as the cause: it quotes the address, which may hold a token.
-      throw new FeedError("Cannot dial: endpoint() gave an address that is no ws: or wss: URL", {
-        fatal: true,
-      });
+      // A SyntaxError is no cause to give: it quotes the address, which may hold a token.
+      throw new FeedError(
+        "Cannot dial: no socket can be made of what endpoint() gave, expected a ws: or wss: URL",
+        { fatal: true, cause: (error as Error)?.name === "SyntaxError" ? undefined : error },
+      );
     }
   }
 
@@ -773,7 +774,7 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
     overlap,
   };
   for (const [name, value] of Object.entries(durations)) {
-    if (!(value >= 0)) {
+    if (typeof value !== "number" || !(value >= 0)) {
       throw new RangeError(`Cannot make a feed: ${name} is ${value}, expected milliseconds >= 0`);
     }
   }
