@@ -1,7 +1,7 @@
 /**
  * Shows the library at work, on a venue that fails on purpose:
  *
- *     deno task demo [kraken|kite] [--live] [--seconds 15] [--seed 1]
+ *     deno task demo [kraken|kite|binance] [--live] [--seconds 15] [--seed 1]
  *
  * It starts a simulated venue on 127.0.0.1, runs a broker and a feed through its faults, and exits
  * with 0 only if nothing was lost. `--live` runs the same classes against the real venue.
@@ -9,6 +9,7 @@
  * @module
  */
 
+import { BinanceShow } from "./binance/show.ts";
 import { KiteShow } from "./kite/show.ts";
 import { KrakenShow } from "./kraken/show.ts";
 import { faults, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
@@ -17,6 +18,7 @@ import { paint, seconds, tell } from "./view.ts";
 const VENUES: Record<string, new (options: ShowOptions) => Show> = {
   kraken: KrakenShow,
   kite: KiteShow,
+  binance: BinanceShow,
 };
 
 const USAGE = `Usage: deno task demo [${

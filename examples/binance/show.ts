@@ -1,0 +1,187 @@
+/**
+ * Binance's part of the demo.
+ *
+ * @module
+ */
+
+import { delay } from "@std/async/delay";
+import type { Fault } from "../loopback.ts";
+import type { Level } from "../levels.ts";
+import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
+import { grouped, type Ladder, type Story } from "../view.ts";
+import {
+  type BinanceBook,
+  BinanceFeed,
+  type BinanceItem,
+  type BinanceSubscription,
+} from "./feed.ts";
+import { BinanceSimulator } from "./simulator.ts";
+import { BinanceTrader } from "./trader.ts";
+
+/** The venue writes eight decimals for all of them; so many are shown. */
+const DECIMALS = { BTCUSDT: 2, ETHUSDT: 2, DOGEUSDT: 5 };
+const SYMBOLS = Object.keys(DECIMALS) as (keyof typeof DECIMALS)[];
+
+const SUBSCRIPTIONS: readonly BinanceSubscription[] = SYMBOLS.flatMap((symbol) => [
+  { channel: "book", symbol },
+  { channel: "trade", symbol },
+]);
+
+/** A feed of three books and their trades, and a trader. */
+export class BinanceShow implements Show {
+  readonly title: string;
+  readonly feed: BinanceFeed;
+  /** The simulator; absent with the real venue. */
+  readonly venue: BinanceSimulator | undefined;
+  readonly #stage: Stage;
+  readonly #trader: BinanceTrader;
+  /** The latest book of each symbol, and how many events went into it. */
+  readonly #books = new Map<string, { book: BinanceBook; count: number }>();
+  /** Stories that are not over: of an event that was withheld, and of gaps by symbol. */
+  #withheld: Story | undefined;
+  readonly #gaps = new Map<string, Story>();
+
+  /**
+   * Prepares the venue, the feed and the broker.
+   *
+   * @param options Where it happens and how.
+   */
+  constructor({ stage, live, seed, faults }: ShowOptions) {
+    this.#stage = stage;
+    this.title = `@aio-trader/core · Binance${live ? "" : ", simulated on 127.0.0.1"}`;
+    const onFault = (fault: Fault) => this.#onFault(fault);
+    this.venue = live ? undefined : new BinanceSimulator({ seed, faults, onFault });
+    this.#trader = new BinanceTrader(stage, this.venue);
+    const { broker } = this.#trader;
+    this.feed = new BinanceFeed(
+      this.venue
+        ? {
+          broker,
+          url: `${this.venue.wsUrl}/stream`,
+          // Shorter than one would choose for the real venue: the demo is short.
+          staleAfter: 2_000,
+          baseWait: 400,
+          resetRetryAfter: 2_000,
+        }
+        : { broker },
+    );
+    this.feed.subscribe(...SUBSCRIPTIONS);
+    this.feed.on("item", (item) => this.#onItem(item));
+  }
+
+  get pending(): number {
+    return this.venue?.pending ?? 0;
+  }
+
+  /** Every book is complete and, where the venue can be asked, it holds every subscription. */
+  isWhole(): boolean {
+    if (this.feed.books.size < SYMBOLS.length) return false;
+    return this.venue === undefined || this.#held === SUBSCRIPTIONS.length;
+  }
+
+  ladders(): Ladder[] {
+    const { books } = this.feed;
+    return SYMBOLS.map((name) => {
+      const { book: { bids, asks } = { bids: [], asks: [] }, count = 0 } = this.#books.get(name) ??
+        {};
+      const valid = this.feed.state === "live" && books.has(name);
+      const rows = (side: readonly Level[]) =>
+        side.map(({ price, qty }) => ({
+          price: Number(price).toFixed(DECIMALS[name]),
+          qty: String(Number(qty)),
+        }));
+      const note = valid ? `✓ ${grouped(count)}` : "not valid";
+      return { name, note, valid, bids: rows(bids), asks: rows(asks) };
+    });
+  }
+
+  requests(): { queue: number; asked: string[] } {
+    return this.#trader.requests();
+  }
+
+  open(): Promise<void> {
+    return this.#trader.open();
+  }
+
+  work(signal: AbortSignal): Promise<void> {
+    return this.#trader.work(signal);
+  }
+
+  async figures(): Promise<Figure[]> {
+    const { snapshots, gaps } = this.feed.counts;
+    const withheld = this.venue?.stats.withheld ?? gaps;
+    return [
+      {
+        ok: gaps === withheld && this.#gaps.size === 0,
+        text: `${gaps} of ${withheld} gaps noticed and healed, ${snapshots} snapshots loaded`,
+      },
+      ...this.#trader.figures(),
+      ...await this.#compare(),
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.feed.close();
+    await this.#trader.broker.close();
+    await this.venue?.close();
+  }
+
+  /** Subscriptions that the venue holds for the connection. */
+  get #held(): number {
+    const alive = [...this.venue!.connections].filter((connection) => connection.alive);
+    return alive.length === 1 ? alive[0].streams.size : 0;
+  }
+
+  /** Compares with the venue itself, where it can be asked. */
+  async #compare(): Promise<Figure[]> {
+    const { venue } = this;
+    if (!venue) return [];
+    venue.freeze();
+    const equal = () => {
+      const { books } = this.feed;
+      return SYMBOLS.filter((symbol) => {
+        const { bids, asks } = books.get(symbol) ?? { bids: [], asks: [] };
+        return JSON.stringify({ bids, asks }) === JSON.stringify(venue.book(symbol));
+      }).length;
+    };
+    // What is under way still arrives.
+    for (let tries = 0; tries < 100 && equal() < SYMBOLS.length; tries++) await delay(20);
+    const lost = SUBSCRIPTIONS.length - this.#held;
+    return [
+      { ok: lost === 0, text: `${lost} of ${SUBSCRIPTIONS.length} subscriptions lost` },
+      {
+        ok: equal() === SYMBOLS.length,
+        text: `${equal()} of ${SYMBOLS.length} books equal the venue's in the end, level by level`,
+      },
+    ];
+  }
+
+  #onFault(fault: Fault): void {
+    this.#stage.strike(fault);
+    if (fault === "corrupt") {
+      this.#withheld = this.#stage.begin("venue withholds an event of a book");
+    }
+  }
+
+  #onItem(item: BinanceItem): void {
+    if (item.channel !== "book") return;
+    const { symbol, type, updateId } = item;
+    const gap = this.#gaps.get(symbol);
+    if (type === "lost") {
+      const story = this.#withheld ?? this.#stage.begin("an event is missing");
+      this.#withheld = undefined;
+      this.#stage.step(
+        story,
+        `${symbol} ends with ${updateId}: gap noticed, loading a new snapshot`,
+      );
+      this.#gaps.set(symbol, story);
+      return;
+    }
+    const { count = 0 } = this.#books.get(symbol) ?? {};
+    this.#books.set(symbol, { book: item, count: count + 1 });
+    if (!gap) return;
+    const taken = Math.ceil(this.#stage.elapsed - gap.at);
+    this.#stage.step(gap, `complete again after ${taken} ms`, "good");
+    this.#gaps.delete(symbol);
+  }
+}
