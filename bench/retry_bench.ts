@@ -1,4 +1,3 @@
-// deno-lint-ignore-file no-import-prefix -- rivals are no dependencies of the library
 /**
  * What a retry wrapper adds to a call that succeeds, in nanoseconds, beside its peers.
  *

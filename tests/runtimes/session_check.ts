@@ -11,7 +11,6 @@ import process from "node:process";
 import { createServer as createTlsServer } from "node:tls";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
-import { AbstractBroker } from "../../broker.ts";
 import {
   type Body,
   BrokerError,
@@ -29,7 +28,6 @@ import {
   finish,
   halfHead,
   hang,
-  late,
   raw,
   type Reply,
   reset,
