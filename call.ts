@@ -17,6 +17,7 @@ import {
 } from "./request.ts";
 import { retry, type RetryOptions } from "./retry.ts";
 import type { Throttler } from "./throttler.ts";
+import { Timeouts } from "./timeouts.ts";
 
 /** Options of the repeats of a call. */
 export type Repeats = Omit<RetryOptions, "signal" | "close">;
@@ -67,9 +68,6 @@ export interface RequestOptions<T = unknown> {
   parse?: Parse<T>;
 }
 
-/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
-const MAX_TIMER = 2 ** 31 - 1;
-
 /** No key is shorter, in characters. */
 const MIN_KEY = 8;
 
@@ -83,8 +81,6 @@ export class Call {
   readonly options: RequestOptions;
   /** What it waits for. */
   readonly throttlers: readonly Throttler[];
-  /** Longest time of each attempt, in milliseconds. */
-  readonly timeout: number;
   /** Longest time of all, in milliseconds. */
   readonly deadline: number;
   /** Whether the venue only answers. */
@@ -114,19 +110,22 @@ export class Call {
   #stopped: BrokerError | undefined;
   #whole: AbortController | undefined;
   #part: AbortController | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #timeouts: Timeouts;
+  #late: (() => void) | undefined;
 
   /** Creates a call, which checks nothing yet. */
   constructor(
     method: string,
     base: string,
     options: RequestOptions,
-    defaults: Pick<RequestOptions, "throttlers" | "timeout" | "deadline">,
+    defaults: Pick<RequestOptions, "throttlers" | "deadline">,
+    timeouts: Timeouts,
   ) {
     this.method = String(method).toUpperCase();
     this.options = options;
     this.throttlers = options.throttlers ?? defaults.throttlers ?? [];
-    this.timeout = options.timeout ?? defaults.timeout ?? 60_000;
+    const { timeout = timeouts.delay } = options;
+    this.#timeouts = timeout === timeouts.delay ? timeouts : new Timeouts(timeout);
     this.deadline = options.deadline ?? defaults.deadline ?? Infinity;
     this.safe = METHODS.indexOf(this.method) < 3;
     this.idempotent = options.idempotent ?? this.safe;
@@ -158,17 +157,21 @@ export class Call {
     this.#part?.abort(this.#stopped);
   }
 
-  /** Begins a part of the call that must be done within `timeout`. Whatever ends it too early aborts the signal. */
-  begin(why: string): AbortSignal {
+  /** Begins a part of the call. Whatever ends it too early aborts the signal. */
+  begin(): AbortSignal {
     this.throwIfStopped();
-    const { timeout } = this;
-    const part = this.#part = new AbortController();
-    const late = () => {
+    this.#part = new AbortController();
+    return this.#part.signal;
+  }
+
+  /** From now on the part has as long as `timeout` says. */
+  limit(why: string): void {
+    const { delay } = this.#timeouts;
+    this.#late = () => {
       const { sent: worthwhile } = this;
-      part.abort(this.error("timeout", `${why} within ${timeout} ms`, { worthwhile }));
+      this.#part?.abort(this.error("timeout", `${why} within ${delay} ms`, { worthwhile }));
     };
-    if (timeout !== Infinity) this.#timer = setTimeout(late, Math.min(timeout, MAX_TIMER));
-    return part.signal;
+    this.#timeouts.add(this.#late);
   }
 
   /** Leaves nothing behind of a part that failed: no connection that waits for the rest of an answer. */
@@ -178,7 +181,7 @@ export class Call {
 
   /** Ends a part of the call. */
   end(): void {
-    clearTimeout(this.#timer);
+    if (this.#late) this.#timeouts.remove(this.#late);
     this.#part = undefined;
     this.sent = false;
     this.seen = {};
@@ -194,7 +197,7 @@ export class Call {
       if (!METHODS.includes(this.method)) {
         throw new RequestError(`Cannot use the method: wanted one of ${METHODS.join(", ")}`);
       }
-      const problem = notPositive("timeout", this.timeout) ??
+      const problem = notPositive("timeout", this.#timeouts.delay) ??
         notPositive("deadline", this.deadline) ?? invalid(this.options.retry);
       if (problem) throw new RequestError(problem);
       this.target = resolve(base, path, this.options.query);

@@ -136,8 +136,9 @@ function checkSegments(route: string): void {
   } catch {
     throw new RequestError("Cannot use the path: it holds a % that encodes nothing, wanted %25");
   }
+  // URL drops spaces at the end, which makes a ".." of a ".. "
   // deno-lint-ignore no-control-regex -- see above
-  if (/(?:^|\/)\.\.?(?:\/|$)|[\x00-\x1f\x7f\\]/.test(decoded)) {
+  if (/(?:^|\/) *\.\.? *(?:\/|$)|[\x00-\x1f\x7f\\]/.test(decoded)) {
     throw new RequestError("Cannot use the path: it holds a dot segment, wanted one below baseUrl");
   }
 }

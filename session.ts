@@ -38,6 +38,7 @@ import {
 } from "./request.ts";
 import { retry, type RetryEvent } from "./retry.ts";
 import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
+import { MAX_TIMER, Timeouts } from "./timeouts.ts";
 
 export {
   type Body,
@@ -159,8 +160,7 @@ export interface SessionOptions {
   onEvent?: (event: SessionEvent) => void;
 }
 
-/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
-const MAX_TIMER = 2 ** 31 - 1;
+type Sign = NonNullable<SessionOptions["sign"]>;
 
 /**
  * A venue's HTTP interface.
@@ -181,6 +181,7 @@ const MAX_TIMER = 2 ** 31 - 1;
 export class Session {
   readonly #options: SessionOptions;
   readonly #maxBytes: number;
+  readonly #timeouts: Timeouts;
   readonly #base: string;
   readonly #headers: SafeHeaders;
   readonly #calls = new Set<Call>();
@@ -206,6 +207,7 @@ export class Session {
     if (options.retry) retry(options.retry); // validates
     this.#options = { ...options };
     this.#maxBytes = maxBytes;
+    this.#timeouts = new Timeouts(timeout);
     this.#base = parseBase(options.baseUrl);
     this.#headers = new SafeHeaders(options.headers);
   }
@@ -279,7 +281,7 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const call = new Call(method, this.#base, options, this.#options);
+    const call = new Call(method, this.#base, options, this.#options, this.#timeouts);
     if (this.#closing) throw call.error("closed", "the session is closed");
     this.#calls.add(call);
     const { deadline, options: { signal } } = call;
@@ -375,7 +377,8 @@ export class Session {
       });
       this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
     }
-    const signal = call.begin("no new login");
+    const signal = call.begin();
+    call.limit("no new login");
     try {
       await abortable(this.#renewal!, signal);
     } catch (error) {
@@ -388,38 +391,41 @@ export class Session {
 
   async #attempt<T>(call: Call): Promise<Reply<T>> {
     call.attempt++;
-    call.seen = {};
-    call.throwIfStopped();
-    const { throttlers, options: { cost } } = call;
-    if (throttlers.length === 0) return await this.#exchange<T>(call);
+    const signal = call.begin();
     let isStarted = false;
     const start = () => {
       isStarted = true;
-      return this.#exchange<T>(call);
+      return this.#exchange<T>(call, signal);
     };
     try {
-      return await runAll(throttlers, start, { cost, signal: call.signal });
+      return await runAll(call.throttlers, start, { cost: call.options.cost, signal });
     } catch (cause) {
-      if (isStarted) throw cause;
-      call.throwIfStopped();
+      if (isStarted || signal.aborted) throw cause;
       const isFull = cause instanceof ThrottlerError && cause.kind === "full";
       const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
       throw call.error(kind, "a throttler did not let it pass", { cause });
+    } finally {
+      call.end();
     }
   }
 
   /** One request and its answer. */
-  async #exchange<T>(call: Call): Promise<Reply<T>> {
-    const start = performance.now();
+  async #exchange<T>(call: Call, signal: AbortSignal): Promise<Reply<T>> {
+    const { onEvent, sign } = this.#options;
     const { method, options: { parse } } = call;
-    const signal = call.begin("no answer");
+    const start = onEvent ? performance.now() : 0;
+    call.limit("no answer");
     let out: Outgoing | undefined;
     let response: Response | undefined;
     let own: BrokerError | undefined;
     try {
       out = this.#outgoing(call);
-      if (this.#options.sign) await this.#sign(call, out, signal);
-      response = await this.#send(call, out, signal);
+      if (sign) await this.#sign(call, out, sign, signal);
+      let { body } = out;
+      if (!call.idempotent) {
+        body = body instanceof FormData ? await encodeFormData(body, out.headers) : toBlob(body);
+      }
+      response = await this.#send(call, { ...out, body }, signal);
       const { status, headers, ok } = response;
       this.#emit(call, { type: "response", status, duration: performance.now() - start });
       this.#limit(call, response);
@@ -443,8 +449,6 @@ export class Session {
       call.abandon(error);
       this.#emit(call, { type: "failure", error, duration: performance.now() - start });
       throw error;
-    } finally {
-      call.end();
     }
   }
 
@@ -457,13 +461,13 @@ export class Session {
     return { url: target, headers, body };
   }
 
-  async #sign(call: Call, out: Outgoing, signal: AbortSignal): Promise<void> {
+  async #sign(call: Call, out: Outgoing, sign: Sign, signal: AbortSignal): Promise<void> {
     const { method, attempt } = call;
     const { body } = out;
     const headers = new SafeHeaders(out.headers);
     const draft: Draft = { method, url: new URL(out.url), headers, body, attempt };
     try {
-      await abortable((async () => await this.#options.sign!(draft))(), signal);
+      await abortable((async () => await sign(draft))(), signal);
     } catch (error) {
       if (signal.aborted || error instanceof RequestError) throw error;
       throw call.error("invalid", `sign() threw ${nameOf(error)}`);
@@ -474,21 +478,16 @@ export class Session {
     out.body = checkBody(draft.body);
   }
 
-  async #send(call: Call, out: Outgoing, signal: AbortSignal): Promise<Response> {
+  #send(call: Call, { url, headers, body }: Outgoing, signal: AbortSignal): Promise<Response> {
     const { method, idempotent } = call;
-    const { url, headers } = out;
     const { fetch: send = fetch, fetchOptions } = this.#options;
-    let { body } = out;
-    if (!idempotent) {
-      body = body instanceof FormData ? await encodeFormData(body, headers) : toBlob(body);
-    }
     const init: RequestInit = { ...fetchOptions, method, headers, body, signal };
     init.redirect = "manual"; // a redirect would take the keys along
     // Bun repeats these on a connection that it reuses (oven-sh/bun#28708).
     if (!idempotent && (method === "PUT" || method === "DELETE")) init.keepalive = false;
     this.#emit(call, { type: "request" });
     call.sent = true;
-    return await send(url, init);
+    return send(url, init);
   }
 
   /** What the venue's own envelope says, if it is an error. */
@@ -505,7 +504,8 @@ export class Session {
   #limit({ throttlers }: Call, { status, headers }: Response): void {
     if (throttlers.length === 0) return;
     const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
-    const count = quietly(() => this.#options.sync?.(headers));
+    const { sync } = this.#options;
+    const count = sync && quietly(() => sync(headers));
     for (const throttler of throttlers) {
       if (wait !== undefined) throttler.pause(wait);
       if (count) quietly(() => throttler.sync(count));
