@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-import-prefix -- rivals are no dependencies of the library
 /**
  * Messages per second through a feed, beside the native socket (the limit) and its peers, on Deno, and on Node and
  * Bun where `deno task test:runtimes` has brought them.
