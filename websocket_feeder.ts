@@ -1,6 +1,35 @@
 /**
  * A feed over the native WebSocket that stays up.
  *
+ * ```ts
+ * import { WebSocketFeeder } from "@aio-trader/core/websocket_feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class TradeFeed extends WebSocketFeeder<{ symbol: string; price: number }> {
+ *   protected override batch = 100;
+ *
+ *   protected override endpoint() {
+ *     return "wss://venue.example/trades";
+ *   }
+ *   protected override request(op: "subscribe" | "unsubscribe", symbols: string[]) {
+ *     return JSON.stringify({ op, symbols });
+ *   }
+ *   override receive(data: string | ArrayBuffer) { // public, to try it without a venue
+ *     this.emit(JSON.parse(String(data)));
+ *   }
+ * }
+ *
+ * await using feed = new TradeFeed({ staleAfter: 30_000 });
+ * feed.subscribe("INFY", "TCS");
+ * const trades = feed.stream({ key: ({ symbol }) => symbol });
+ * // await feed.connect(); resolves once live, and stays connected
+ *
+ * feed.receive('{"symbol":"INFY","price":1600}');
+ * feed.receive('{"symbol":"INFY","price":1601}');
+ * assertEquals((await trades.next()).value, { symbol: "INFY", price: 1601 });
+ * assertEquals([...feed.subscriptions.keys()], ["INFY", "TCS"]);
+ * ```
+ *
  * @module
  */
 
@@ -137,10 +166,49 @@ const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
 const DIAL_NOW = Symbol("dial now");
 
 /**
- * Base class of feeds over WebSocket.
+ * Base class of feeds over WebSocket. A venue writes where to dial (`endpoint`), how to read a frame
+ * (`receive`) and how to ask for something (`request`); the rest is here:
+ *
+ * - However a connection ends, on every runtime, it is noticed, and another one is made after a wait
+ *   that doubles up to `maxWait`. Only a fatal ending, `maxRetries` or `close()` ends the feed.
+ * - Subscriptions are a state, not messages: every new connection is asked for all of them, each
+ *   once, after `handshake` and never before; later changes are asked for as they come, in batches.
+ * - What has ended is not heard any more: no frame, no event, no timer of an old connection.
+ * - A frame that cannot be read and a listener that throws are reported to `error`; the connection
+ *   stays.
  *
  * @typeParam T What the feed delivers.
  * @typeParam S What is subscribed to.
+ *
+ * @example A venue that wants a login
+ * ```ts
+ * import { FeedError, WebSocketFeeder } from "@aio-trader/core";
+ *
+ * class OrderFeed extends WebSocketFeeder<{ id: string }, never> {
+ *   #login = Promise.withResolvers<void>();
+ *
+ *   protected override endpoint() {
+ *     return { url: "wss://venue.example/orders", headers: { "x-client": "aio-trader" } };
+ *   }
+ *   protected override async handshake() {
+ *     this.#login = Promise.withResolvers();
+ *     this.send('{"op":"login","token":"…"}');
+ *     await this.#login.promise; // settled by receive; given up after connectTimeout
+ *   }
+ *   protected override receive(data: string | ArrayBuffer) {
+ *     const message = JSON.parse(String(data));
+ *     if (message.op !== "login") this.emit(message);
+ *     else if (message.ok) this.#login.resolve();
+ *     else this.#login.reject(new FeedError("Cannot log in: wrong token", { fatal: true }));
+ *   }
+ *   protected override request() {
+ *     return [];
+ *   }
+ * }
+ *
+ * await using feed = new OrderFeed();
+ * feed.on("retry", ({ attempt, delay }) => console.log(`attempt ${attempt} in ${delay} ms`));
+ * ```
  */
 export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   // `declare` defines nothing, so that a subclass may have a field or a getter.
@@ -228,6 +296,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Closes the feed, for good, in any state: sends `goodbye()`, closes the socket and waits for the
    * venue's answer, at most `closeTimeout`.
    *
+   * A venue that never answers can be hung up on in Bun only: Deno and Node have no call for it, and
+   * keep a process alive until the venue closes its end (or the process exits by its own call).
+   *
    * @returns A promise that resolves once the feed is closed.
    */
   override async close(): Promise<void> {
@@ -265,7 +336,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   subscribe(...subs: S[]): void {
     const wanted = new Map(subs.map((sub) => [this.key(sub), sub]));
     const limit = this.limit ?? Infinity;
-    const size = new Set([...this.#desired.keys(), ...wanted.keys()]).size;
+    const added = [...wanted.keys()].filter((key) => !this.#desired.has(key));
+    const size = this.#desired.size + added.length;
     if (size > limit) {
       throw new RangeError(
         `Cannot subscribe: there would be ${size} subscriptions, expected at most ${limit}`,
@@ -527,7 +599,6 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const { maxLifetime, overlap } = this.#options;
     await old.lasts(maxLifetime || Infinity);
     if (old.ending) return old;
-    this.#seen = new Set();
     try {
       const next = await retry(() => this.#succeed(old), {
         ...this.#options,
@@ -548,9 +619,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Makes a connection beside the old one and, once it delivers as well, drops the old one. */
   async #succeed(old: Connection): Promise<Connection> {
+    this.#seen = new Set();
     const next = await this.#establish();
     if (!next.ending) await this.#overlap(old, next);
     if (next.ending) {
+      this.#seen = undefined;
       this.#sender = old;
       throw this.#failure(next.ending, 0);
     }
@@ -565,7 +638,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   async #overlap(old: Connection, next: Connection): Promise<void> {
     const { overlap, connectTimeout } = this.#options;
     const before = next.frames;
-    await this.#flush(next);
+    await Promise.race([this.#flush(next), old.ended]);
     const deadline = performance.now() + connectTimeout;
     while (true) {
       const heard = old.frames;

@@ -1017,6 +1017,25 @@ Deno.test("WebSocketFeeder.identify() lets through once what both connections de
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder.identify() remembers nothing of a replacement that failed", async () => {
+  using time = new FakeTime();
+  class Numbered extends TestFeed {
+    protected override identify(item: string) {
+      return item;
+    }
+  }
+  const feed = await connected(new Numbered({ maxLifetime: 10_000, baseWait: 1_000 }));
+  await tick(time, 10_000);
+  const [old, next] = feed.sockets;
+  old.say("1");
+  old.say("1");
+  next.fail();
+  await settle();
+  old.say("1");
+  assertEquals(feed.items, ["1", "1"]);
+  await over(feed, time);
+});
+
 Deno.test("WebSocketFeeder.receive() is told which connection a frame came from; send answers on that one", async () => {
   using time = new FakeTime();
   class Answering extends TestFeed {
