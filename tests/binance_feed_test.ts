@@ -198,6 +198,24 @@ Deno.test("BinanceFeed tries a new connection where every snapshot is too old", 
   await until(() => feed.stats.connections === 2);
 });
 
+Deno.test("BinanceFeed.close() asks for no more snapshots", async () => {
+  let asked = 0;
+  await using venue = new ScriptedVenue(({ method, params, id }, connection) => {
+    if (method === "SUBSCRIBE") connection.send(depth(params[0], 201, 201));
+    connection.send(JSON.stringify({ result: null, id }));
+    if (method === "SUBSCRIBE") connection.send(depth(params[0], 202, 202));
+  });
+  const broker = { depth: () => Promise.resolve((asked++, FLAT)) };
+  await using feed = new Feed({ url: venue.wsUrl, broker });
+  feed.subscribe(BTC);
+  await feed.connect();
+  await until(() => asked === 4);
+  await feed.close();
+  const before = asked;
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assertEquals([asked, feed.errors], [before, []]);
+});
+
 Deno.test("BinanceFeed notices a gap, and loads a new snapshot on the same socket", async () => {
   await using setting = await Setting.of([BTC, ETH]);
   const { feed, venue } = setting;
