@@ -35,6 +35,9 @@ import {
 import { check, run } from "./harness.ts";
 import { selfSigned } from "./certificate.ts";
 
+/** Bun before 1.4 repeats a POST on a connection that it reuses, so there an order gets one of its own. */
+const reusesForPost = !/^1\.[0-3]\./.test(process.versions.bun ?? "");
+
 const JSON_TYPE = { "content-type": "application/json" };
 const ok = answer({ headers: JSON_TYPE, body: '{"order_id":1}' });
 
@@ -147,7 +150,9 @@ for (const [name, [reply, kind, outcome]] of Object.entries(FAULTS)) {
           assert.equal(server.requests.length, 1, cell);
           const [request] = server.requests;
           assert.equal(request.method, method, cell);
-          if (method === "POST") assert(request.turn > 1, `${cell}: not on a warm connection`);
+          if (method === "POST" && reusesForPost) {
+            assert(request.turn > 1, `${cell}: not on a warm connection`);
+          }
           assert.equal(request.body === "", body === "none", cell);
           assert.equal(error.outcome, outcome, cell);
           assert.equal(error.kind, kind, `${cell}: ${error}`);
