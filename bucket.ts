@@ -195,9 +195,10 @@ class SteadyBucket implements Bucket {
   readonly memory = 0;
   readonly isFinish = false;
   readonly #ticks: number;
-  /** When the bucket was full last, and what has been spent since. */
+  /** When the bucket was full last, and what has been spent, and is known to be back, since then. */
   #base = 0;
   #spent = 0;
+  #returned = 0;
 
   constructor(limit: number, period: number, burst = limit) {
     if (!(Number.isSafeInteger(burst) && burst >= 1)) {
@@ -212,22 +213,31 @@ class SteadyBucket implements Bucket {
   }
 
   allowedAt(cost: number): number {
-    if (cost > this.capacity) this.available(floorTick());
+    if (this.#spent + cost - this.capacity <= this.#returned) return 0;
+    this.available(floorTick());
     const wanted = this.#spent + cost - this.capacity;
-    return this.#base + Math.ceil(wanted * this.#ticks / this.limit);
+    return wanted <= this.#returned ? 0 : this.#returnOf(wanted);
   }
 
   available(now: number): number {
-    const returned = Math.floor((now - this.#base) * this.limit / this.#ticks);
-    if (returned < this.#spent) return this.capacity + returned - this.#spent;
-    this.#base = now;
-    this.#spent = 0;
-    return this.capacity;
+    this.#returned = Math.floor((now - this.#base) * this.limit / this.#ticks);
+    if (this.#returned >= this.#spent) this.#fill(now);
+    return this.capacity + this.#returned - this.#spent;
   }
 
   spend(cost: number, at: number): void {
-    this.available(at); // a full bucket saves up nothing: it counts from here
+    if (this.#returnOf(this.#spent) <= at) this.#fill(at);
     this.#spent += cost;
+  }
+
+  #returnOf(n: number): number {
+    return this.#base + Math.ceil(n * this.#ticks / this.limit);
+  }
+
+  /** A full bucket saves up nothing: it counts from here. */
+  #fill(at: number): void {
+    this.#base = at;
+    this.#spent = this.#returned = 0;
   }
 
   history(now: number): [number, number][] {

@@ -104,20 +104,20 @@ const MUTANTS: Mutant[] = [
 
   // The steady bucket
   bucket("a steady token returns a tick early", [
-    "Math.ceil(wanted * this.#ticks / this.limit)",
-    "Math.floor(wanted * this.#ticks / this.limit)",
+    "Math.ceil(n * this.#ticks / this.limit)",
+    "Math.floor(n * this.#ticks / this.limit)",
   ]),
   bucket("a steady bucket drifts", [
     "    this.#ticks = period * TICKS;",
     "    this.#ticks = Math.ceil(period * TICKS);",
   ]),
   bucket("a steady bucket saves up one more", [
-    "this.#spent + cost - this.capacity;",
-    "this.#spent + cost - this.capacity - 1;",
+    "return wanted <= this.#returned ? 0",
+    "return wanted <= this.#returned + 1 ? 0",
   ]),
   bucket("a steady bucket saves up without end", [
-    "    this.available(at); // a full",
-    "    // a full",
+    "    if (this.#returnOf(this.#spent) <= at) this.#fill(at);\n",
+    "",
   ]),
 
   // Starting
