@@ -92,7 +92,7 @@ export async function readBytes(
     if (done) break;
     size += value.length;
     if (size > limit) throw tooLarge(limit);
-    chunks.push(value);
+    chunks.push(value as Uint8Array<ArrayBuffer>); // of what else, Deno 2.4 cannot say
   }
   if (chunks.length === 1) return chunks[0];
   const bytes = new Uint8Array(size);

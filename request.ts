@@ -23,8 +23,20 @@ export class RequestError extends TypeError {
 /** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
 export type HeaderRecord = Record<string, string>;
 
-/** Headers that refuse a malformed value without quoting it, as the runtimes' own do. */
+/** Headers that show no value: neither a malformed one when they refuse it, as the runtimes' own do, nor in a log. */
 export class SafeHeaders extends Headers {
+  static {
+    const shown = ["Deno.customInspect", "nodejs.util.inspect.custom"].map((name) =>
+      Symbol.for(name)
+    );
+    for (const name of [...shown, "toJSON"]) { // Bun's own toJSON holds the values
+      const value = function (this: Headers) {
+        return `Headers { ${[...this.keys()].join(", ")} }`;
+      };
+      Object.defineProperty(this.prototype, name, { value });
+    }
+  }
+
   #record: HeaderRecord | undefined;
 
   /**

@@ -95,18 +95,31 @@ async function failure(call: Promise<unknown>): Promise<BrokerError> {
   return error;
 }
 
+/** A value as a log may show it. */
+function shown(value: unknown): string[] {
+  const { Deno, Bun } = globalThis as { Deno?: Inspector; Bun?: Inspector };
+  return [
+    inspect(value, { showHidden: true, depth: 9, getters: true }),
+    String(value),
+    String(Deno?.inspect(value, { depth: 9 })),
+    String(Bun?.inspect(value)),
+    JSON.stringify(value) ?? "",
+  ];
+}
+
 /** Looks for secrets wherever an error or an event may be shown, and under every property. */
 function assertNoSecret(value: unknown): void {
   const texts: string[] = [];
   const look = (value: unknown, depth = 0): void => {
-    const { Deno, Bun } = globalThis as { Deno?: Inspector; Bun?: Inspector };
-    texts.push(inspect(value, { showHidden: true, depth: 9, getters: true }), String(value));
-    texts.push(String(Deno?.inspect(value, { depth: 9 })), String(Bun?.inspect(value)));
-    texts.push(JSON.stringify(value) ?? "");
+    texts.push(...shown(value));
     if (Object(value) !== value || depth > 4) return;
     for (const key of Reflect.ownKeys(value as object)) look((value as never)[key], depth + 1);
   };
   look(value);
+  assertNoneIn(texts);
+}
+
+function assertNoneIn(texts: string[]): void {
   for (const text of texts) {
     for (const secret of Object.values(SECRETS)) {
       for (const part of [secret, encodeURIComponent(secret), secret.slice(0, 11)]) {
@@ -318,6 +331,16 @@ check("a malformed header is refused without being quoted", async () => {
   await session.get("x");
   await session.close();
   await server.close();
+});
+
+check("a session and its headers show no value in a log", async () => {
+  const session = open("https://api.venue.example", { headers: { "x-key": SECRETS.header } });
+  for (const value of [session, session.headers, { session, headers: [session.headers] }]) {
+    assertNoneIn(shown(value));
+  }
+  assert.match(inspect(session.headers), /x-key/);
+  assert.equal(session.headers.get("x-key"), SECRETS.header);
+  await session.close();
 });
 
 check("a path stays below the base URL, or is refused", async () => {
