@@ -130,7 +130,7 @@ class WindowBucket implements Bucket {
   readonly #ticks: number;
   #free: number;
   /** Pairs of return time and cost, in order; those before `#head` have returned. */
-  readonly #spent: number[] = [];
+  #spent: number[] = [];
   #head = 0;
 
   constructor(limit: number, period: number, isFinish: boolean) {
@@ -154,14 +154,12 @@ class WindowBucket implements Bucket {
   }
 
   available(now: number): number {
-    const spent = this.#spent;
-    while (spent[this.#head] <= now) {
-      this.#free += spent[this.#head + 1];
+    while (this.#spent[this.#head] <= now) {
+      this.#free += this.#spent[this.#head + 1];
       this.#head += 2;
     }
-    if (this.#head > 1_000 && this.#head > spent.length / 2) { // most is past: move the rest down
-      spent.copyWithin(0, this.#head);
-      spent.length -= this.#head;
+    if (this.#head > 1_000 && this.#head > this.#spent.length / 2) {
+      this.#spent = this.#spent.slice(this.#head); // most of it is past
       this.#head = 0;
     }
     return this.#free;

@@ -77,7 +77,8 @@ export interface VenueCount {
   /** How long until the venue counts from 0 again, in milliseconds. */
   resetIn?: number;
   /**
-   * The period of the limit that the venue speaks of, in milliseconds.
+   * The period of the limit that the venue speaks of, in milliseconds. Name it where a count goes to
+   * several throttlers, so that those without such a limit refuse it.
    *
    * @default the longest
    */

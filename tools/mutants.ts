@@ -74,8 +74,8 @@ const MUTANTS: Mutant[] = [
 
   // The window
   bucket("a token returns a tick early", [
-    "while (spent[this.#head] <= now)",
-    "while (spent[this.#head] <= now + 1)",
+    "while (this.#spent[this.#head] <= now)",
+    "while (this.#spent[this.#head] <= now + 1)",
   ]),
   bucket("a token returns a millisecond late", [
     "const back = at + this.#ticks;",
@@ -94,8 +94,8 @@ const MUTANTS: Mutant[] = [
     "this.#spent[last + 1] = cost",
   ]),
   bucket("the memory is cleared too far", [
-    "spent.length -= this.#head;",
-    "spent.length -= this.#head + 2;",
+    "this.#spent.slice(this.#head)",
+    "this.#spent.slice(this.#head + 2)",
   ]),
   throttler("only the last of several limits counts", [
     "at = Math.max(at, bucket.allowedAt(need));",
