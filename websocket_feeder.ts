@@ -604,7 +604,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
         ...this.#options,
         maxRetries: Infinity,
         signal: old.signal,
-        shouldRetry: (error) => this.#state === "live" && (error as FeedError).retriable,
+        shouldRetry: (error) => (error as FeedError).retriable,
       })();
       await next.lasts(overlap); // the old one may have been ahead
       return next;
@@ -650,10 +650,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   #forget(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#live.delete(connection);
     // What was to replace a connection that has ended starts again with the next session.
-    if (this.#live.delete(connection) && this.#live.size === 0) {
-      this.#endAll({ reason: "the one it was to replace has ended" });
-    }
+    if (this.#live.size === 0) this.#endAll({ reason: "the one it was to replace has ended" });
   }
 
   #endAll(ending: Partial<Ending>): void {
