@@ -275,6 +275,16 @@ export async function encodeFormData(form: FormData, headers: HeaderRecord): Pro
   return new Blob([await encoded.arrayBuffer()]);
 }
 
+/** Bun before 1.4, as seen with 1.2.0 to 1.3.11. */
+const isOldBun = /^1\.[0-3]\./.test(
+  `${(globalThis as { Bun?: { version: string } }).Bun?.version}`,
+);
+
+/** Whether Bun sends such a request again when a connection that it reuses ends without an answer (oven-sh/bun#28708). */
+export function isRepeatedByBun(method: string): boolean {
+  return isOldBun || method === "PUT" || method === "DELETE";
+}
+
 /** Says what is wrong with a number that must be above 0, if anything is. */
 export function notPositive(name: string, value: number): string | undefined {
   if (typeof value === "number" && value > 0) return undefined;

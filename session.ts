@@ -27,6 +27,7 @@ import {
   checkBelow,
   checkBody,
   encodeFormData,
+  isRepeatedByBun,
   notPositive,
   type Outgoing,
   parseBase,
