@@ -275,7 +275,7 @@ export async function encodeFormData(form: FormData, headers: HeaderRecord): Pro
   return new Blob([await encoded.arrayBuffer()]);
 }
 
-/** Bun before 1.4, as seen with 1.2.0 to 1.3.11. */
+/** Bun before 1.4 repeats a POST too: seen with 1.2.0 to 1.3.11, though not with 1.3.14. */
 const isOldBun = /^1\.[0-3]\./.test(
   `${(globalThis as { Bun?: { version: string } }).Bun?.version}`,
 );

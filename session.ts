@@ -164,15 +164,6 @@ export interface SessionOptions {
 type Sign = NonNullable<SessionOptions["sign"]>;
 
 /**
- * What Bun repeats by itself on a connection that it reuses (oven-sh/bun#28708); before 1.4 a POST too, as
- * measured on 1.2, though no longer on 1.3.14.
- */
-const REPEATED_BY_BUN: RegExp =
-  /^1\.[0-3]\./.test((globalThis as { Bun?: { version: string } }).Bun?.version ?? "")
-    ? /^/
-    : /^(?:PUT|DELETE)$/;
-
-/**
  * A venue's HTTP interface.
  *
  * @example Usage
@@ -493,7 +484,7 @@ export class Session {
     const { fetch: send = fetch, fetchOptions } = this.#options;
     const init: RequestInit = { ...fetchOptions, method, headers, body, signal };
     init.redirect = "manual"; // a redirect would take the keys along
-    if (!idempotent && REPEATED_BY_BUN.test(method)) init.keepalive = false;
+    if (!idempotent && isRepeatedByBun(method)) init.keepalive = false;
     this.#emit(call, { type: "request" });
     call.sent = true;
     return send(url, init);
