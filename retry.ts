@@ -185,7 +185,7 @@ function wrap<This, Args extends unknown[], Result>(
 ): (this: This, ...args: Args) => Promise<Result> {
   if (typeof fn !== "function") {
     throw new TypeError(
-      `Cannot retry a ${typeof fn}: expected a function or a method`,
+      `Cannot retry a ${typeof fn}: wanted a function or a method`,
     );
   }
   const {
@@ -249,33 +249,33 @@ function validate(options: RetryOptions = {}): RetryOptions {
     !(Number.isInteger(maxRetries) && maxRetries >= 0)
   ) {
     throw new RangeError(
-      `Cannot retry: maxRetries is ${maxRetries}, expected an integer >= 0 or Infinity`,
+      `Cannot retry: maxRetries is ${maxRetries}, wanted an integer >= 0 or Infinity`,
     );
   }
   for (const name of ["baseWait", "maxWait", "resetRetryAfter"] as const) {
     const { [name]: value = 0 } = options;
     if (typeof value !== "number" || !(value >= 0)) {
       throw new RangeError(
-        `Cannot retry: ${name} is ${value}, expected milliseconds >= 0`,
+        `Cannot retry: ${name} is ${value}, wanted milliseconds >= 0`,
       );
     }
   }
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
     throw new RangeError(
-      `Cannot retry: jitter is ${jitter}, expected a number from 0 to 1`,
+      `Cannot retry: jitter is ${jitter}, wanted a number from 0 to 1`,
     );
   }
   for (const name of ["shouldRetry", "onRetry"] as const) {
     const { [name]: value = validate } = options;
     if (typeof value !== "function") {
       throw new TypeError(
-        `Cannot retry: ${name} is a ${typeof value}, expected a function`,
+        `Cannot retry: ${name} is a ${typeof value}, wanted a function`,
       );
     }
   }
   if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
     throw new TypeError(
-      `Cannot retry: signal is a ${typeof signal}, expected an AbortSignal`,
+      `Cannot retry: signal is a ${typeof signal}, wanted an AbortSignal`,
     );
   }
   return options;

@@ -514,7 +514,7 @@ Deno.test("retry() refuses options out of range when it is called", () => {
     ]
   ) {
     const [name, value] = Object.entries(options)[0];
-    const expected = `Cannot retry: ${name} is ${value}, expected`;
+    const expected = `Cannot retry: ${name} is ${value}, wanted`;
     assertThrows(() => retry(fn, options as RetryOptions), RangeError, expected);
     assertThrows(() => retry(options as RetryOptions), RangeError, expected);
   }
