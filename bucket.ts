@@ -26,7 +26,7 @@ export interface Limit {
   burst?: number;
 }
 
-/** A limit at work. It counts time in ticks, see {@linkcode floorTick}. */
+/** A limit at work. It counts time in ticks, see {@linkcode clock}. */
 export interface Bucket {
   /** As in {@linkcode Limit}. */
   readonly limit: number;
@@ -56,7 +56,7 @@ export interface Bucket {
    * Takes tokens.
    *
    * @param cost How many, without asking whether they are there.
-   * @param at The tick of the call: they return as if spent then. Never before that of another call.
+   * @param at When they were spent, by {@linkcode clock}. Never before those that were spent before.
    */
   spend(cost: number, at: number): void;
   /**
@@ -72,22 +72,22 @@ export interface Bucket {
 export const TICKS = 1_024;
 
 /**
- * Reads the clock, rounding down: what has returned by this tick has returned. The clock is the
- * monotonic one, which no change of the wall clock moves.
+ * Reads the monotonic clock, which no change of the wall clock moves.
  *
- * @returns The tick.
+ * @returns The time in ticks and fractions of one.
  */
-export function floorTick(): number {
-  return Math.floor(performance.now() * TICKS);
+export function clock(): number {
+  return performance.now() * TICKS;
 }
 
 /**
- * Reads the clock, rounding up: what has happened had happened by this tick.
+ * Reads the clock, rounding down: what returns at a tick is back once that tick has begun. What is
+ * spent is rounded up, so that no two roundings add up to a token that is early.
  *
- * @returns The tick.
+ * @returns The last tick that has begun.
  */
-export function ceilTick(): number {
-  return Math.ceil(performance.now() * TICKS);
+export function floorTick(): number {
+  return Math.floor(clock());
 }
 
 /**
@@ -166,10 +166,10 @@ class WindowBucket implements Bucket {
   }
 
   spend(cost: number, at: number): void {
-    this.available(at - 1); // keeps the memory short; tick `at` itself may not have begun
+    this.available(Math.floor(at)); // keeps the memory short
     if (cost === 0) return;
     this.#free -= cost;
-    const back = at + this.#ticks;
+    const back = Math.ceil(at) + this.#ticks;
     const last = this.#spent.length - 2;
     if (last >= this.#head && this.#spent[last] === back) this.#spent[last + 1] += cost;
     else this.#spent.push(back, cost);
@@ -224,7 +224,13 @@ class SteadyBucket implements Bucket {
   }
 
   spend(cost: number, at: number): void {
-    if (this.#returnOf(this.#spent) <= at) this.#fill(at);
+    const isFull = this.available(Math.floor(at)) === this.capacity;
+    if (cost === 0) return;
+    const up = Math.ceil(at);
+    if (this.#returnOf(this.#spent) <= up) {
+      this.#fill(up);
+      if (!isFull) this.#returned = -1; // the last token is back with the tick, not before
+    }
     this.#spent += cost;
   }
 

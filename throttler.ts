@@ -16,7 +16,7 @@
  * @module
  */
 
-import { type Bucket, ceilTick, createBucket, floorTick, type Limit, TICKS } from "./bucket.ts";
+import { type Bucket, clock, createBucket, floorTick, type Limit, TICKS } from "./bucket.ts";
 
 export type { Limit } from "./bucket.ts";
 
@@ -319,7 +319,7 @@ export class Throttler {
     const left = Math.floor(Math.max(0, count.remaining ?? bucket.limit - count.used!));
     if (resetIn !== undefined) return this.#cap(left, resetIn);
     const excess = bucket.available(floorTick()) - this.#held(bucket) - left;
-    if (excess > 0) bucket.spend(excess, ceilTick());
+    if (excess > 0) bucket.spend(excess, clock());
   }
 
   /**
@@ -378,7 +378,7 @@ export class Throttler {
     for (const bucket of buckets) {
       for (const [at, cost] of past) bucket.spend(cost, at);
       // What runs has no finish yet to be remembered by.
-      if (old?.isFinish && !bucket.isFinish) bucket.spend(this.#running, ceilTick());
+      if (old?.isFinish && !bucket.isFinish) bucket.spend(this.#running, clock());
     }
     this.#buckets = buckets;
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
@@ -525,7 +525,7 @@ export class Throttler {
   #stampStart(cost: number): boolean {
     this.#starting -= cost;
     if (!this.#hasFinish) this.#running -= cost;
-    const now = ceilTick();
+    const now = clock();
     for (const bucket of this.#buckets) if (!bucket.isFinish) bucket.spend(cost, now);
     for (const cap of this.#caps) cap.left -= cost;
     return this.#hasFinish;
@@ -533,7 +533,7 @@ export class Throttler {
 
   #stampFinish(cost: number): void {
     this.#running -= cost;
-    const now = ceilTick();
+    const now = clock();
     for (const bucket of this.#buckets) if (bucket.isFinish) bucket.spend(cost, now);
     this.#pump();
   }
@@ -541,7 +541,7 @@ export class Throttler {
   /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
   #cap(left: number, duration: number): void {
     const now = floorTick();
-    const until = ceilTick() + Math.ceil(duration * TICKS);
+    const until = Math.ceil(clock() + duration * TICKS);
     if (this.#caps.some((cap) => cap.left <= left && cap.until >= until)) return;
     const matters = (cap: Cap) => cap.until > now && (cap.left < left || cap.until > until);
     this.#caps = [...this.#caps.filter(matters), { left, until }];

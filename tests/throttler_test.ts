@@ -669,6 +669,15 @@ Deno.test('Throttler.run() does not drift where refill is "steady"', async () =>
   for (let n = 0; n <= 10_000; n++) assertEquals(starts[7 * n + 1], n * 1_000);
 });
 
+Deno.test('Throttler.run() does not drift where refill is "steady" and the period has a fraction', async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 1, period: 3.3, refill: "steady", burst: 3 });
+  const starts = start(throttler, 10_003);
+  await time.tickAsync(100_000);
+  assertEquals(starts.slice(0, 6), [0, 0, 0, 4, 7, 10]);
+  assertEquals(starts[10_002], 33_000);
+});
+
 Deno.test('Throttler.run() paces from the real start where refill is "steady"', async () => {
   using time = fakeClock();
   const throttler = new Throttler({ limit: 1, period: 100, refill: "steady" });
@@ -680,6 +689,20 @@ Deno.test('Throttler.run() paces from the real start where refill is "steady"', 
   assertEquals(starts, []);
   await time.tickAsync(1);
   assertEquals(starts, [150]);
+});
+
+Deno.test('Throttler.run() takes no token before its moment where refill is "steady"', () => {
+  using _time = fakeClock();
+  let now = 0;
+  performance.now = () => now;
+  const throttler = new Throttler({ limit: 1, period: 0.5, refill: "steady", burst: 2 });
+  assert(throttler.tryAcquire());
+  now = 0.4997; // rounding up, the bucket is full again
+  assert(throttler.tryAcquire());
+  assertEquals(throttler.tryAcquire(), undefined);
+  now = 0.5;
+  assert(throttler.tryAcquire());
+  assertEquals(throttler.tryAcquire(), undefined);
 });
 
 // acquire and tryAcquire

@@ -40,18 +40,14 @@ const throttler = (name: string, ...edits: [string, string][]): Mutant => ({
 
 const MUTANTS: Mutant[] = [
   // Clocks and rounding
-  bucket(
-    "the wall clock is used",
-    ["return Math.floor(performance.now() * TICKS)", "return Math.floor(Date.now() * TICKS)"],
-    ["return Math.ceil(performance.now() * TICKS)", "return Math.ceil(Date.now() * TICKS)"],
-  ),
-  bucket("the clock is read rounding up", [
-    "Math.floor(performance.now()",
-    "Math.ceil(performance.now()",
+  bucket("the wall clock is used", [
+    "return performance.now() * TICKS",
+    "return Date.now() * TICKS",
   ]),
+  bucket("the clock is read rounding up", ["Math.floor(clock())", "Math.ceil(clock())"]),
   bucket("stamps are rounded down", [
-    "Math.ceil(performance.now()",
-    "Math.floor(performance.now()",
+    "const back = Math.ceil(at) + this.#ticks;",
+    "const back = Math.floor(at) + this.#ticks;",
   ]),
   bucket("the period is rounded down", [
     "this.#ticks = Math.ceil(period * TICKS)",
@@ -78,16 +74,16 @@ const MUTANTS: Mutant[] = [
     "while (this.#spent[this.#head] <= now + 1)",
   ]),
   bucket("a token returns a millisecond late", [
-    "const back = at + this.#ticks;",
-    "const back = at + this.#ticks + 2 * TICKS;",
+    "const back = Math.ceil(at) + this.#ticks;",
+    "const back = Math.ceil(at) + this.#ticks + 2 * TICKS;",
   ]),
   bucket("one call too many", [
     "    if (cost <= this.#free) return 0;\n    const now",
     "    if (cost <= this.#free + 1) return 0;\n    const now",
   ]),
   bucket("the tick of a stamp is taken to have begun", [
-    "this.available(at - 1)",
-    "this.available(at)",
+    "this.available(Math.floor(at));",
+    "this.available(Math.ceil(at));",
   ]),
   bucket("starts of one tick overwrite each other", [
     "this.#spent[last + 1] += cost",
@@ -116,11 +112,16 @@ const MUTANTS: Mutant[] = [
     "return wanted <= this.#returned + 1 ? 0",
   ]),
   bucket("a steady bucket saves up without end", [
-    "    if (this.#returnOf(this.#spent) <= at) this.#fill(at);\n",
+    "      this.#fill(up);\n",
     "",
   ]),
 
   // Starting
+  bucket("a steady bucket that fills up in a tick is full before it", [
+    "      if (!isFull) this.#returned = -1;",
+    "",
+  ]),
+
   throttler("the start is stamped before fn", [
     "const result = attempt(fn);\n    const hasFinish = this.#stampStart(cost);",
     "const hasFinish = this.#stampStart(cost);\n    const result = attempt(fn);",
