@@ -31,6 +31,7 @@ export class Connection {
   liveSince: number = Infinity;
 
   readonly #controller = new AbortController();
+  readonly #retired = Promise.withResolvers<void>();
   readonly #resolveEnded: (ending: Ending) => void;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #socket: WebSocket | undefined;
@@ -113,6 +114,16 @@ export class Connection {
       this.after(timeout, resolve);
       void this.ended.then(() => resolve());
     });
+  }
+
+  /** Resolves at the end of its lifetime: after so many milliseconds, or when it retires or has ended. */
+  async lives(lifetime: number): Promise<void> {
+    await Promise.race([this.lasts(lifetime), this.#retired.promise]);
+  }
+
+  /** Ends its lifetime now: the venue says that it will. */
+  retire(): void {
+    this.#retired.resolve();
   }
 
   /** Calls back every so many milliseconds until the connection ends. */

@@ -344,16 +344,16 @@ class ItemStream<T> implements FeedStream<T> {
   ) {
     if (capacity !== Infinity && !(Number.isInteger(capacity) && capacity > 0)) {
       throw new RangeError(
-        `Cannot open a stream: capacity is ${capacity}, expected a positive integer or Infinity`,
+        `Cannot open a stream: capacity is ${capacity}, wanted a positive integer or Infinity`,
       );
     }
     if (overflow !== "drop-oldest" && overflow !== "drop-newest" && overflow !== "error") {
       throw new TypeError(
-        `Cannot open a stream: overflow is ${overflow}, expected "drop-oldest", "drop-newest" or "error"`,
+        `Cannot open a stream: overflow is ${overflow}, wanted "drop-oldest", "drop-newest" or "error"`,
       );
     }
     if (key !== undefined && typeof key !== "function") {
-      throw new TypeError(`Cannot open a stream: key is a ${typeof key}, expected a function`);
+      throw new TypeError(`Cannot open a stream: key is a ${typeof key}, wanted a function`);
     }
     this.#capacity = capacity;
     this.#overflow = overflow;

@@ -340,7 +340,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const size = this.#desired.size + added.length;
     if (size > limit) {
       throw new RangeError(
-        `Cannot subscribe: there would be ${size} subscriptions, expected at most ${limit}`,
+        `Cannot subscribe: there would be ${size} subscriptions, wanted at most ${limit}`,
       );
     }
     for (const [key, sub] of wanted) {
@@ -359,6 +359,14 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       const key = this.key(sub);
       if (this.#desired.delete(key)) this.#mark(key);
     }
+  }
+
+  /**
+   * Replaces the connection as at the end of its `maxLifetime`, without a gap: for a venue that
+   * announces its end. It is the one whose frame is being received, else the live one.
+   */
+  protected replace(): void {
+    (this.#receiving ?? this.#sender)?.retire();
   }
 
   /**
@@ -597,7 +605,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /** Replaces a connection at the end of its lifetime. Resolves to the one that is live then. */
   async #replace(old: Connection): Promise<Connection> {
     const { maxLifetime, overlap } = this.#options;
-    await old.lasts(maxLifetime || Infinity);
+    await old.lives(maxLifetime || Infinity);
     if (old.ending) return old;
     try {
       const next = await retry(() => this.#succeed(old), {
@@ -668,7 +676,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     } catch (error) {
       // A SyntaxError is no cause to give: it quotes the address, which may hold a token.
       throw new FeedError(
-        "Cannot dial: no socket can be made of what endpoint() gave, expected a ws: or wss: URL",
+        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL",
         { fatal: true, cause: (error as Error)?.name === "SyntaxError" ? undefined : error },
       );
     }
@@ -815,7 +823,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const { signal } = this.#options;
     if (this.#error) return this.#error;
     if (signal?.aborted) return signal.reason;
-    return new FeedError("Cannot connect the feed: it is closed, expected a new one");
+    return new FeedError("Cannot connect the feed: it is closed, wanted a new one");
   }
 }
 
@@ -847,7 +855,7 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
   };
   for (const [name, value] of Object.entries(durations)) {
     if (typeof value !== "number" || !(value >= 0)) {
-      throw new RangeError(`Cannot make a feed: ${name} is ${value}, expected milliseconds >= 0`);
+      throw new RangeError(`Cannot make a feed: ${name} is ${value}, wanted milliseconds >= 0`);
     }
   }
   const retries = { maxRetries, baseWait, maxWait, resetRetryAfter, jitter };

@@ -93,7 +93,7 @@ export class Market {
     const { price } = instrument;
     if (!(price >= 2 && levels >= 1)) {
       throw new RangeError(
-        `Cannot make a market: price is ${price} ticks with ${levels} levels, expected >= 2 and >= 1`,
+        `Cannot make a market: price is ${price} ticks with ${levels} levels, wanted >= 2 and >= 1`,
       );
     }
     this.prices = { open: price, high: price, low: price, last: price };

@@ -62,7 +62,7 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
   ) {
     super();
     if (!(speed > 0)) {
-      throw new RangeError(`Cannot replay: speed is ${speed}, expected a positive number`);
+      throw new RangeError(`Cannot replay: speed is ${speed}, wanted a positive number`);
     }
     this.#venue = venue;
     this.#lines = lines;
@@ -75,7 +75,7 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
   override connect(): Promise<void> {
     if (this.#closed.signal.aborted) {
       return Promise.reject(
-        new FeedError("Cannot connect the feed: it is closed, expected a new one"),
+        new FeedError("Cannot connect the feed: it is closed, wanted a new one"),
       );
     }
     if (!this.#playing) {

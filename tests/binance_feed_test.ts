@@ -300,13 +300,20 @@ for (const isDelivered of [true, false]) {
   });
 }
 
-Deno.test("BinanceFeed moves to a new connection when the venue announces its shutdown", async () => {
-  await using setting = await Setting.of([BTC, TRADES]);
+Deno.test("BinanceFeed moves to a new connection without a gap when the venue announces its shutdown", async () => {
+  await using setting = await Setting.of([BTC, TRADES], { overlap: 100 }, { interval: 2 });
   const { feed, venue } = setting;
   await until(() => feed.books.size === 1);
   venue.announceShutdown();
-  await until(() => feed.stats.connections === 2 && feed.books.size === 1);
-  assertEquals([venue.connections.size, feed.errors], [1, []]);
+  await until(() => feed.stats.connections === 2);
+  await until(() => venue.connections.size === 1);
+  assertEquals(feed.states, ["connecting", "live"]);
+  assertEquals(feed.counts, { snapshots: 1, gaps: 0 });
+  const before = feed.items.length;
+  await until(() => feed.items.length > before + 100);
+  const trades = feed.items.flatMap((item) => item.channel === "trade" ? [item.id] : []);
+  assertEquals(trades, trades.map((_, i) => trades[0] + i));
+  assertEquals([feed.stats.attempts, feed.errors, feed.reasons], [2, [], []]);
 });
 
 Deno.test("BinanceFeed loads a new snapshot before prices leave the one that it has", async () => {
@@ -469,7 +476,7 @@ Deno.test("BinanceFeed refuses more streams than a connection may have", () => {
   assertThrows(
     () => feed.subscribe(...subs),
     RangeError,
-    "1025 subscriptions, expected at most 1024",
+    "1025 subscriptions, wanted at most 1024",
   );
 });
 

@@ -266,7 +266,7 @@ Deno.test("parseInstruments() refuses what is cut short", () => {
   assertThrows(
     () => parseInstruments("a,b\n1,2\n3"),
     SyntaxError,
-    "Cannot read instrument 2: it has 1 fields, expected 2",
+    "Cannot read instrument 2: it has 1 fields, wanted 2",
   );
   assertThrows(() => parseInstruments('a,b\n1,"2'), SyntaxError, "a quote at 6 is not closed");
 });

@@ -154,7 +154,7 @@ Deno.test("KiteFeed holds at most 3000 subscriptions", () => {
   assertThrows(
     () => feed.subscribe(3_001),
     RangeError,
-    "3001 subscriptions, expected at most 3000",
+    "3001 subscriptions, wanted at most 3000",
   );
   assertEquals(feed.subscriptions.size, 3_000);
 });

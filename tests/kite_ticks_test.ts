@@ -174,14 +174,14 @@ Deno.test("parseTicks() says which packet is cut short, and by how much", () => 
   const error = assertThrows(() => parseTicks(cut), TickError);
   assertEquals(
     error.message,
-    "Cannot read packet 2 of 2: the frame has 30 bytes, expected at least 58",
+    "Cannot read packet 2 of 2: the frame has 30 bytes, wanted at least 58",
   );
   assertInstanceOf(error, FeedError);
   assertEquals(error.fatal, false);
   const bare = assertThrows(() => parseTicks(new Uint8Array([0, 1, 0]).buffer), TickError);
   assertEquals(
     bare.message,
-    "Cannot read packet 1 of 1: the frame has 3 bytes, expected at least 4",
+    "Cannot read packet 1 of 1: the frame has 3 bytes, wanted at least 4",
   );
 });
 

@@ -133,7 +133,7 @@ Deno.test("Book.snapshot() forgets what was there before", () => {
 
 Deno.test("Book refuses a depth that is not an integer >= 1", () => {
   for (const depth of [0, -1, 1.5, NaN, Infinity]) {
-    assertThrows(() => new Book(depth), RangeError, `depth is ${depth}, expected an integer >= 1`);
+    assertThrows(() => new Book(depth), RangeError, `depth is ${depth}, wanted an integer >= 1`);
   }
 });
 

@@ -574,7 +574,7 @@ Deno.test("WebSocketFeeder.subscribe() above limit throws and changes nothing", 
   assertThrows(
     () => feed.subscribe("b", "c", "d"),
     RangeError,
-    "4 subscriptions, expected at most 3",
+    "4 subscriptions, wanted at most 3",
   );
   assertEquals([...feed.subscriptions.keys()], ["a", "b"]);
   feed.subscribe("b", "c");

@@ -208,7 +208,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
         });
       }
       case "serverShutdown":
-        return this.reconnect("the venue announced its shutdown");
+        return this.replace();
     }
   }
 

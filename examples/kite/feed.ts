@@ -167,10 +167,10 @@ class Channel<T> extends AbstractFeeder<T> {
 function complete(sub: number | KiteSubscription): Required<KiteSubscription> {
   const { token, mode = "quote" } = typeof sub === "object" ? sub : { token: sub };
   if (!(Number.isInteger(token) && token >= 1)) {
-    throw new RangeError(`Cannot subscribe: the token is ${token}, expected an integer >= 1`);
+    throw new RangeError(`Cannot subscribe: the token is ${token}, wanted an integer >= 1`);
   }
   if (!MODES.includes(mode)) {
-    throw new TypeError(`Cannot subscribe: the mode is ${mode}, expected ${MODES.join(", ")}`);
+    throw new TypeError(`Cannot subscribe: the mode is ${mode}, wanted ${MODES.join(", ")}`);
   }
   return { token, mode };
 }

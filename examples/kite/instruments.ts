@@ -56,7 +56,7 @@ export function parseInstruments(csv: string): KiteInstrument[] {
   return rows.map((row, i) => {
     if (row.length !== names.length) {
       throw new SyntaxError(
-        `Cannot read instrument ${i + 1}: it has ${row.length} fields, expected ${names.length}`,
+        `Cannot read instrument ${i + 1}: it has ${row.length} fields, wanted ${names.length}`,
       );
     }
     const fields = names.map((name, n) => [name, NUMBERS.has(name) ? Number(row[n]) : row[n]]);

@@ -122,7 +122,7 @@ export function parseTicks(frame: ArrayBuffer): Tick[] {
     const end = start <= byteLength ? start + view.getUint16(at) : start;
     if (end > byteLength) {
       throw new TickError(
-        `Cannot read packet ${i} of ${count}: the frame has ${byteLength} bytes, expected at least ${end}`,
+        `Cannot read packet ${i} of ${count}: the frame has ${byteLength} bytes, wanted at least ${end}`,
         ticks,
       );
     }

@@ -67,7 +67,7 @@ export class Book implements Sides {
    */
   constructor(depth = 10) {
     if (!(Number.isInteger(depth) && depth >= 1)) {
-      throw new RangeError(`Cannot make a book: depth is ${depth}, expected an integer >= 1`);
+      throw new RangeError(`Cannot make a book: depth is ${depth}, wanted an integer >= 1`);
     }
     this.depth = depth;
   }
