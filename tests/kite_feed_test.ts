@@ -162,10 +162,10 @@ Deno.test("KiteFeed holds at most 3000 subscriptions", () => {
 Deno.test("KiteFeed refuses what is no token and no mode", () => {
   const feed = new Feed(LOGIN);
   for (const token of [0, -1, 1.5, NaN, "INFY" as unknown as number]) {
-    assertThrows(() => feed.subscribe(token), RangeError, `the token is ${token}, expected`);
+    assertThrows(() => feed.subscribe(token), RangeError, `the token is ${token}, wanted`);
   }
   const mode = "depth" as "full";
-  assertThrows(() => feed.subscribe({ token: 1, mode }), TypeError, "the mode is depth, expected");
+  assertThrows(() => feed.subscribe({ token: 1, mode }), TypeError, "the mode is depth, wanted");
   assertEquals(feed.subscriptions.size, 0);
 });
 
