@@ -31,7 +31,6 @@ import {
   notPositive,
   type Outgoing,
   parseBase,
-  type Payload,
   RequestError,
   SafeHeaders,
   sentValues,
@@ -71,7 +70,7 @@ export interface Draft {
   /** The headers. A malformed value is refused without being quoted. */
   readonly headers: Headers;
   /** The encoded body: `json` and `form` are strings by now, so that they can be signed as they will be sent. */
-  body: Payload["body"];
+  body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
   /** Which attempt of this call, from 1. */
   readonly attempt: number;
 }
