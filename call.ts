@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BrokerError, type BrokerErrorKind } from "./broker_error.ts";
+import { BrokerError, type BrokerErrorKind, type Outcome } from "./broker_error.ts";
 import { type Details, nameOf, type Parse, redact, ReplyError } from "./reply.ts";
 import {
   type Body,
@@ -101,8 +101,8 @@ export class Call {
   sent = false;
   /** What its answer says. */
   seen: Details = {};
-  /** Whether one of those before may have been executed. */
-  doubtful = false;
+  /** What became of those before: once nobody can say, nobody ever can. */
+  before: Outcome = "not-sent";
   /** Whether one has been replayed after a 401. */
   renewed = false;
   /** Whether nothing can help any more. */
@@ -174,8 +174,9 @@ export class Call {
     this.#timeouts.add(this.#late);
   }
 
-  /** Leaves nothing behind of a part that failed: no connection that waits for the rest of an answer. */
+  /** Ends a request that failed, and leaves no connection behind that waits for the rest of an answer. */
   abandon(error: BrokerError): void {
+    if (this.before !== "unknown") this.before = error.outcome;
     this.#part?.abort(error);
   }
 
@@ -222,9 +223,9 @@ export class Call {
   error(kind: BrokerErrorKind, why: string, details: Details = {}): BrokerError {
     const { method, url } = this;
     const { worthwhile = false, message, outcome: own, ...rest } = { ...this.seen, ...details };
-    let outcome = own ?? (this.sent ? "unknown" : "not-sent");
+    let outcome = own ?? (this.sent ? "unknown" : this.before);
     // An order that was refused now may be refused because it was executed before.
-    if (this.doubtful && !(this.safe && own === "rejected")) outcome = "unknown";
+    if (this.before === "unknown" && !(this.safe && own === "rejected")) outcome = "unknown";
     const doubt = outcome === "unknown" && !this.safe ? "; it may have been executed" : "";
     const retriable = worthwhile && (this.idempotent || outcome === "not-sent");
     return new BrokerError(message ?? `Cannot ${method} ${url}: ${why}${doubt}`, {
@@ -268,7 +269,7 @@ export class Call {
    */
   complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
     const own = error.outcome === "not-sent" ? "rejected" : error.outcome;
-    const outcome = this.doubtful ? usual.outcome : own;
+    const outcome = this.before === "unknown" ? usual.outcome : own;
     const { message, stack } = error;
     Object.assign(error, { ...usual, ...error, outcome });
     // The words are the subclass's: short ones stay readable.

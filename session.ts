@@ -361,7 +361,6 @@ export class Session {
         throw error;
       }
       call.renewed = true;
-      call.seen = { outcome: error.outcome, status: error.status };
       await this.#login(call, onUnauthorized);
       return await this.#attempt<T>(call);
     }
@@ -445,7 +444,6 @@ export class Session {
       if (response) call.seen = describe(response, cause, secrets);
       const usual = call.fault(cause);
       const error = own ? call.complete(own, usual, secrets) : usual;
-      call.doubtful ||= error.outcome === "unknown";
       call.abandon(error);
       this.#emit(call, { type: "failure", error, duration: performance.now() - start });
       throw error;

@@ -117,6 +117,7 @@ Deno.test("Session waits between repeats as retry does, with half of each wait l
     assertGreaterOrEqual(wait, 1_000 * 2 ** i);
     assertLessOrEqual(wait, 2_000 * 2 ** i);
   }
+  assert(waits.some((wait, i) => wait !== 2_000 * 2 ** i));
 });
 
 Deno.test("Session repeats an idempotent request after 408, 429, 5xx, a broken connection and bad JSON", async () => {
@@ -490,6 +491,34 @@ Deno.test("Session replays a 401 once for each call, not once for each attempt",
   const session = open(venue, { onUnauthorized: () => void logins++ });
   const error = await failure(session.get("x"));
   assertEquals([error.kind, logins, venue.sent.length], ["unauthorized", 1, 3]);
+});
+
+Deno.test("Session does not repeat a call whose login failed, whatever the error says of itself", async () => {
+  const own = new BrokerError("No way", { kind: "network", outcome: "not-sent", retriable: true });
+  const venue = play(status(401));
+  let logins = 0;
+  const onUnauthorized = () => {
+    logins++;
+    throw own;
+  };
+  assertStrictEquals(await failure(open(venue, { onUnauthorized }).get("x")), own);
+  assertEquals([logins, venue.sent.length], [1, 1]);
+});
+
+Deno.test("Session says rejected of a call that is ended after a refusal, while it waits to be repeated", async () => {
+  using time = new FakeTime();
+  const session = open(play(status(429)), { retry: { baseWait: 1_000 } });
+  const error = failure(session.put("x", { idempotent: true, deadline: 500 }));
+  await time.tickAsync(0);
+  await time.runMicrotasks();
+  await time.tickAsync(500);
+  assertEquals([(await error).kind, (await error).outcome], ["timeout", "rejected"]);
+});
+
+Deno.test("Session does not trust a content-length", async () => {
+  const headers = { "content-length": "2" };
+  const lie = () => new Response(JSON.stringify("x".repeat(100)), { headers });
+  assertEquals((await failure(open(play(lie), { maxBytes: 50 }).get("x"))).kind, "too-large");
 });
 
 Deno.test("Session completes the error that failure() finds", async () => {

@@ -485,6 +485,24 @@ check("at most maxBytes are read, whatever the headers say", async () => {
   await server.close();
 });
 
+check("an answer that is not read to its end gives its connection up", async () => {
+  const endless = (head: string): Reply => (socket) => {
+    socket.write(`HTTP/1.1 ${head}\r\ncontent-length: 1000000\r\n\r\n${"x".repeat(1_000)}`);
+    socket.once("close", () => closed++);
+  };
+  let closed = 0;
+  const server = await FaultServer.listen();
+  const session = open(server.url, { maxBytes: 100, timeout: 5_000 });
+  const heads = ["302 Found\r\nlocation: /", "200 OK", "400 Bad Request"];
+  for (const head of heads) {
+    server.will(endless(head));
+    await failure(session.post("orders"));
+  }
+  while (closed < heads.length) await new Promise((resolve) => setTimeout(resolve, 5));
+  await session.close();
+  await server.close();
+});
+
 check("integers beyond 2^53 arrive exact, and leave exact", async () => {
   const text =
     '{"id":9007199254740993,"list":[-12345678901234567890,{"deep":[18446744073709551615]}],' +
