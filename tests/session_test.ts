@@ -567,6 +567,12 @@ Deno.test("Session shows at most 512 characters of an answer, and its code", asy
   assertEquals(error.code, -1013);
 });
 
+Deno.test("Session shows no rest of a value that holds another", async () => {
+  const venue = play(() => new Response("not hunter2-and-more", { status: 400 }));
+  const query = { short: "hunter2", long: "hunter2-and-more" };
+  assertEquals((await failure(open(venue).get("x", { query }))).body, "not [redacted]");
+});
+
 Deno.test("property: nothing that was sent is in an error, however the venue echoes it", async () => {
   const secret = fc.string({ unit: "grapheme", minLength: 4, maxLength: 40 })
     .filter((text) => text.trim() === text && /[^\s\w.:/-]/.test(text) && text.isWellFormed());
