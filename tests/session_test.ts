@@ -199,6 +199,8 @@ Deno.test("Session keeps the outcome unknown once a request may have been execut
   assertEquals((await failure(executedTwice.put("x", { idempotent: true }))).outcome, "rejected");
   const read = await failure(open(play(broken, status(404)), { retry }).get("x"));
   assertEquals(read.outcome, "rejected", "a GET executes nothing");
+  const sent = open(play(broken, status(429), refused), { retry: { baseWait: 0, maxRetries: 2 } });
+  assertEquals((await failure(sent.get("x"))).outcome, "unknown", "it was sent once");
 });
 
 Deno.test("Session gives each attempt its timeout, and the whole call its deadline", async () => {
@@ -513,6 +515,7 @@ Deno.test("Session says rejected of a call that is ended after a refusal, while 
   await time.runMicrotasks();
   await time.tickAsync(500);
   assertEquals([(await error).kind, (await error).outcome], ["timeout", "rejected"]);
+  assertEquals((await error).status, undefined, "nobody answered to this");
 });
 
 Deno.test("Session does not trust a content-length", async () => {
@@ -565,6 +568,13 @@ Deno.test("Session shows at most 512 characters of an answer, and its code", asy
   const error = await failure(open(play(() => new Response(body, { status: 400 }))).post("x"));
   assertEquals(error.body, body.slice(0, 512));
   assertEquals(error.code, -1013);
+});
+
+Deno.test("Session shows no part of a header: not the secret beside its key", async () => {
+  const venue = play(() => new Response("bad secret: s3cret, of k3y1", { status: 403 }));
+  const headers = { authorization: "token k3y1:s3cret" };
+  const { body } = await failure(open(venue, { headers }).get("x"));
+  assertEquals(body, "bad secret: [redacted], of [redacted]");
 });
 
 Deno.test("Session shows no rest of a value that holds another", async () => {
