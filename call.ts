@@ -5,7 +5,16 @@
  */
 
 import { BrokerError, type BrokerErrorKind, type Outcome } from "./broker_error.ts";
-import { type Details, nameOf, type Parse, redact, ReplyError } from "./reply.ts";
+import {
+  type Details,
+  excerpt,
+  isDecisive,
+  keysOf,
+  nameOf,
+  type Parse,
+  redact,
+  ReplyError,
+} from "./reply.ts";
 import {
   type Body,
   encodeBody,
@@ -48,6 +57,10 @@ export interface RequestOptions<T = unknown> {
    * Whether it does no harm if the venue gets the request more than once. Only then may a request that may have
    * been executed be repeated, by the session or by the runtime.
    *
+   * Otherwise it goes out so that no runtime repeats it: as a `Blob`, and from Bun a PUT or DELETE on a connection
+   * of its own. Without a body it is then chunked on Deno over HTTP/1.1; a venue that refuses that says 411, and
+   * `true` sends it as it is.
+   *
    * @default whether the method is GET, HEAD or OPTIONS
    */
   idempotent?: boolean;
@@ -67,9 +80,6 @@ export interface RequestOptions<T = unknown> {
    */
   parse?: Parse<T>;
 }
-
-/** No key is shorter, in characters. */
-const MIN_KEY = 8;
 
 const METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -265,16 +275,22 @@ export class Call {
 
   /**
    * Adds to a subclass's error what the session knows, and takes out of its texts what was sent. There was an
-   * answer, so it cannot be `"not-sent"`.
+   * answer, so it cannot be `"not-sent"`; and after some statuses a venue's words do not change what is known.
    */
   complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
-    const own = error.outcome === "not-sent" ? "rejected" : error.outcome;
-    const outcome = this.before === "unknown" ? usual.outcome : own;
-    const { message, stack } = error;
-    Object.assign(error, { ...usual, ...error, outcome });
+    const { message, stack, outcome: own } = error;
+    const isDecided = isDecisive(usual.status);
+    const { kind, retriable } = isDecided ? usual : error;
+    const isKnown = isDecided || this.before === "unknown";
+    const outcome = isKnown ? usual.outcome : own === "not-sent" ? "rejected" : own;
+    const keys = keysOf(secrets);
+    const all = { ...usual, ...error, kind, outcome, retriable };
+    if (typeof all.code === "string") all.code = redact(all.code, keys);
+    if (all.body !== undefined) all.body = excerpt(all.body, secrets);
     // The words are the subclass's: short ones stay readable.
-    error.message = redact(message, secrets.filter((secret) => secret.length >= MIN_KEY));
+    Object.assign(error, all, { message: redact(message, keys) });
     error.stack = stack?.replace(message, () => error.message);
+    delete error.cause;
     return error;
   }
 
