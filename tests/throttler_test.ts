@@ -705,6 +705,30 @@ Deno.test('Throttler.run() takes no token before its moment where refill is "ste
   assertEquals(throttler.tryAcquire(), undefined);
 });
 
+Deno.test('Throttler.run() counts from the end of the tick of a start where refill is "steady"', () => {
+  using _time = fakeClock();
+  let now = 1 + 3e-4;
+  performance.now = () => now;
+  const throttler = new Throttler({ limit: 1, period: 0.5, refill: "steady" });
+  assert(throttler.tryAcquire());
+  now = 1.5; // half a millisecond after the beginning of the tick
+  assertEquals(throttler.tryAcquire(), undefined);
+  now = 1.501;
+  assert(throttler.tryAcquire());
+});
+
+Deno.test('Throttler.run() rounds the moment of a token up where refill is "steady"', () => {
+  using _time = fakeClock();
+  let now = 0;
+  performance.now = () => now;
+  const throttler = new Throttler({ limit: 7, period: 1_000, refill: "steady", burst: 1 });
+  assert(throttler.tryAcquire());
+  now = 142.857; // a seventh of a second is a little more
+  assertEquals(throttler.tryAcquire(), undefined);
+  now = 142.858;
+  assert(throttler.tryAcquire());
+});
+
 // acquire and tryAcquire
 
 Deno.test("Throttler.acquire() waits like run()", async () => {

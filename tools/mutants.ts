@@ -111,10 +111,8 @@ const MUTANTS: Mutant[] = [
     "return wanted <= this.#returned ? 0",
     "return wanted <= this.#returned + 1 ? 0",
   ]),
-  bucket("a steady bucket saves up without end", [
-    "      this.#fill(up);\n",
-    "",
-  ]),
+  bucket("a steady bucket saves up without end", ["    this.#base = at;\n", ""]),
+  bucket("a steady bucket counts from the tick before", ["      this.#fill(up);\n", ""]),
 
   // Starting
   bucket("a steady bucket that fills up in a tick is full before it", [
