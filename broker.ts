@@ -41,6 +41,7 @@ import { type BrokerError, type Reply, Session, type SessionOptions } from "./se
  */
 export abstract class AbstractBroker<Login = void> {
   #session: Session | undefined;
+  #isClosed = false;
 
   /**
    * Logs in. Calls that log in through the session say `renew: false`.
@@ -51,7 +52,7 @@ export abstract class AbstractBroker<Login = void> {
 
   /**
    * Logs in anew, where a subclass knows how to: once for all the calls that were answered 401, which are then
-   * replayed. Without it a 401 is final.
+   * replayed. Without it a 401 is final. Its own calls say `renew: false`, or they would wait for themselves.
    */
   protected renew?(): Promise<void>;
 
@@ -60,6 +61,7 @@ export abstract class AbstractBroker<Login = void> {
    *
    * @param reply The answer, of any status.
    * @returns The error, or undefined if the answer is none; the session adds what it lacks, such as the URL.
+   *   After a 401, 408, 418, 429 or 5xx its words and code count, but the status decides kind and outcome.
    */
   protected failure?(reply: Reply): BrokerError | undefined;
 
@@ -67,10 +69,11 @@ export abstract class AbstractBroker<Login = void> {
    * Creates the session. To be called once, by the constructor of a subclass.
    *
    * @param options Options of the session. `onUnauthorized` and `failure` are this class's methods by default.
-   * @throws {Error} If there is a session already.
+   * @throws {Error} If there is a session already, or the broker is closed.
    */
   protected initialiseSession(options: SessionOptions): void {
     if (this.#session) throw new Error("Cannot initialise the session: there is one already");
+    if (this.#isClosed) throw new Error("Cannot initialise the session: the broker is closed");
     this.#session = new Session({
       onUnauthorized: this.renew && (() => this.renew!()),
       failure: this.failure && ((reply) => this.failure!(reply)),
@@ -92,6 +95,7 @@ export abstract class AbstractBroker<Login = void> {
 
   /** Closes the session: ends every call and waits until their requests have ended. May be called again. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#session?.close();
   }
 

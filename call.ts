@@ -33,11 +33,11 @@ export type Repeats = Omit<RetryOptions, "signal" | "close">;
 
 /** Options of a single call. Durations are in milliseconds. */
 export interface RequestOptions<T = unknown> {
-  /** Added to the URL. Lists repeat their name; `undefined` and `null` are left out. */
+  /** Added to the URL: an object, or pairs. Lists repeat their name; `undefined` and `null` are left out. */
   query?: object;
   /** Sent as JSON; bigints keep their digits. */
   json?: unknown;
-  /** Sent as a form. Lists repeat their name; `undefined` and `null` are left out. */
+  /** Sent as a form: an object, or pairs. Lists repeat their name; `undefined` and `null` are left out. */
   form?: object;
   /** Sent as it is. */
   body?: Body;

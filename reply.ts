@@ -199,6 +199,8 @@ export function retryAfter(value: string | null): number | undefined {
 export function refusal(status: number, text: string): ReplyError {
   const why = `the venue answered ${status}`;
   const outcome = "rejected";
+  // What a browser shows of a redirect that it was told not to follow.
+  if (status === 0) return new ReplyError("it is redirected", "redirect");
   if (status < 300) return new ReplyError("the venue refused it", "rejected", { outcome });
   if (status < 400) return new ReplyError(`it is redirected (${status})`, "redirect");
   if (status >= 500) return new ReplyError(why, "network", { worthwhile: status !== 501 }, text);
@@ -207,6 +209,11 @@ export function refusal(status: number, text: string): ReplyError {
     return new ReplyError(why, "rate-limited", { outcome, worthwhile: true }, text);
   }
   return new ReplyError(why, status === 401 ? "unauthorized" : "rejected", { outcome }, text);
+}
+
+/** Whether a status says by itself what became of the request, whatever the venue's words are. */
+export function isDecisive(status = 0): boolean {
+  return status === 401 || status === 408 || isRateLimit(status) || status >= 500;
 }
 
 /** 418 is what Binance answers to those who went on after a 429. */
@@ -248,8 +255,11 @@ export function describe(
   );
   return {
     status,
-    code: typeof code === "string" ? excerpt(code, secrets) : code,
-    requestId: excerpt(REQUEST_IDS.map((name) => headers.get(name)).find(Boolean), secrets),
+    code: typeof code === "string" ? excerpt(code, keysOf(secrets)) : code,
+    requestId: excerpt(
+      REQUEST_IDS.map((name) => headers.get(name)).find(Boolean),
+      keysOf(secrets),
+    ),
     retryAfter: retryAfter(headers.get("retry-after")),
     body: excerpt(text, secrets),
   };
@@ -262,8 +272,19 @@ const MAX_EXCERPT = 512;
 const MAX_SEARCHED = 65_536;
 
 /** The beginning of a text of the venue's, which may well hold the very key that it refuses. */
-function excerpt(text: string | null | undefined, secrets: readonly string[]): string | undefined {
+export function excerpt(
+  text: string | null | undefined,
+  secrets: readonly string[],
+): string | undefined {
   return text ? redact(text.slice(0, MAX_SEARCHED), secrets).slice(0, MAX_EXCERPT) : undefined;
+}
+
+/** No key is shorter, in characters. */
+const MIN_KEY = 8;
+
+/** Those of the values sent that may be keys: a code that holds a symbol or a side stays as it is. */
+export function keysOf(secrets: readonly string[]): string[] {
+  return secrets.filter((secret) => secret.length >= MIN_KEY);
 }
 
 /** Takes out of a text what was sent. */

@@ -245,7 +245,10 @@ function encodeExact(value: unknown): string | undefined {
 function encodeForm(values: object, what: string): URLSearchParams {
   if (values instanceof URLSearchParams) return values;
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) {
+  const entries = Symbol.iterator in values
+    ? values as Iterable<[string, unknown]> // a Map, a FormData, a list of pairs
+    : Object.entries(values);
+  for (const [name, value] of entries) {
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item === undefined || item === null) continue;
       if (!/^(?:string|bigint|boolean)$/.test(typeof item) && !Number.isFinite(item)) {

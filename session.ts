@@ -144,7 +144,10 @@ export interface SessionOptions {
    * What it throws is what they all reject with.
    */
   onUnauthorized?: () => void | Promise<void>;
-  /** Finds the venue's own error in an answer of any status; what is missing in the error is filled in. */
+  /**
+   * Finds the venue's own error in an answer of any status; what is missing in the error is filled in. After a 401,
+   * 408, 418, 429 or 5xx its words and code count, but the status decides kind and outcome.
+   */
   failure?: (reply: Reply) => BrokerError | undefined;
   /** Reads the venue's rate limit headers, for the throttlers that the call used. What it throws is ignored. */
   sync?: (headers: Headers) => VenueCount | undefined;
@@ -282,13 +285,13 @@ export class Session {
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
     const call = new Call(method, this.#base, options, this.#options, this.#timeouts);
+    call.prepare(this.#base, path);
     if (this.#closing) throw call.error("closed", "the session is closed");
     this.#calls.add(call);
     const { deadline, options: { signal } } = call;
     const abort = () => call.stop("aborted", "its signal was aborted", { cause: signal?.reason });
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      call.prepare(this.#base, path);
       if (signal?.aborted) abort();
       signal?.addEventListener("abort", abort);
       if (deadline !== Infinity) {
@@ -356,7 +359,8 @@ export class Session {
       return await this.#attempt<T>(call);
     } catch (error) {
       const { onUnauthorized } = this.#options;
-      const isRefused = error instanceof BrokerError && error.kind === "unauthorized";
+      const isRefused = error instanceof BrokerError && error.kind === "unauthorized" &&
+        (call.idempotent || error.outcome === "rejected");
       if (!isRefused || !onUnauthorized || call.options.renew === false || call.renewed) {
         throw error;
       }

@@ -51,6 +51,12 @@ Deno.test("AbstractBroker.initialiseSession() refuses a second session", () => {
   assertStrictEquals(venue.open, open);
 });
 
+Deno.test("AbstractBroker.initialiseSession() refuses a session once the broker is closed", async () => {
+  const venue = new Venue();
+  await venue.close();
+  assertThrows(() => venue.initialise({}), Error, "closed");
+});
+
 Deno.test("AbstractBroker.authorize() sets what every later call sends", async () => {
   await using venue = new Venue({ fetch: accept("good"), retry: false });
   await assertRejects(() => venue.open.get("x"), BrokerError, "401");

@@ -527,11 +527,11 @@ Deno.test("Session does not trust a content-length", async () => {
 Deno.test("Session completes the error that failure() finds", async () => {
   const headers = { "x-request-id": "r-1", "retry-after": "3" };
   for (
-    const [code, own, outcome] of [[200, "rejected", "rejected"], [503, "unknown", "unknown"], [
-      200,
-      "not-sent",
-      "rejected",
-    ]] as const
+    const [code, own, outcome] of [
+      [200, "rejected", "rejected"],
+      [400, "unknown", "unknown"],
+      [200, "not-sent", "rejected"],
+    ] as const
   ) {
     const venue = play(() => Response.json({ why: "margin" }, { status: code, headers }), ok);
     const session = open(venue, {
@@ -561,6 +561,99 @@ Deno.test("Session completes the error that failure() finds", async () => {
     ]);
     assertEquals(venue.sent.length, 1, "the venue has heard it");
   }
+});
+
+Deno.test("Session keeps what a status says of an order, whatever failure() makes of it", async () => {
+  for (
+    const [code, kind, outcome] of [
+      [401, "unauthorized", "rejected"],
+      [408, "timeout", "unknown"],
+      [418, "rate-limited", "rejected"],
+      [429, "rate-limited", "rejected"],
+      [500, "network", "unknown"],
+      [503, "network", "unknown"],
+    ] as const
+  ) {
+    const venue = play(() => Response.json({ ok: false, msg: "Nothing done" }, { status: code }));
+    const session = open(venue, {
+      failure: ({ data }) => {
+        const { msg } = data as { msg: string };
+        return new BrokerError(msg, { kind: "rejected", outcome: "rejected", code: "E1" });
+      },
+    });
+    const error = await failure(session.post("orders"));
+    assertEquals([error.kind, error.outcome], [kind, outcome]);
+    assertEquals([error.message, error.code], ["Nothing done", "E1"]);
+  }
+});
+
+Deno.test("Session repeats a GET after a 503 that failure() has words for", async () => {
+  const venue = play(() => Response.json({ msg: "Busy" }, { status: 503 }), ok);
+  const session = open(venue, {
+    failure: ({ status }) =>
+      status < 400 ? undefined : new BrokerError("Busy", { kind: "rejected", outcome: "rejected" }),
+  });
+  assertEquals(await session.get("x"), { id: 1 });
+});
+
+Deno.test("Session never replays an order of unknown outcome, though failure() calls it unauthorized", async () => {
+  const venue = play(ok, ok);
+  const session = open(venue, {
+    onUnauthorized: () => {},
+    failure: () => new BrokerError("?", { kind: "unauthorized", outcome: "unknown" }),
+  });
+  assertEquals((await failure(session.post("orders"))).outcome, "unknown");
+  assertEquals(venue.sent.length, 1);
+});
+
+Deno.test("Session shows nothing that was sent in the error that failure() makes", async () => {
+  const venue = play(() => Response.json({ echo: "hunter2-token" }));
+  const session = open(venue, {
+    headers: { key: "hunter2-token" },
+    failure: ({ data }) => {
+      const { echo } = data as { echo: string };
+      const body = echo + "x".repeat(1_000);
+      const cause = data;
+      return new BrokerError("?", {
+        kind: "rejected",
+        outcome: "rejected",
+        code: echo,
+        body,
+        cause,
+      });
+    },
+  });
+  const error = await failure(session.get("x"));
+  assert(!Deno.inspect(error).includes("hunter2"));
+  assertEquals([error.code, error.body?.length, error.cause], ["[redacted]", 512, undefined]);
+});
+
+Deno.test("Session keeps a code that only looks like a short value that was sent", async () => {
+  const venue = play(() => Response.json({ code: "LIMIT_EXCEEDED" }, { status: 400 }));
+  const error = await failure(open(venue).post("orders", { json: { type: "LIMIT" } }));
+  assertEquals(error.code, "LIMIT_EXCEEDED");
+});
+
+Deno.test("Session does not know what became of an order whose answer a browser hides", async () => {
+  const error = await failure(open(play(() => Response.error())).post("orders"));
+  assertEquals([error.kind, error.outcome], ["redirect", "unknown"]);
+});
+
+Deno.test("Session sends the entries of a Map, a FormData or a list as a form", async () => {
+  const data = new FormData();
+  data.set("symbol", "INFY");
+  for (const form of [new Map([["symbol", "INFY"]]), data, [["symbol", "INFY"]]]) {
+    const venue = play(ok);
+    await open(venue).post("orders", { form });
+    assertEquals(await new Response(venue.sent[0].body).text(), "symbol=INFY");
+  }
+});
+
+Deno.test("Session says which call was made after close()", async () => {
+  const session = open(play(ok));
+  await session.close();
+  const error = await failure(session.get("orders/1"));
+  assertEquals([error.kind, error.outcome, error.url], ["closed", "not-sent", `${BASE}/orders/1`]);
 });
 
 Deno.test("Session shows at most 512 characters of an answer, and its code", async () => {
