@@ -108,7 +108,7 @@ export interface FeedEvents<T> {
   state: { state: FeedState; previous: FeedState };
   /**
    * The feed is live: for the `connection`th time, counted from 1; `resumed` after `downtime`
-   * milliseconds without a connection, both zero-like the first time.
+   * milliseconds without a connection: `false` and `0` the first time.
    */
   live: { connection: number; resumed: boolean; downtime: number };
   /** A connection ended; the `attempt`th repeat follows after `delay` milliseconds. */
@@ -203,11 +203,16 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * @param type The event.
    * @param listener Called synchronously with each event; if it throws, that is reported to `error`.
    * @returns A function that removes the listener: once called, the listener hears nothing more.
+   * @throws {TypeError} If there is no such event, or the listener is no function.
    */
   on<K extends keyof FeedEvents<T>>(
     type: K,
     listener: (event: FeedEvents<T>[K]) => unknown,
   ): () => void {
+    if (!Object.hasOwn(this.#listeners, type) || typeof listener !== "function") {
+      const types = Object.keys(this.#listeners).join(", ");
+      throw new TypeError(`Cannot listen to ${type}: wanted a function and one of ${types}`);
+    }
     const entry: Listener<FeedEvents<T>[K]> = { listener, removed: false };
     this.#setListeners(type, [...this.#listeners[type], entry]);
     return () => {

@@ -39,7 +39,7 @@ export class ReplyError extends Error {
 export type Parse<T> = "json" | "text" | "bytes" | ((text: string) => T);
 
 /**
- * Reads and decodes the body of a success; see {@linkcode CallOptions.parse} for the rules.
+ * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules.
  *
  * @throws {ReplyError} If it is too large, or not what was due.
  */

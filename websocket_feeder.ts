@@ -288,7 +288,15 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    */
   override connect(): Promise<void> {
     if (this.#state === "closing" || this.#state === "closed") return Promise.reject(this.#over());
-    if (this.#state === "idle") void this.#run();
+    if (this.#state === "idle") {
+      const { batch = 1 } = this;
+      if (!(batch >= 1)) {
+        return Promise.reject(
+          new RangeError(`Cannot connect the feed: batch is ${batch}, wanted at least 1`),
+        );
+      }
+      void this.#run();
+    }
     return this.#connected.promise;
   }
 
@@ -578,7 +586,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       this.#sender = connection;
       await connection.unlessEnded(this.handshake(connection.signal));
     } catch (cause) {
-      connection.end({ cause });
+      const { name } = Object(cause);
+      connection.end({ cause, reason: `endpoint(), createSocket() or handshake() threw ${name}` });
       return connection;
     }
     stopTimer();
@@ -823,7 +832,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const { signal } = this.#options;
     if (this.#error) return this.#error;
     if (signal?.aborted) return signal.reason;
-    return new FeedError("Cannot connect the feed: it is closed, wanted a new one");
+    return new FeedError("Cannot connect the feed: it is closed, wanted a new one", {
+      fatal: true,
+    });
   }
 }
 
@@ -853,6 +864,9 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
     maxLifetime,
     overlap,
   };
+  if (connectTimeout === 0) {
+    throw new RangeError("Cannot make a feed: connectTimeout is 0, wanted milliseconds > 0");
+  }
   for (const [name, value] of Object.entries(durations)) {
     if (typeof value !== "number" || !(value >= 0)) {
       throw new RangeError(`Cannot make a feed: ${name} is ${value}, wanted milliseconds >= 0`);

@@ -425,3 +425,15 @@ Deno.test("AbstractFeeder.stream() refuses options out of range, naming them", (
     "key is a string",
   );
 });
+
+Deno.test("AbstractFeeder.on() refuses an event that does not exist, naming those that do", () => {
+  const feed = new TestFeed();
+  for (const type of ["tick", "toString"]) {
+    assertThrows(
+      () => feed.on(type as "item", () => {}),
+      TypeError,
+      "item, state, live, retry, error",
+    );
+  }
+  assertThrows(() => feed.on("item", undefined as never), TypeError, "a function");
+});

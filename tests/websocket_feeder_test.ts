@@ -151,6 +151,7 @@ async function over<S>(feed: TestFeed<S>, time?: FakeTime): Promise<void> {
 Deno.test("new WebSocketFeeder() refuses numbers out of range, naming them", () => {
   const bad: WebSocketFeederOptions[] = [
     { connectTimeout: NaN },
+    { connectTimeout: 0 },
     { closeTimeout: -1 },
     { staleAfter: -1 },
     { pingInterval: NaN },
@@ -1186,4 +1187,33 @@ Deno.test("WebSocketFeeder.createSocket() makes a native WebSocket, with protoco
     await feed.close();
   }
   await venue.close();
+});
+
+Deno.test("WebSocketFeeder.connect() refuses a batch below 1, which would never be done", async () => {
+  for (const batch of [0, -1, NaN]) {
+    class Mistaken extends TestFeed {
+      protected override readonly batch = batch;
+    }
+    const feed = new Mistaken();
+    await assertRejects(() => feed.connect(), RangeError, `batch is ${batch}`);
+    await feed.close();
+  }
+});
+
+Deno.test("WebSocketFeeder.connect() after close() is not worth repeating", async () => {
+  const feed = new TestFeed();
+  await feed.close();
+  const error = await assertRejects(() => feed.connect(), FeedError);
+  assertEquals([error.fatal, error.retriable], [true, false]);
+});
+
+Deno.test("WebSocketFeeder says in the ending that the venue's own class threw", async () => {
+  using time = new FakeTime();
+  const feed = new TestFeed({ maxRetries: 0 });
+  feed.where = () => {
+    throw new TypeError("no token");
+  };
+  const error = await feed.connect().catch((error) => error);
+  assertEquals(error.ending.reason, "endpoint(), createSocket() or handshake() threw TypeError");
+  assertEquals(await time.nextAsync(), false);
 });
