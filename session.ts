@@ -149,8 +149,8 @@ export interface SessionOptions {
    * 408, 418, 429 or 5xx its words and code count, but the status decides kind and outcome.
    */
   failure?: (reply: Reply) => BrokerError | undefined;
-  /** Reads the venue's rate limit headers, for the throttlers that the call used. What it throws is ignored. */
-  sync?: (headers: Headers) => VenueCount | undefined;
+  /** Reads the venue's rate limit headers, for each throttler that the call used. What it throws is ignored. */
+  sync?: (headers: Headers, throttler: Throttler) => VenueCount | undefined;
   /**
    * What sends the requests. It must obey the signal that it is given.
    *
@@ -506,10 +506,13 @@ export class Session {
     if (throttlers.length === 0) return;
     const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
     const { sync } = this.#options;
-    const count = sync && quietly(() => sync(headers));
     for (const throttler of throttlers) {
       if (wait !== undefined) throttler.pause(wait);
-      if (count) quietly(() => throttler.sync(count));
+      if (!sync) continue;
+      quietly(() => {
+        const count = sync(headers, throttler);
+        if (count) throttler.sync(count);
+      });
     }
   }
 
@@ -520,10 +523,10 @@ export class Session {
 }
 
 /** Calls what must not decide about an order: a log, a count. */
-function quietly<T>(fn: () => T): T | undefined {
+function quietly(fn: () => void): void {
   try {
-    return fn();
+    fn();
   } catch {
-    return undefined;
+    // As the doc comment of each of them says.
   }
 }

@@ -563,6 +563,22 @@ Deno.test("Session completes the error that failure() finds", async () => {
   }
 });
 
+Deno.test("Session asks sync() about each throttler that the call used, and ignores what it throws", async () => {
+  const weights = new Throttler({ limit: 100, period: 60_000 });
+  const orders = new Throttler({ limit: 100, period: 60_000 });
+  const venue = play(() => Response.json({}, { headers: { "x-used": "99", "x-orders": "1" } }));
+  const session = open(venue, {
+    throttlers: [weights, orders],
+    sync: (headers, throttler) => {
+      if (throttler === orders) throw new Error("no such header");
+      return { used: Number(headers.get("x-used")) };
+    },
+  });
+  await session.get("x");
+  assertEquals(weights.waitTime(2) > 0, true);
+  assertEquals(orders.waitTime(2), 0);
+});
+
 Deno.test("Session keeps what a status says of an order, whatever failure() makes of it", async () => {
   for (
     const [code, kind, outcome] of [
