@@ -25,7 +25,7 @@
  * @module
  */
 
-import { KeyedQueue, type Queue, RingQueue } from "./queue.ts";
+import { Fifo, KeyedQueue, type Queue } from "./queue.ts";
 
 /** What {@linkcode FeedError} is told beside its message. */
 export interface FeedErrorOptions extends ErrorOptions {
@@ -363,7 +363,7 @@ class ItemStream<T> implements FeedStream<T> {
     this.#capacity = capacity;
     this.#overflow = overflow;
     this.#key = key;
-    this.#queue = key ? new KeyedQueue() : new RingQueue();
+    this.#queue = key ? new KeyedQueue() : new Fifo();
     this.#detach = detach;
   }
 

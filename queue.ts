@@ -14,38 +14,38 @@ export interface Queue<T> {
   clear(): void;
 }
 
-/** A ring that doubles as it fills, up to the power of two that holds the capacity. */
-export class RingQueue<T> implements Queue<T> {
-  #ring: (T | undefined)[] = new Array(16);
+/** Every item, in order: what comes goes into one array while another is read; then they take turns. */
+export class Fifo<T> implements Queue<T> {
+  #incoming: T[] = [];
+  #outgoing: (T | undefined)[] = [];
   #head = 0;
-  size = 0;
+
+  get size(): number {
+    return this.#incoming.length + this.#outgoing.length - this.#head;
+  }
 
   replace(): boolean {
     return false;
   }
 
   push(_key: unknown, item: T): void {
-    if (this.size === this.#ring.length) this.#grow();
-    this.#ring[(this.#head + this.size++) & (this.#ring.length - 1)] = item;
+    this.#incoming.push(item);
   }
 
   shift(): T {
-    const item = this.#ring[this.#head];
-    this.#ring[this.#head] = undefined;
-    this.#head = (this.#head + 1) & (this.#ring.length - 1);
-    this.size--;
+    if (this.#head === this.#outgoing.length) {
+      this.#outgoing = this.#incoming;
+      this.#incoming = [];
+      this.#head = 0;
+    }
+    const item = this.#outgoing[this.#head];
+    this.#outgoing[this.#head++] = undefined; // what has been read is not kept alive
     return item as T;
   }
 
   clear(): void {
-    this.#ring = new Array(16);
-    this.#head = this.size = 0;
-  }
-
-  #grow(): void {
-    const ring = this.#ring;
-    this.#ring = [...ring.slice(this.#head), ...ring.slice(0, this.#head)];
-    this.#ring.length = ring.length * 2;
+    this.#incoming = [];
+    this.#outgoing = [];
     this.#head = 0;
   }
 }
