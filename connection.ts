@@ -9,9 +9,23 @@
  */
 
 import type { Ending } from "./feeder.ts";
+import type { Throttler } from "./throttler.ts";
 
 /** What a WebSocket sends. */
 export type Frame = string | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
+
+/** Told what goes over a socket, and which way. */
+export type Tap = (direction: "in" | "out", data: Frame) => void;
+
+/** What a connection needs of its feed. */
+export interface ConnectionOptions {
+  /** Paces every frame that goes out. */
+  pace?: Pick<Throttler, "run">;
+  /** Told every frame. */
+  tap?: Tap;
+  /** Told what went wrong without ending the connection. */
+  report(message: string, cause: unknown): void;
+}
 
 /** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
 const MAX_TIMER = 2 ** 31 - 1;
@@ -19,7 +33,7 @@ const MAX_TIMER = 2 ** 31 - 1;
 /** Parts of `staleAfter` in which silence is counted: it is noticed at most one part late. */
 const SILENT_TICKS = 8;
 
-/** One WebSocket, from the dial to its end. */
+/** One WebSocket, from the dial to its end: every frame is tapped, and each that goes out is paced. */
 export class Connection {
   /** Resolves when the connection has ended. */
   readonly ended: Promise<Ending>;
@@ -30,6 +44,7 @@ export class Connection {
   /** When it went live, by `performance.now()`. */
   liveSince: number = Infinity;
 
+  readonly #options: ConnectionOptions;
   readonly #controller = new AbortController();
   readonly #retired = Promise.withResolvers<void>();
   readonly #resolveEnded: (ending: Ending) => void;
@@ -37,7 +52,8 @@ export class Connection {
   #socket: WebSocket | undefined;
   #opened = false;
 
-  constructor() {
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
     const { promise, resolve } = Promise.withResolvers<Ending>();
     this.ended = promise;
     this.#resolveEnded = resolve;
@@ -64,6 +80,7 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
       this.frames++;
+      if (this.#options.tap) this.#tap("in", event.data);
       receive(event.data);
     };
     socket.onclose = ({ code, reason, wasClean }) =>
@@ -86,11 +103,31 @@ export class Connection {
     return result as R;
   }
 
-  /** Sends a frame, unless the socket is not open. */
+  /** Sends a frame as soon as `pace` allows, unless the connection ends before. Tells whether it is open. */
   send(frame: Frame): boolean {
     if (!this.open) return false;
-    this.#socket!.send(frame);
+    void this.paced(() => this.write(frame));
     return true;
+  }
+
+  /** Calls back when `pace` allows; tells whether it did, which it does not once the connection has ended. */
+  async paced(callback: () => void): Promise<boolean> {
+    const { pace, report } = this.#options;
+    try {
+      if (pace) await pace.run(callback, { signal: this.signal });
+      else callback();
+      return true;
+    } catch (error) {
+      if (!this.ending) report("Cannot send a frame: it was refused", error);
+      return false;
+    }
+  }
+
+  /** Sends a frame now, unless the socket is not open. */
+  write(frame: Frame): void {
+    if (!this.open) return;
+    this.#socket!.send(frame);
+    if (this.#options.tap) this.#tap("out", frame);
   }
 
   /** Calls back after so many milliseconds, unless the connection ends before, or the timer is cleared. */
@@ -167,6 +204,14 @@ export class Connection {
     if (this.#socket) discard(this.#socket);
     this.#controller.abort();
     this.#resolveEnded(this.ending);
+  }
+
+  #tap(direction: "in" | "out", data: Frame): void {
+    try {
+      this.#options.tap!(direction, data);
+    } catch (error) {
+      this.#options.report("Cannot tap a frame: tap() threw", error);
+    }
   }
 }
 

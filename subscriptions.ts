@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Frame } from "./connection.ts";
+import type { Connection, Frame } from "./connection.ts";
 
 /** What one request asks for. */
 export interface Change<S> {
@@ -12,18 +12,28 @@ export interface Change<S> {
   subs: S[];
 }
 
+/** Writes a venue's requests. */
+export interface RequestWriter<S> {
+  /** Most subscriptions in one request. */
+  readonly batch: number;
+  /** Writes the frames of one request. */
+  write(change: Change<S>): Frame[];
+}
+
 /** What one connection has been asked for, and what it is still to be asked. */
 export class Subscriptions<S> {
-  /** Frames of a request that has been begun. */
-  readonly frames: Frame[] = [];
-  /** Whether somebody is asking the venue. */
-  flushing = false;
+  readonly #connection: Connection;
+  readonly #writer: RequestWriter<S>;
   readonly #sent = new Map<unknown, S>();
   readonly #drop = new Set<unknown>();
   readonly #add = new Map<unknown, S>();
+  /** Frames of a request that has been begun. */
+  #frames: Frame[] = [];
+  #flushing = false;
 
-  get pending(): boolean {
-    return this.frames.length + this.#drop.size + this.#add.size > 0;
+  constructor(connection: Connection, writer: RequestWriter<S>) {
+    this.#connection = connection;
+    this.#writer = writer;
   }
 
   /** Notes what is wanted of this key now; `anew` asks for it again though nothing has changed. */
@@ -36,12 +46,45 @@ export class Subscriptions<S> {
     if (wanted !== undefined) this.#add.set(key, wanted);
   }
 
+  /** Asks the venue for what is wanted, frame by frame, until there is no difference left. */
+  async flush(): Promise<void> {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    await null; // what is undone within the same turn never reaches the wire
+    while (!this.#connection.ending && this.#pending) {
+      // What to ask is decided when the frame may go, not when it starts to wait.
+      const asked = await this.#connection.paced(() => this.#ask());
+      if (!asked) this.#connection.end({ reason: "pace refused a frame" });
+    }
+    this.#flushing = false;
+  }
+
+  /** Notes that the venue does not hold this key, whatever it was asked. */
+  forget(key: unknown): void {
+    this.#sent.delete(key);
+    this.#drop.delete(key);
+    this.#add.delete(key);
+  }
+
+  get #pending(): boolean {
+    return this.#frames.length + this.#drop.size + this.#add.size > 0;
+  }
+
+  #ask(): void {
+    if (this.#frames.length === 0) {
+      const change = this.#next();
+      if (change) this.#frames = this.#writer.write(change);
+    }
+    const frame = this.#frames.shift();
+    if (frame !== undefined) this.#connection.write(frame);
+  }
+
   /** Takes the next batch that one request can ask for. */
-  next(batch: number): Change<S> | undefined {
+  #next(): Change<S> | undefined {
     const op = this.#drop.size > 0 ? "unsubscribe" : "subscribe";
     const subs: S[] = [];
     for (const key of op === "unsubscribe" ? this.#drop : this.#add.keys()) {
-      if (subs.length >= batch) break;
+      if (subs.length >= this.#writer.batch) break;
       if (op === "unsubscribe") {
         subs.push(this.#sent.get(key)!);
         this.#sent.delete(key);
@@ -54,13 +97,6 @@ export class Subscriptions<S> {
       }
     }
     return subs.length > 0 ? { op, subs } : undefined;
-  }
-
-  /** Notes that the venue does not hold this key, whatever it was asked. */
-  forget(key: unknown): void {
-    this.#sent.delete(key);
-    this.#drop.delete(key);
-    this.#add.delete(key);
   }
 }
 

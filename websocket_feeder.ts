@@ -33,13 +33,13 @@
  * @module
  */
 
-import { Connection, type Frame } from "./connection.ts";
+import { Connection, type Frame, type Tap } from "./connection.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
 import { retry } from "./retry.ts";
-import { fingerprint, Subscriptions } from "./subscriptions.ts";
+import { type Change, fingerprint, Subscriptions } from "./subscriptions.ts";
 import type { Throttler } from "./throttler.ts";
 
-export type { Frame } from "./connection.ts";
+export type { Frame, Tap } from "./connection.ts";
 
 /** Where a feed is to be had: what {@linkcode WebSocketFeeder.endpoint} returns. */
 export interface Endpoint {
@@ -50,9 +50,6 @@ export interface Endpoint {
   /** The headers of the upgrade request. Browsers cannot send any. */
   headers?: Record<string, string>;
 }
-
-/** What goes over the socket, and which way: {@linkcode WebSocketFeederOptions.tap}. */
-export type Tap = (direction: "in" | "out", data: Frame) => void;
 
 /** Options of {@linkcode WebSocketFeeder}. Every duration is in milliseconds. */
 export interface WebSocketFeederOptions {
@@ -504,9 +501,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    */
   protected send(frame: Frame): boolean {
     const connection = this.#receiving ?? this.#sender;
-    if (!connection?.open) return false;
-    void this.#paced(connection, () => this.#write(connection, frame));
-    return true;
+    return connection !== undefined && connection.send(frame);
   }
 
   /**
@@ -568,9 +563,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Makes a connection: dials, logs in, starts its timers. It may have ended when this resolves. */
   async #establish(): Promise<Connection> {
-    const { connectTimeout, staleAfter, pingInterval } = this.#options;
+    const { connectTimeout, staleAfter, pingInterval, pace, tap } = this.#options;
     const attempt = ++this.#stats.attempts;
-    const connection = new Connection();
+    const report = (message: string, cause: unknown) => this.#report(message, cause);
+    const connection = new Connection({ pace, tap, report });
     this.#connections.add(connection);
     connection.ended.then(() => this.#forget(connection));
     const stopTimer = connection.after(
@@ -594,7 +590,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     connection.liveSince = performance.now();
     if (staleAfter > 0) connection.watch(staleAfter);
     if (pingInterval > 0) connection.every(pingInterval, () => this.#ping(connection));
-    const subscriptions = new Subscriptions<S>();
+    const subscriptions = new Subscriptions<S>(connection, {
+      batch: this.batch ?? Infinity,
+      write: (change) => this.#writeRequest(change),
+    });
     for (const [key, sub] of this.#desired) subscriptions.mark(key, sub);
     this.#live.set(connection, subscriptions);
     return connection;
@@ -608,7 +607,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     if (this.#state !== "live") return; // a listener of `state` has closed the feed
     this.dispatch("live", { connection: count, resumed, downtime });
     this.#connected.resolve();
-    void this.#flush(connection);
+    void this.#live.get(connection)?.flush();
   }
 
   /** Replaces a connection at the end of its lifetime. Resolves to the one that is live then. */
@@ -655,7 +654,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   async #overlap(old: Connection, next: Connection): Promise<void> {
     const { overlap, connectTimeout } = this.#options;
     const before = next.frames;
-    await Promise.race([this.#flush(next), old.ended]);
+    await Promise.race([this.#live.get(next)?.flush(), old.ended]);
     const deadline = performance.now() + connectTimeout;
     while (true) {
       const heard = old.frames;
@@ -693,7 +692,6 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   #receive(connection: Connection, data: string | ArrayBuffer, attempt: number): void {
     this.#stats.frames++;
-    if (this.#options.tap) this.#tap("in", data);
     this.#receiving = connection;
     try {
       this.receive(data, attempt);
@@ -710,44 +708,27 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   #mark(key: unknown, anew = false): void {
-    for (const [connection, subscriptions] of this.#live) {
+    for (const subscriptions of this.#live.values()) {
       subscriptions.mark(key, this.#desired.get(key), anew);
-      void this.#flush(connection);
+      void subscriptions.flush();
     }
   }
 
-  /** Asks the venue for what is wanted, frame by frame, until there is no difference left. */
-  async #flush(connection: Connection): Promise<void> {
-    const subscriptions = this.#live.get(connection);
-    if (!subscriptions || subscriptions.flushing) return;
-    subscriptions.flushing = true;
-    await null; // what is undone within the same turn never reaches the wire
-    while (!connection.ending && subscriptions.pending) {
-      // What to ask is decided when the frame may go, not when it starts to wait.
-      const asked = await this.#paced(connection, () => this.#ask(connection, subscriptions));
-      if (!asked) connection.end({ reason: "pace refused a frame" });
+  /** Writes the frames of one request. */
+  #writeRequest({ op, subs }: Change<S>): Frame[] {
+    try {
+      const frames = this.request(op, subs);
+      return isFrame(frames) ? [frames] : [...frames];
+    } catch (error) {
+      this.#report(`Cannot ${op}: request() threw`, error);
+      return [];
     }
-    subscriptions.flushing = false;
-  }
-
-  #ask(connection: Connection, subscriptions: Subscriptions<S>): void {
-    if (subscriptions.frames.length === 0) {
-      const change = subscriptions.next(this.batch ?? Infinity);
-      if (!change) return;
-      try {
-        subscriptions.frames.push(...frames(this.request(change.op, change.subs)));
-      } catch (error) {
-        this.#report(`Cannot ${change.op}: request() threw`, error);
-      }
-    }
-    const frame = subscriptions.frames.shift();
-    if (frame !== undefined) this.#write(connection, frame);
   }
 
   #ping(connection: Connection): void {
     try {
       const frame = this.ping();
-      if (frame !== undefined) void this.#paced(connection, () => this.#write(connection, frame));
+      if (frame !== undefined) connection.send(frame);
     } catch (error) {
       this.#report("Cannot ping: ping() threw", error);
     }
@@ -760,36 +741,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
     try {
       const frame = this.goodbye();
-      if (frame !== undefined) await this.#paced(connection, () => this.#write(connection, frame));
+      if (frame !== undefined) await connection.paced(() => connection.write(frame));
     } catch (error) {
       this.#report("Cannot say goodbye: goodbye() threw", error);
     }
     if (!connection.ending) connection.close();
-  }
-
-  /** Calls back when `pace` allows; tells whether it did, which it does not once the connection has ended. */
-  async #paced(connection: Connection, send: () => void): Promise<boolean> {
-    const { pace } = this.#options;
-    try {
-      if (pace) await pace.run(send, { signal: connection.signal });
-      else send();
-      return true;
-    } catch (error) {
-      if (!connection.ending) this.#report("Cannot send a frame: it was refused", error);
-      return false;
-    }
-  }
-
-  #write(connection: Connection, frame: Frame): void {
-    if (connection.send(frame) && this.#options.tap) this.#tap("out", frame);
-  }
-
-  #tap(direction: "in" | "out", data: Frame): void {
-    try {
-      this.#options.tap!(direction, data);
-    } catch (error) {
-      this.#report("Cannot tap a frame: tap() threw", error);
-    }
   }
 
   /** The error that tells of an ending: the venue class's own, where it threw one. */
@@ -877,8 +833,6 @@ function validate(options: WebSocketFeederOptions): ValidOptions {
   return { ...durations, ...retries, pace, signal, tap };
 }
 
-function frames(frames: Frame | Iterable<Frame>): Iterable<Frame> {
-  const one = typeof frames === "string" || frames instanceof ArrayBuffer ||
-    ArrayBuffer.isView(frames);
-  return one ? [frames] : frames;
+function isFrame(frames: Frame | Iterable<Frame>): frames is Frame {
+  return typeof frames === "string" || frames instanceof ArrayBuffer || ArrayBuffer.isView(frames);
 }
