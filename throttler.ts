@@ -103,7 +103,8 @@ const friends = {} as { runAll: typeof runAll };
  *   `limit + 1` calls between T and T + period, and that `j` was sent last of them, so before
  *   T + period. Every other one was processed, and so answered, at T or later: when `j` was sent it
  *   was unanswered, or answered less than a period before. So each still held its token, `limit`
- *   tokens were out, and `j` could not have been sent.
+ *   tokens were out, and `j` could not have been sent. (So a call that waits for another one through
+ *   the same throttler may wait for ever.)
  * - `"steady"`: the classic bucket. `limit` tokens per period return evenly, and no more than `burst`
  *   are ever saved up. No window of length w holds more than `burst + limit * w / period` starts.
  *
