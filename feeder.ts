@@ -111,7 +111,10 @@ export interface FeedEvents<T> {
    * milliseconds without a connection: `false` and `0` the first time.
    */
   live: { connection: number; resumed: boolean; downtime: number };
-  /** A connection ended; the `attempt`th repeat follows after `delay` milliseconds. */
+  /**
+   * A connection ended, or the one that was to replace it could not be made; the `attempt`th repeat
+   * follows after `delay` milliseconds.
+   */
   retry: { attempt: number; delay: number; ending: Ending };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
@@ -192,9 +195,10 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    */
   abstract close(): Promise<void>;
 
-  /** Closes the feed, for `await using`. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+  /** Closes the feed, for `await using`, and ends its streams should `close()` have forgotten to. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+    this.end();
   }
 
   /**
@@ -248,14 +252,15 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-   * Delivers one item to every listener and every stream.
+   * Delivers one item to every stream and every listener, unless the feed has ended.
    *
    * @param item The item.
    */
   protected emit(item: T): void {
+    if (this.#ended) return;
     const { item: listeners } = this.#listeners;
-    for (let i = 0; i < listeners.length; i++) this.#tell("item", listeners[i], item);
     const streams = this.#streams;
+    // Streams first: a listener may emit in its turn, or end the feed.
     for (let i = 0; i < streams.length; i++) {
       try {
         streams[i].push(item);
@@ -263,6 +268,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
         this.dispatch("error", new FeedError("Cannot queue the item: key() threw", { cause }));
       }
     }
+    for (let i = 0; i < listeners.length; i++) this.#tell("item", listeners[i], item);
   }
 
   /**

@@ -398,6 +398,40 @@ Deno.test("AbstractFeeder.stream() of a closed feed ends at once", async () => {
   assertEquals(await readAll(feed.stream()), []);
 });
 
+Deno.test("AbstractFeeder a listener may emit in its turn, or end the feed: streams have every item, in order", async () => {
+  const feed = new TestFeed();
+  const items = readAll(feed.stream());
+  feed.on("item", (item) => item === 1 ? feed.give(2) : feed.close());
+  feed.give(1);
+  assertEquals(await items, [1, 2]);
+});
+
+Deno.test("AbstractFeeder delivers nothing once it has ended", async () => {
+  const feed = new TestFeed();
+  const heard: number[] = [];
+  feed.on("item", (item) => heard.push(item));
+  await feed.close();
+  feed.give(1);
+  assertEquals(heard, []);
+});
+
+Deno.test("AbstractFeeder await using ends the streams of a feed whose close() forgot to", async () => {
+  class Forgetful extends AbstractFeeder<number> {
+    override connect() {
+      return Promise.resolve();
+    }
+    override close() {
+      return Promise.resolve();
+    }
+  }
+  const outer = new Forgetful();
+  const items = readAll(outer.stream());
+  {
+    await using _feed = outer;
+  }
+  assertEquals(await items, []);
+});
+
 Deno.test("AbstractFeeder is closed by await using", async () => {
   const outer = new TestFeed();
   const stream = outer.stream();
