@@ -1,6 +1,7 @@
 /**
  * Plays a recording through the class of the venue that it was made of, in place of the venue: what
- * reads a feed does not see the difference.
+ * reads a feed does not see the difference. (But where one connection replaced another meanwhile,
+ * what both delivered comes twice.)
  *
  * ```ts ignore
  * const kraken = new KrakenFeed();
@@ -98,11 +99,11 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
     const start = performance.now();
     let count = 0;
     try {
-      for await (const { at, data } of readRecording(this.#lines)) {
+      for await (const { at, data, attempt } of readRecording(this.#lines)) {
         const wait = start + at / this.#speed - performance.now();
         if (wait > 0 || ++count % BURST === 0) await pause(Math.max(wait, 0), signal);
         if (signal.aborted) return;
-        this.#read(data);
+        this.#read(data, attempt);
       }
       this.end();
     } catch (cause) {
@@ -110,10 +111,10 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
     }
   }
 
-  #read(data: string | ArrayBuffer): void {
+  #read(data: string | ArrayBuffer, attempt: number): void {
     try {
       // Brackets reach a protected member: the venue's class is played through as it is.
-      this.#venue["receive"](data, 1);
+      this.#venue["receive"](data, attempt);
     } catch (cause) {
       this.dispatch("error", new FeedError("Cannot read a frame: receive() threw", { cause }));
     }

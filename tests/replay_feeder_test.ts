@@ -30,22 +30,37 @@ Deno.test("recorder() writes a line for each frame, either way; readRecording() 
   const lines: string[] = [];
   const tap = recorder((line) => lines.push(line));
   const bytes = Uint8Array.from([0, 127, 128, 255]);
-  tap("out", '{"login":"…"}');
-  tap("in", "one\ntwo");
-  tap("in", bytes.buffer);
-  tap("in", new Uint8Array([9, ...bytes, 9]).subarray(1, 5) satisfies Frame);
+  tap("out", '{"login":"…"}', 1);
+  tap("in", "one\ntwo", 1);
+  tap("in", bytes.buffer, 1);
+  tap("in", new Uint8Array([9, ...bytes, 9]).subarray(1, 5) satisfies Frame, 1);
   assertEquals(lines.map((line) => line.endsWith("\n") && line.split("\n").length), [2, 2, 2, 2]);
   const frames = await Array.fromAsync(readRecording([...lines, "", "\n"]));
   assertEquals(frames.map(({ data }) => data), ["one\ntwo", bytes.buffer, bytes.buffer]);
-  assertEquals(JSON.parse(lines[0]), { at: 0, direction: "out", text: '{"login":"…"}' });
+  assertEquals(JSON.parse(lines[0]), {
+    at: 0,
+    direction: "out",
+    attempt: 1,
+    text: '{"login":"…"}',
+  });
   assert(frames.every(({ at }, n) => at >= (frames[n - 1]?.at ?? 0)));
+});
+
+Deno.test("readRecording() plays a recording that was appended to another right after it, and tells connections apart", async () => {
+  const line = (at: number, attempt: number) =>
+    JSON.stringify({ at, direction: "in", attempt, text: `${attempt}` });
+  const frames = await Array.fromAsync(
+    readRecording([line(0, 1), line(200, 2), line(0, 1), line(150, 1), line(0, 1)]),
+  );
+  assertEquals(frames.map(({ at }) => at), [0, 200, 200, 350, 350]);
+  assertEquals(frames.map(({ attempt }) => attempt), [1, 2, 1, 1, 1]);
 });
 
 Deno.test("recorder() leaves out what it is told not to keep", () => {
   const lines: string[] = [];
   const tap = recorder((line) => lines.push(line), (direction) => direction === "in");
-  tap("out", "login");
-  tap("in", "hello");
+  tap("out", "login", 1);
+  tap("in", "hello", 1);
   assertEquals(lines.map((line) => JSON.parse(line).text), ["hello"]);
 });
 
