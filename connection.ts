@@ -12,17 +12,16 @@ import type { Ending } from "./feeder.ts";
 import type { Throttler } from "./throttler.ts";
 
 /** What a WebSocket sends. */
-export type Frame = string | ArrayBuffer | ArrayBufferView<ArrayBuffer>;
-
-/** Told what goes over a socket, and which way. */
-export type Tap = (direction: "in" | "out", data: Frame) => void;
+export type Frame = string | ArrayBuffer | ArrayBufferView;
 
 /** What a connection needs of its feed. */
 export interface ConnectionOptions {
+  /** Which connection it is, counted from 1. */
+  attempt: number;
   /** Paces every frame that goes out. */
   pace?: Pick<Throttler, "run">;
   /** Told every frame. */
-  tap?: Tap;
+  tap?(direction: "in" | "out", data: Frame, attempt: number): void;
   /** Told what went wrong without ending the connection. */
   report(message: string, cause: unknown): void;
 }
@@ -57,6 +56,11 @@ export class Connection {
     const { promise, resolve } = Promise.withResolvers<Ending>();
     this.ended = promise;
     this.#resolveEnded = resolve;
+  }
+
+  /** Which connection it is, counted from 1. */
+  get attempt(): number {
+    return this.#options.attempt;
   }
 
   /** Aborts when the connection has ended. */
@@ -126,7 +130,7 @@ export class Connection {
   /** Sends a frame now, unless the socket is not open. */
   write(frame: Frame): void {
     if (!this.open) return;
-    this.#socket!.send(frame);
+    this.#socket!.send(frame as string | BufferSource);
     if (this.#options.tap) this.#tap("out", frame);
   }
 
@@ -208,7 +212,7 @@ export class Connection {
 
   #tap(direction: "in" | "out", data: Frame): void {
     try {
-      this.#options.tap!(direction, data);
+      this.#options.tap!(direction, data, this.attempt);
     } catch (error) {
       this.#options.report("Cannot tap a frame: tap() threw", error);
     }

@@ -33,13 +33,14 @@
  * @module
  */
 
-import { Connection, type Frame, type Tap } from "./connection.ts";
+import { Connection, type Frame } from "./connection.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
+import { Handover } from "./handover.ts";
 import { retry } from "./retry.ts";
 import { type Change, fingerprint, Subscriptions } from "./subscriptions.ts";
 import type { Throttler } from "./throttler.ts";
 
-export type { Frame, Tap } from "./connection.ts";
+export type { Frame } from "./connection.ts";
 
 /** Where a feed is to be had: what {@linkcode WebSocketFeeder.endpoint} returns. */
 export interface Endpoint {
@@ -47,7 +48,7 @@ export interface Endpoint {
   url: string | URL;
   /** The subprotocols to offer. */
   protocols?: string | string[];
-  /** The headers of the upgrade request. Browsers cannot send any. */
+  /** The headers of the upgrade request. Browsers cannot send any, Deno from 2.5 on. */
   headers?: Record<string, string>;
 }
 
@@ -128,12 +129,19 @@ export interface WebSocketFeederOptions {
   /**
    * Paces every frame that goes out, over all connections: subscriptions, pings, and what `send`
    * is given. Off unless given.
+   *
+   * It holds where frames leave us. On the way two may come closer together (Deno's sockets alone
+   * make up to 40 ms of it, as they wait for an answer before a small second frame), so leave a
+   * margin: for 5 per second, `{ limit: 5, period: 1_100 }`.
    */
   pace?: Pick<Throttler, "run">;
   /** Closes the feed when it aborts. */
   signal?: AbortSignal;
-  /** Told every frame that comes in, before `receive`, and every frame that goes out. */
-  tap?: Tap;
+  /**
+   * Told every frame that comes in, before `receive`, and every frame that goes out, and over which
+   * connection, counted from 1.
+   */
+  tap?(direction: "in" | "out", data: Frame, attempt: number): void;
 }
 
 /** Counts of a {@linkcode WebSocketFeeder} since it was made. */
@@ -158,6 +166,14 @@ const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
 
 /** Refusals of the upgrade that the next attempt would meet again. */
 const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
+
+/** What a hook is for, where it may throw without ending anything. */
+const TASKS = {
+  receive: "read a frame",
+  identify: "tell an item apart",
+  request: "ask for subscriptions",
+  ping: "ping",
+};
 
 /** Why a wait was cut short by `reconnect()`. */
 const DIAL_NOW = Symbol("dial now");
@@ -227,14 +243,16 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #error: FeedError | undefined;
   /** Cuts a wait short. */
   #hurry = new AbortController();
-  /** What `send` uses: the connection whose frame is being received, else the one opened last. */
-  #receiving: Connection | undefined;
+  /** What `send` uses: the connection that a hook is being called for, else the one that is live. */
+  #current: Connection | undefined;
   #sender: Connection | undefined;
   /** How the latest connection ended, and when. */
   #ending: Ending | undefined;
   #downSince = 0;
   /** What was delivered since the replacement of a connection began. */
-  #seen: Set<unknown> | undefined;
+  #handover: Handover<Connection | undefined> | undefined;
+  /** Whether `reconnect()` has been called since the feed was live. */
+  #isAsked = false;
 
   /**
    * Makes a feed. It does nothing until `connect()`.
@@ -281,7 +299,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * same promise.
    *
    * @returns A promise that resolves once the feed is live for the first time.
-   * @throws {FeedError} If the feed ends before: the error that `closed` resolves to.
+   * @throws {FeedError} If the feed ends before: the error that `closed` resolves to. If the signal
+   *   ended it, its reason.
    */
   override connect(): Promise<void> {
     if (this.#state === "closing" || this.#state === "closed") return Promise.reject(this.#over());
@@ -320,15 +339,18 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Replaces the connection: ends the live one, or cuts the wait for the next attempt short. It does
-   * nothing while one is being made, or when there is none to replace. A connection ended so is
-   * repeated as any other, with its wait.
+   * Replaces the connection: ends the live one, which is repeated as any other, with its wait; or
+   * cuts the wait for the next attempt short, and counts attempts anew. It does nothing while one is
+   * being made, or when there is none to replace, and nothing more until the feed is live again:
+   * whoever calls it too often does not flood the venue with connections.
    *
    * @param reason Why, for the `retry` event.
    */
   reconnect(reason = "reconnect"): void {
+    if (this.#isAsked || (this.#state !== "live" && this.#state !== "waiting")) return;
+    this.#isAsked = true;
     if (this.#state === "live") this.#endAll({ reason });
-    else if (this.#state === "waiting") this.#hurry.abort(DIAL_NOW);
+    else this.#hurry.abort(DIAL_NOW);
   }
 
   /**
@@ -371,7 +393,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * announces its end. It is the one whose frame is being received, else the live one.
    */
   protected replace(): void {
-    (this.#receiving ?? this.#sender)?.retire();
+    (this.#current ?? this.#sender)?.retire();
   }
 
   /**
@@ -387,7 +409,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /**
    * Reads one frame: decodes it and calls `emit` for each item in it. If it throws, that is reported
    * to `error` and the connection stays, unless it throws a fatal {@linkcode FeedError}: that ends
-   * the feed.
+   * the feed. Keep it synchronous: frames do not wait for one another.
    *
    * @param data Text, or bytes.
    * @param attempt Which connection it came from, counted from 1. Two deliver at a time while one
@@ -412,8 +434,13 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * there that it settles. Whatever this rejects with ends the attempt.
    *
    * @param _signal Aborts when the attempt is over.
+   * @param _send Sends over this connection, as `send` does. After an `await`, `send` itself means the
+   *   live connection where there is one, which this one may be about to replace (`maxLifetime`).
    */
-  protected handshake(_signal: AbortSignal): void | Promise<void> {}
+  protected handshake(
+    _signal: AbortSignal,
+    _send: (frame: Frame) => boolean,
+  ): void | Promise<void> {}
 
   /**
    * Writes what is sent every `pingInterval`.
@@ -446,7 +473,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Tells items apart, so that those which both connections deliver while one replaces the other
-   * (`maxLifetime`) come only once. What it returned is kept only meanwhile.
+   * (`maxLifetime`) come only once, and the old one is kept until both have delivered the same item,
+   * which proves that there is no gap, at most for `connectTimeout`. What it returned is kept only
+   * meanwhile: items from before, which a venue may repeat to a new subscriber, come again.
    *
    * @param _item An item.
    * @returns Something that no other item has, such as its sequence number. Unless overridden,
@@ -479,28 +508,30 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     url: string,
     init: { protocols?: string | string[]; headers?: Record<string, string> },
   ): WebSocket {
-    const { headers } = init;
+    const { headers = {} } = init;
     const protocols = [init.protocols ?? []].flat();
     // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
-    return new WebSocket(url, (headers ? { protocols, headers } : protocols) as string[]);
+    const isPlain = Object.keys(headers).length === 0;
+    return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
   }
 
   /** Delivers one item to every listener and every stream. */
   protected override emit(item: T): void {
-    if (this.#seen && this.#isRepeated(item, this.#seen)) return;
+    if (this.#handover && this.#isRepeated(item, this.#handover)) return;
     this.#stats.items++;
     super.emit(item);
   }
 
   /**
    * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Nothing is
-   * kept for the next connection.
+   * kept for the next connection. In `receive`, and in `handshake` until its first `await`, that is
+   * the connection in question; else the one that is live, or being made if none is.
    *
    * @param frame The frame.
    * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
    */
   protected send(frame: Frame): boolean {
-    const connection = this.#receiving ?? this.#sender;
+    const connection = this.#current ?? this.#sender;
     return connection !== undefined && connection.send(frame);
   }
 
@@ -566,7 +597,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const { connectTimeout, staleAfter, pingInterval, pace, tap } = this.#options;
     const attempt = ++this.#stats.attempts;
     const report = (message: string, cause: unknown) => this.#report(message, cause);
-    const connection = new Connection({ pace, tap, report });
+    const connection = new Connection({ attempt, pace, tap, report });
     this.#connections.add(connection);
     connection.ended.then(() => this.#forget(connection));
     const stopTimer = connection.after(
@@ -577,10 +608,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       // A listener of `state` may have closed the feed.
       if (this.#state === "closing") throw this.#over();
       const endpoint = await connection.unlessEnded(this.endpoint(connection.signal));
-      const receive = (data: string | ArrayBuffer) => this.#receive(connection, data, attempt);
+      const receive = (data: string | ArrayBuffer) => this.#receive(connection, data);
       await connection.unlessEnded(connection.attach(this.#dial(endpoint), receive));
-      this.#sender = connection;
-      await connection.unlessEnded(this.handshake(connection.signal));
+      if (this.#live.size === 0) this.#sender = connection;
+      await connection.unlessEnded(this.#shake(connection));
     } catch (cause) {
       const { name } = Object(cause);
       connection.end({ cause, reason: `endpoint(), createSocket() or handshake() threw ${name}` });
@@ -589,7 +620,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     stopTimer();
     connection.liveSince = performance.now();
     if (staleAfter > 0) connection.watch(staleAfter);
-    if (pingInterval > 0) connection.every(pingInterval, () => this.#ping(connection));
+    if (pingInterval > 0) this.#keepPinging(connection, pingInterval);
     const subscriptions = new Subscriptions<S>(connection, {
       batch: this.batch ?? Infinity,
       write: (change) => this.#writeRequest(change),
@@ -599,7 +630,19 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     return connection;
   }
 
+  /** Logs in, over this connection. */
+  #shake(connection: Connection): void | Promise<void> {
+    this.#current = connection;
+    try {
+      return this.handshake(connection.signal, (frame) => connection.send(frame));
+    } finally {
+      this.#current = undefined;
+    }
+  }
+
   #announce(connection: Connection): void {
+    this.#sender = connection;
+    this.#isAsked = false;
     const count = ++this.#stats.connections;
     const resumed = count > 1;
     const downtime = resumed && this.#state !== "live" ? performance.now() - this.#downSince : 0;
@@ -612,7 +655,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Replaces a connection at the end of its lifetime. Resolves to the one that is live then. */
   async #replace(old: Connection): Promise<Connection> {
-    const { maxLifetime, overlap } = this.#options;
+    const { maxLifetime } = this.#options;
     await old.lives(maxLifetime || Infinity);
     if (old.ending) return old;
     try {
@@ -621,29 +664,37 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
         maxRetries: Infinity,
         signal: old.signal,
         shouldRetry: (error) => (error as FeedError).retriable,
+        onRetry: ({ attempt, delay }) => {
+          if (old.ending || this.#state !== "live") return; // it was meant to end
+          this.dispatch("retry", { attempt, delay, ending: this.#ending! });
+        },
       })();
-      await next.lasts(overlap); // the old one may have been ahead
+      await this.#catchUp(next);
       return next;
-    } catch {
-      // What keeps us from replacing it will be met again, and told, when it has ended by itself.
+    } catch (error) {
+      // What keeps us from replacing it will be met again when it has ended by itself.
+      if (!old.ending && this.#state === "live") {
+        this.#report("Cannot replace the connection", error);
+      }
       await old.ended;
       return old;
     } finally {
-      this.#seen = undefined;
+      this.#handover = undefined;
     }
   }
 
   /** Makes a connection beside the old one and, once it delivers as well, drops the old one. */
   async #succeed(old: Connection): Promise<Connection> {
-    this.#seen = new Set();
+    this.#handover = new Handover();
     const next = await this.#establish();
-    if (!next.ending) await this.#overlap(old, next);
+    if (!next.ending) await this.#overlap(old, next, this.#handover);
     if (next.ending) {
-      this.#seen = undefined;
-      this.#sender = old;
+      this.#handover = undefined;
+      this.#ending = next.ending;
       throw this.#failure(next.ending, 0);
     }
     if (this.#state !== "live") return next; // closing
+    next.liveSince = old.liveSince; // to the feed, it is one life
     this.#live.delete(old);
     if (!old.ending) void this.#part(old);
     this.#announce(next);
@@ -651,7 +702,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /** Lets both deliver until the new one is seen to, or there is nothing to be seen. */
-  async #overlap(old: Connection, next: Connection): Promise<void> {
+  async #overlap(old: Connection, next: Connection, handover: Handover<unknown>): Promise<void> {
     const { overlap, connectTimeout } = this.#options;
     const before = next.frames;
     await Promise.race([this.#live.get(next)?.flush(), old.ended]);
@@ -659,9 +710,21 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     while (true) {
       const heard = old.frames;
       await Promise.race([next.lasts(overlap), old.ended]);
-      if (next.ending || old.ending || next.frames > before || old.frames === heard) return;
-      if (performance.now() > deadline) next.end({ reason: "silent while the old one was not" });
+      if (next.ending || old.ending || old.frames === heard) return;
+      const isLate = performance.now() > deadline;
+      if (next.frames > before && (isLate || handover.met || !handover.begun)) return;
+      if (isLate) next.end({ reason: "silent while the old one was not" });
     }
+  }
+
+  /** Waits until the new connection has delivered what the old one was ahead. */
+  async #catchUp(next: Connection): Promise<void> {
+    const { overlap, connectTimeout } = this.#options;
+    const deadline = performance.now() + connectTimeout;
+    do await next.lasts(overlap); while (
+      !next.ending && this.#handover?.begun && this.#handover.leader !== next &&
+      performance.now() < deadline
+    );
   }
 
   #forget(connection: Connection): void {
@@ -682,29 +745,42 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     try {
       return this.createSocket(String(url), init);
     } catch (error) {
-      // A SyntaxError is no cause to give: it quotes the address, which may hold a token.
+      if ((error as Error)?.name !== "SyntaxError") throw error;
+      // No cause is given: it quotes the address, which may hold a token.
       throw new FeedError(
-        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL",
-        { fatal: true, cause: (error as Error)?.name === "SyntaxError" ? undefined : error },
+        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, " +
+          "and a runtime that sends headers if there are any (Deno does from 2.5 on)",
+        { fatal: true },
       );
     }
   }
 
-  #receive(connection: Connection, data: string | ArrayBuffer, attempt: number): void {
+  #receive(connection: Connection, data: string | ArrayBuffer): void {
     this.#stats.frames++;
-    this.#receiving = connection;
+    this.#current = connection;
     try {
-      this.receive(data, attempt);
+      const result: unknown = this.receive(data, connection.attempt);
+      if (result instanceof Promise) result.catch((error) => this.#threw("receive", error));
     } catch (error) {
-      if (error instanceof FeedError && error.fatal) connection.end({ cause: error });
-      else this.#report("Cannot read a frame: receive() threw", error);
+      this.#threw("receive", error);
     }
-    this.#receiving = undefined;
+    this.#current = undefined;
   }
 
-  #isRepeated(item: T, seen: Set<unknown>): boolean {
-    const id = this.identify(item);
-    return id !== undefined && seen.size === seen.add(id).size;
+  /** Reports what a hook threw, unless that is to end the feed. */
+  #threw(hook: keyof typeof TASKS, error: unknown): void {
+    if (error instanceof FeedError && error.fatal) this.#endAll({ cause: error });
+    else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
+  }
+
+  #isRepeated(item: T, handover: Handover<unknown>): boolean {
+    try {
+      const id = this.identify(item);
+      return id !== undefined && handover.isRepeated(id, this.#current);
+    } catch (error) {
+      this.#threw("identify", error);
+      return false;
+    }
   }
 
   #mark(key: unknown, anew = false): void {
@@ -720,18 +796,26 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       const frames = this.request(op, subs);
       return isFrame(frames) ? [frames] : [...frames];
     } catch (error) {
-      this.#report(`Cannot ${op}: request() threw`, error);
+      this.#threw("request", error);
       return [];
     }
   }
 
-  #ping(connection: Connection): void {
-    try {
-      const frame = this.ping();
-      if (frame !== undefined) connection.send(frame);
-    } catch (error) {
-      this.#report("Cannot ping: ping() threw", error);
-    }
+  /** Sends what `ping()` returns, time and again; one that waits for its pace is not joined by another. */
+  #keepPinging(connection: Connection, interval: number): void {
+    let isWaiting = false;
+    connection.every(interval, async () => {
+      if (isWaiting) return;
+      try {
+        const frame = this.ping();
+        if (frame === undefined) return;
+        isWaiting = true;
+        await connection.paced(() => connection.write(frame));
+      } catch (error) {
+        this.#threw("ping", error);
+      }
+      isWaiting = false;
+    });
   }
 
   /** Sends `goodbye()` and closes, within `closeTimeout`. */

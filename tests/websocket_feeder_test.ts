@@ -370,6 +370,73 @@ Deno.test("WebSocketFeeder a FeedError thrown by a hook is what the feed ends wi
   ]);
 });
 
+Deno.test("WebSocketFeeder a fatal FeedError ends the feed wherever the venue's class throws it", async () => {
+  const error = new FeedError("enough", { fatal: true });
+  const fail = () => {
+    throw error;
+  };
+  const hooks: Record<string, (feed: TestFeed) => void> = {
+    createSocket: () => {},
+    handshake: () => {},
+    request: (feed) => feed.subscribe("a"),
+    receive: (feed) => feed.socket?.say("1"),
+    identify: (feed) => feed.socket?.say("1"),
+    ping: () => {},
+  };
+  for (const [hook, provoke] of Object.entries(hooks)) {
+    using time = new FakeTime();
+    const feed = new TestFeed({ pingInterval: 1_000, maxLifetime: 500, closeTimeout: 0 });
+    Object.defineProperty(feed, hook, { value: fail });
+    feed.connect().catch(() => {});
+    await settle();
+    feed.sockets[0]?.open();
+    await tick(time, 500);
+    provoke(feed);
+    await tick(time, 500);
+    assertEquals([hook, feed.state], [hook, "closed"]);
+    assertStrictEquals(await feed.closed, error);
+    assertFalse(time.next(), "a timer is left");
+  }
+});
+
+Deno.test("WebSocketFeeder what else createSocket() throws ends the attempt, not the feed", async () => {
+  using time = new FakeTime();
+  class Venue extends TestFeed {
+    failures = 1;
+    protected override createSocket(url: string, init: Omit<Endpoint, "url">) {
+      if (this.failures-- > 0) throw new Error("too many open files");
+      return super.createSocket(url, init);
+    }
+  }
+  const feed = new Venue({ baseWait: 500 });
+  feed.connect();
+  await settle();
+  assertEquals((feed.retries[0].ending.cause as Error).message, "too many open files");
+  await tick(time, 500);
+  await connected(feed);
+  assertEquals(feed.state, "live");
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.receive() whose promise rejects is reported, or ends the feed", async () => {
+  class Venue extends TestFeed {
+    protected override async receive(data: string) {
+      await null;
+      throw new FeedError(`Cannot read ${data}`, { fatal: data === "fatal" });
+    }
+  }
+  const feed = await connected(new Venue());
+  feed.socket.say("this");
+  await settle();
+  assertEquals(feed.state, "live");
+  feed.socket.say("fatal");
+  assertEquals((await feed.closed)?.message, "Cannot read fatal");
+  assertEquals(feed.errors.map(({ message }) => message), [
+    "Cannot read this",
+    "Cannot read fatal",
+  ]);
+});
+
 Deno.test("WebSocketFeeder.isFatal() is where a venue adds its own endings", async () => {
   class Venue extends TestFeed {
     protected override isFatal(ending: Ending) {
@@ -481,7 +548,7 @@ Deno.test("WebSocketFeeder pingInterval sends what ping() returns, on every conn
     }
   }
   const feed = await connected(new Pinging({ pingInterval: 1_000, baseWait: 500 }));
-  await tick(time, 3_000);
+  for (let i = 0; i < 3; i++) await tick(time, 1_000);
   assertEquals(feed.socket.sent, ["ping 1", "ping 3"]);
   feed.socket.end();
   await tick(time, 500);
@@ -543,6 +610,43 @@ Deno.test("WebSocketFeeder.reconnect() does nothing in a feed that is idle, conn
   feed.reconnect();
   await settle();
   assertEquals([feed.state, feed.sockets.length], ["closed", 1]);
+});
+
+Deno.test("WebSocketFeeder.reconnect() called too often does not flood the venue with connections", async () => {
+  for (const broken of [true, false]) {
+    using time = new FakeTime();
+    const feed = await connected(new TestFeed({ baseWait: 500, maxWait: 8_000 }));
+    if (broken) feed.socket.end();
+    await settle();
+    for (let ms = 0; ms < 8_000; ms += 50) {
+      feed.reconnect("watchdog");
+      await tick(time, 50);
+      if (broken) feed.socket.fail();
+      else feed.socket.open();
+    }
+    // After 0, 500, 1,000, 2,000, 4,000 ms where it is broken, else at 500, 1,500, 3,500, 7,500.
+    assertEquals(feed.sockets.length, broken ? 6 : 5);
+    await over(feed, time);
+  }
+});
+
+Deno.test("WebSocketFeeder.reconnect() counts attempts anew where it cuts a wait short", async () => {
+  using time = new FakeTime();
+  const feed = await connected(new TestFeed({ baseWait: 500 }));
+  feed.socket.end();
+  await tick(time, 500);
+  feed.socket.fail();
+  await settle();
+  feed.reconnect();
+  await settle();
+  feed.socket.fail();
+  await settle();
+  assertEquals(feed.retries.map(({ attempt, delay }) => [attempt, delay]), [
+    [1, 500],
+    [2, 1_000],
+    [1, 500],
+  ]);
+  await over(feed, time);
 });
 
 Deno.test("WebSocketFeeder leaves no listener on the signal once it is closed", async () => {
@@ -638,6 +742,19 @@ Deno.test("WebSocketFeeder.key() another value with the same key: unsubscribed f
   await settle();
   assertEquals(feed.socket.sent.length, 3);
   await over(feed);
+});
+
+Deno.test("WebSocketFeeder takes the types that come to mind: text or a buffer for tap, any bytes for a frame", async () => {
+  class Bytes extends TestFeed {
+    protected override goodbye(): Uint8Array {
+      return new Uint8Array([1]);
+    }
+  }
+  const taps: (string | ArrayBuffer)[] = [];
+  const tap = (_direction: "in" | "out", data: string | ArrayBuffer) => taps.push(data);
+  const feed = await connected(new Bytes({ tap }));
+  await over(feed);
+  assertEquals(taps.length, 1);
 });
 
 Deno.test("WebSocketFeeder.request() may write several frames, and bytes", async () => {
@@ -762,6 +879,26 @@ Deno.test("WebSocketFeeder pace: holds for send, which promises only that the so
   assertEquals(pace.size, 0);
   await over(feed);
   assertEquals(feed.errors, []);
+});
+
+Deno.test("WebSocketFeeder pace: a ping that waits for it is not joined by another", async () => {
+  using time = new FakeTime();
+  class Pinging extends TestFeed {
+    protected override ping() {
+      return "ping";
+    }
+  }
+  const pace = new Gate();
+  const feed = await connected(new Pinging({ pace, pingInterval: 1_000 }));
+  for (let i = 0; i < 5; i++) await tick(time, 1_000);
+  assertEquals(pace.size, 1);
+  feed.subscribe("a");
+  await settle();
+  await pace.open(2);
+  assertEquals(feed.socket.sent, ["ping", "+a"]);
+  await tick(time, 1_000);
+  assertEquals(pace.size, 1);
+  await over(feed, time);
 });
 
 Deno.test("WebSocketFeeder pace: one that refuses a subscription ends the connection instead of losing it", async () => {
@@ -960,14 +1097,20 @@ Deno.test("WebSocketFeeder maxLifetime: a new connection that stays silent for c
     }
     assertEquals([old.closedWith, silent.closedWith], [undefined, 1000]);
     assertEquals(feed.sockets.length, 3);
-    assertEquals(feed.retries, []);
+    assertEquals(
+      feed.retries.map(({ attempt, delay, ending }) => [attempt, delay, ending.reason]),
+      [
+        [1, 500, "silent while the old one was not"],
+      ],
+    );
+    assertEquals(feed.states, ["connecting", "live"]);
     await over(feed, time);
   } finally {
     performance.now = now;
   }
 });
 
-Deno.test("WebSocketFeeder maxLifetime: a fatal refusal of the new connection is told when the old one has ended", async () => {
+Deno.test("WebSocketFeeder maxLifetime: a fatal refusal of the new connection is told to error; the feed ends with the old one", async () => {
   using time = new FakeTime();
   const feed = await connected(new TestFeed({ maxLifetime: 10_000, baseWait: 500 }));
   await tick(time, 10_000);
@@ -975,7 +1118,8 @@ Deno.test("WebSocketFeeder maxLifetime: a fatal refusal of the new connection is
   feed.socket.fail("Invalid status code: 401");
   await tick(time, 100_000);
   old.say("still here");
-  assertEquals([feed.sockets.length, feed.items, feed.errors.length], [2, ["still here"], 0]);
+  assertEquals([feed.sockets.length, feed.items, feed.state], [2, ["still here"], "live"]);
+  assertEquals(feed.errors.map(({ fatal, ending }) => [fatal, ending?.status]), [[true, 401]]);
   old.end();
   await tick(time, 500);
   feed.socket.fail("Invalid status code: 401");
@@ -1071,6 +1215,58 @@ Deno.test("WebSocketFeeder maxLifetime: send goes on over the old connection onc
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder maxLifetime: while the new connection logs in, send means the live one", async () => {
+  using time = new FakeTime();
+  class Login extends TestFeed {
+    logins = 0;
+    protected override async handshake(_signal: AbortSignal, send: (frame: Frame) => boolean) {
+      this.send(`hello ${++this.logins}`);
+      await null;
+      send(`login ${this.logins}`);
+      if (this.logins === 2) await new Promise(() => {});
+    }
+  }
+  const feed = await connected(new Login({ maxLifetime: 10_000, connectTimeout: 5_000 }));
+  await tick(time, 10_000);
+  feed.socket.open();
+  await settle();
+  feed.send("order");
+  assertEquals(feed.sockets.map(({ sent }) => sent), [
+    ["hello 1", "login 1", "order"],
+    ["hello 2", "login 2"],
+  ]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder maxLifetime: the count starts again after resetRetryAfter, whichever connection was live", async () => {
+  using time = new FakeTime();
+  const { now } = performance;
+  performance.now = () => Date.now();
+  try {
+    const feed = new TestFeed({
+      maxRetries: 1,
+      resetRetryAfter: 5_000,
+      maxLifetime: 6_000,
+      overlap: 0,
+    });
+    feed.connect();
+    await settle();
+    feed.socket.fail();
+    await tick(time, 500);
+    await connected(feed);
+    await tick(time, 6_000);
+    feed.socket.open();
+    await tick(time, 100); // handed over
+    assertEquals(feed.lives.length, 2);
+    feed.socket.end();
+    await settle();
+    assertEquals(feed.retries.map(({ attempt }) => attempt), [1, 1]);
+    await over(feed, time);
+  } finally {
+    performance.now = now;
+  }
+});
+
 Deno.test("WebSocketFeeder maxLifetime: close() and reconnect() end both connections", async () => {
   for (const how of ["close", "reconnect"] as const) {
     for (const opened of [true, false]) {
@@ -1083,6 +1279,10 @@ Deno.test("WebSocketFeeder maxLifetime: close() and reconnect() end both connect
       await tick(time, 0);
       assertEquals(feed.sockets.map(({ closedWith }) => closedWith), [1000, 1000]);
       assertEquals(feed.state, how === "close" ? "closed" : "waiting");
+      assertEquals(
+        feed.retries.map(({ ending }) => ending.reason),
+        how === "close" ? [] : ["reconnect"],
+      );
       await over(feed, time);
     }
   }
@@ -1114,6 +1314,105 @@ Deno.test("WebSocketFeeder.identify() lets through once what both connections de
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder.identify() the old connection is kept until both have delivered the same item", async () => {
+  using time = new FakeTime();
+  class Numbered extends TestFeed {
+    protected override identify(item: string) {
+      return item;
+    }
+  }
+  const feed = await connected(new Numbered({ maxLifetime: 10_000, overlap: 1_000 }));
+  await tick(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  await settle();
+  for (let n = 1; n <= 4; n++) { // the old one lags: there would be a gap
+    old.say(`${n}`);
+    old.say(`${n}`); // twice from the same one proves nothing
+    next.say(`${n + 5}`);
+    await tick(time, 1_000);
+    assertEquals(old.closedWith, undefined);
+  }
+  old.say("5");
+  old.say("6");
+  await tick(time, 1_000);
+  assertEquals(old.closedWith, 1000);
+  assertEquals(feed.items.toSorted(), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.identify() the old connection is kept for connectTimeout at most", async () => {
+  using time = new FakeTime();
+  const { now } = performance;
+  performance.now = () => Date.now();
+  try {
+    class Numbered extends TestFeed {
+      protected override identify(item: string) {
+        return item;
+      }
+    }
+    const feed = await connected(
+      new Numbered({ maxLifetime: 10_000, overlap: 1_000, connectTimeout: 3_000 }),
+    );
+    await tick(time, 10_000);
+    const [old, next] = feed.sockets;
+    next.open();
+    await settle();
+    for (let n = 0; n < 4; n++) {
+      old.say(`old ${n}`);
+      next.say(`new ${n}`);
+      await tick(time, 1_000);
+    }
+    assertEquals([old.closedWith, next.closedWith], [1000, undefined]);
+    await over(feed, time);
+  } finally {
+    performance.now = now;
+  }
+});
+
+Deno.test("WebSocketFeeder.identify() removes what the new connection repeats however far behind it is", async () => {
+  using time = new FakeTime();
+  class Numbered extends TestFeed {
+    protected override identify(item: string) {
+      return item;
+    }
+  }
+  const feed = await connected(new Numbered({ maxLifetime: 10_000, overlap: 100 }));
+  await tick(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  await settle();
+  for (const item of ["1", "2", "3", "4"]) old.say(item);
+  next.say("1");
+  await tick(time, 100); // handed over
+  assertEquals(old.closedWith, 1000);
+  for (const item of ["2", "3", "4", "5"]) {
+    await tick(time, 500);
+    next.say(item);
+  }
+  assertEquals(feed.items, ["1", "2", "3", "4", "5"]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.identify() that throws is reported; the item is delivered", async () => {
+  using time = new FakeTime();
+  class Venue extends TestFeed {
+    protected override identify(): unknown {
+      throw new Error("no number");
+    }
+  }
+  const feed = await connected(new Venue({ maxLifetime: 10_000, overlap: 100 }));
+  await tick(time, 10_000);
+  feed.socket.open();
+  await settle();
+  feed.socket.say("1");
+  assertEquals(feed.items, ["1"]);
+  assertEquals(feed.errors.map(({ message }) => message), [
+    "Cannot tell an item apart: identify() threw",
+  ]);
+  await over(feed, time);
+});
+
 Deno.test("WebSocketFeeder.identify() remembers nothing of a replacement that failed", async () => {
   using time = new FakeTime();
   class Numbered extends TestFeed {
@@ -1133,7 +1432,7 @@ Deno.test("WebSocketFeeder.identify() remembers nothing of a replacement that fa
   await over(feed, time);
 });
 
-Deno.test("WebSocketFeeder.receive() is told which connection a frame came from; send answers on that one", async () => {
+Deno.test("WebSocketFeeder.receive() is told which connection a frame came from, as tap is; send answers on that one", async () => {
   using time = new FakeTime();
   class Answering extends TestFeed {
     protected override receive(data: string, attempt: number) {
@@ -1141,16 +1440,24 @@ Deno.test("WebSocketFeeder.receive() is told which connection a frame came from;
       if (data === "ping") this.send("pong");
     }
   }
-  const feed = await connected(new Answering({ maxLifetime: 10_000, overlap: 1_000 }));
+  const taps: unknown[] = [];
+  const tap = (...args: unknown[]) => taps.push(args);
+  const feed = await connected(new Answering({ maxLifetime: 10_000, overlap: 1_000, tap }));
   await tick(time, 10_000);
   const [old, next] = feed.sockets;
   next.open();
   await settle();
   next.say("tick");
-  old.say("ping");
+  next.say("ping");
   feed.send("by itself");
-  assertEquals(feed.items, ["tick from 2", "ping from 1"]);
-  assertEquals([old.sent, next.sent], [["pong"], ["by itself"]]);
+  assertEquals(feed.items, ["tick from 2", "ping from 2"]);
+  assertEquals([old.sent, next.sent], [["by itself"], ["pong"]]);
+  assertEquals(taps, [
+    ["in", "tick", 2],
+    ["in", "ping", 2],
+    ["out", "pong", 2],
+    ["out", "by itself", 1],
+  ]);
   await over(feed, time);
 });
 
