@@ -66,7 +66,8 @@ export interface RetryOptions {
   onRetry?: (event: RetryEvent) => void;
   /**
    * Whether `this` is closed before giving up: its `close()`, or else its `[Symbol.asyncDispose]()`.
-   * `false` leaves it open.
+   * `false` leaves it open: for a function that something else calls as its own method, such as a
+   * listener.
    *
    * @default {true}
    */
@@ -85,8 +86,8 @@ export interface RetryEvent {
 
 /** What `retry(options)` returns: wraps a function, and is a method decorator. */
 export type RetryDecorator = <This, Args extends unknown[], Result>(
-  fn: (this: This, ...args: Args) => Promise<Result>,
-  context?: ClassMethodDecoratorContext,
+  fn: (this: This, ...args: Args) => Result | PromiseLike<Result>,
+  context?: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Promise<Result>>,
 ) => (this: This, ...args: Args) => Promise<Result>;
 
 /** The longest wait: 24.8 days. A timer set for longer fires at once, on every runtime. */
@@ -127,7 +128,7 @@ const MAX_DOUBLINGS = 64;
  * ```
  */
 export function retry<This, Args extends unknown[], Result>(
-  fn: (this: This, ...args: Args) => Result | Promise<Result>,
+  fn: (this: This, ...args: Args) => Result | PromiseLike<Result>,
   options?: RetryOptions,
 ): (this: This, ...args: Args) => Promise<Result>;
 /**
@@ -167,7 +168,7 @@ export function retry<This, Args extends unknown[], Result>(
 export function retry(options?: RetryOptions): RetryDecorator;
 export function retry<This, Args extends unknown[], Result>(
   fnOrOptions?:
-    | ((this: This, ...args: Args) => Result | Promise<Result>)
+    | ((this: This, ...args: Args) => Result | PromiseLike<Result>)
     | RetryOptions,
   options?: RetryOptions,
 ): RetryDecorator | ((this: This, ...args: Args) => Promise<Result>) {
@@ -180,7 +181,7 @@ export function retry<This, Args extends unknown[], Result>(
 }
 
 function wrap<This, Args extends unknown[], Result>(
-  fn: (this: This, ...args: Args) => Result | Promise<Result>,
+  fn: (this: This, ...args: Args) => Result | PromiseLike<Result>,
   options: RetryOptions,
 ): (this: This, ...args: Args) => Promise<Result> {
   if (typeof fn !== "function") {
@@ -243,7 +244,12 @@ function wrap<This, Args extends unknown[], Result>(
 }
 
 function validate(options: RetryOptions = {}): RetryOptions {
-  const { maxRetries = 0, jitter = 0, signal } = options;
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot retry: options is a ${typeof options}, wanted a function or options`,
+    );
+  }
+  const { maxRetries = 0, jitter = 0, close = true, signal } = options;
   if (
     maxRetries !== Infinity &&
     !(Number.isInteger(maxRetries) && maxRetries >= 0)
@@ -273,6 +279,9 @@ function validate(options: RetryOptions = {}): RetryOptions {
       );
     }
   }
+  if (typeof close !== "boolean") {
+    throw new TypeError(`Cannot retry: close is a ${typeof close}, wanted true or false`);
+  }
   if (signal !== undefined && typeof signal?.throwIfAborted !== "function") {
     throw new TypeError(
       `Cannot retry: signal is a ${typeof signal}, wanted an AbortSignal`,
@@ -288,12 +297,11 @@ function milliseconds(error: unknown, name: "retryAfter" | "uptime"): number {
 }
 
 async function closeQuietly(owner: unknown, wrapper: unknown): Promise<void> {
-  const { close, [Symbol.asyncDispose]: dispose } = Object(owner);
-  const end = close ?? dispose;
-  // A close() that is itself retried must not call itself for ever.
-  if (typeof end !== "function" || end === wrapper) return;
   try {
-    await end.call(owner);
+    const { close, [Symbol.asyncDispose]: dispose } = Object(owner);
+    const end = close ?? dispose;
+    // A close() that is itself retried must not call itself for ever.
+    if (typeof end === "function" && end !== wrapper) await end.call(owner);
   } catch {
     // The error that ended the retries is the one to hear about.
   }
@@ -330,7 +338,7 @@ const NETWORK_CODES: ReadonlySet<unknown> = new Set([
 
 /** Deno gives no code: the text is all there is. A URL within it has no space, so it cannot match. */
 const NETWORK_TEXT =
-  /tcp connect error|dns error|tls handshake eof|connection closed before message completed|connection reset by peer|broken pipe|http2 error|error reading a body from connection/i;
+  /tcp connect error|dns error|failed to lookup address|tls handshake eof|connection closed before message completed|connection reset by peer|broken pipe|http2 error|error reading a body from connection/i;
 
 /** How deep a chain of causes is followed, so that a circle ends. */
 const MAX_CAUSES = 5;
@@ -355,11 +363,16 @@ const MAX_CAUSES = 5;
  */
 export function isNetworkError(error: unknown): boolean {
   let link = error;
-  for (let depth = 0; depth < MAX_CAUSES && link instanceof Error; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && isError(link); depth++) {
     if (link.name === "TimeoutError") return true;
     if (NETWORK_CODES.has((link as { code?: unknown }).code)) return true;
     if (NETWORK_TEXT.test(link.message)) return true;
     link = link.cause;
   }
   return false;
+}
+
+/** `instanceof` is false for an error of another realm, such as those that test runners make. */
+function isError(value: unknown): value is Error {
+  return /^\[object (Error|DOMException)\]$/.test(Object.prototype.toString.call(value));
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
@@ -410,6 +411,13 @@ Deno.test("retry() never hides the real error behind an error while closing", as
     const connect = retry(() => Promise.reject(new NetworkFault()), { maxRetries: 0 });
     await assertRejects(() => connect.call({ close }), NetworkFault);
   }
+  const connect = retry(() => Promise.reject(new NetworkFault()), { maxRetries: 0 });
+  const broken = {
+    get close() {
+      throw new Error("a getter");
+    },
+  };
+  await assertRejects(() => connect.call(broken), NetworkFault);
 });
 
 Deno.test("retry() leaves this open with close: false", async () => {
@@ -495,6 +503,26 @@ Deno.test("retry() keeps the parameter types of its function", async () => {
   assertEquals(await add(), NaN);
 });
 
+Deno.test("retry() wraps what retry(options) wraps: plain results, thenables, methods with a this of their own", async () => {
+  const thenable = (): PromiseLike<number> => Promise.resolve(1);
+  const plain = (n: number) => n + 1;
+  class Venue {
+    name = "venue";
+    @retry()
+    async greet(this: Venue, word: string): Promise<string> {
+      return await `${word} ${this.name}`;
+    }
+  }
+  const results: number[] = [
+    await retry(thenable)(),
+    await retry({})(thenable)(),
+    await retry(plain)(1),
+    await retry({})(plain)(1),
+  ];
+  assertEquals(results, [1, 1, 2, 2]);
+  assertEquals(await new Venue().greet("hello"), "hello venue");
+});
+
 Deno.test("retry() refuses options out of range when it is called", () => {
   const fn = () => Promise.resolve();
   for (
@@ -526,6 +554,10 @@ Deno.test("retry() refuses options of the wrong type when it is called", () => {
     assertThrows(() => retry(fn, options as never), TypeError, "Cannot retry: ");
   }
   assertThrows(() => retry()("fetch" as never), TypeError, "Cannot retry a string");
+  for (const options of ["fetch", 5, null, { close: "no" }]) {
+    assertThrows(() => retry(fn, options as never), TypeError, "Cannot retry: ");
+    assertThrows(() => retry(options as never), TypeError, "Cannot retry: ");
+  }
 });
 
 Deno.test("retry() never waits longer than maxWait, nor makes more than maxRetries repeats", async () => {
@@ -583,6 +615,8 @@ Deno.test("isNetworkError() knows what Node, Bun and Deno say of the network", (
       coded("ECONNRESET"),
       coded("ENOTFOUND"),
       new TypeError("error reading a body from connection"),
+      new Error("failed to lookup address information: Name or service not known"),
+      runInNewContext("Object.assign(new Error('of another realm'), { code: 'ECONNRESET' })"),
       new TypeError("fetch failed", {
         cause: new Error(
           "client error (Connect): tcp connect error: Connection refused (os error 111)",
