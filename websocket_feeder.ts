@@ -503,6 +503,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @param url The address.
    * @param init The protocols, and headers if there are any.
    * @returns A WebSocket, or what behaves like one.
+   * @throws {FeedError} If the address, a protocol or a header is none: a fatal one. What else this
+   *   throws, where it is overridden, ends the attempt, and is told: it should quote no token.
    */
   protected createSocket(
     url: string,
@@ -512,7 +514,16 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const protocols = [init.protocols ?? []].flat();
     // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
     const isPlain = Object.keys(headers).length === 0;
-    return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
+    try {
+      return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
+    } catch {
+      // No cause is given: it quotes an address or a header, and with it perhaps a token.
+      throw new FeedError(
+        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, valid " +
+          "protocols and headers, and a runtime that sends headers (Deno does from 2.5 on)",
+        { fatal: true },
+      );
+    }
   }
 
   /** Delivers one item to every listener and every stream. */
@@ -742,17 +753,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const { url, ...init } = typeof endpoint === "string" || endpoint instanceof URL
       ? { url: endpoint }
       : endpoint;
-    try {
-      return this.createSocket(String(url), init);
-    } catch (error) {
-      if ((error as Error)?.name !== "SyntaxError") throw error;
-      // No cause is given: it quotes the address, which may hold a token.
-      throw new FeedError(
-        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, " +
-          "and a runtime that sends headers if there are any (Deno does from 2.5 on)",
-        { fatal: true },
-      );
-    }
+    return this.createSocket(String(url), init);
   }
 
   #receive(connection: Connection, data: string | ArrayBuffer): void {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import { Throttler } from "../../throttler.ts";
 import { FeedError, type FeedEvents, type FeedStream } from "../../feeder.ts";
 import {
@@ -221,12 +222,25 @@ scene("endpoint() may name protocols", {}, async (feed, venue) => {
   assert.equal(venue.last.header("sec-websocket-protocol")?.replace(" ", ""), "json.v2,json.v1");
 });
 
-check("an address that is no URL is fatal, and stays out of the error", async () => {
-  const feed = new TestFeed("not a url?token=secret");
-  const error = await feed.connect().catch((error) => error);
-  assert.equal(error.fatal, true);
-  assert(!JSON.stringify([error.message, error.ending, error.cause]).includes("secret"));
-});
+for (
+  const [what, endpoint] of Object.entries({
+    "an address that is no URL": "not a url?token=secret",
+    "an address with a fragment": "ws://127.0.0.1:9/#secret",
+    "a header with a newline": { url: "ws://127.0.0.1:9/", headers: { token: "secret\nmore" } },
+    "a header beyond Latin-1": { url: "ws://127.0.0.1:9/", headers: { token: "secret\u20ac" } },
+    "a protocol with a blank": { url: "ws://127.0.0.1:9/", protocols: "secret 1" },
+  })
+) {
+  check(`${what} is fatal, and stays out of the error`, async () => {
+    const feed = new TestFeed("");
+    feed.where = () => endpoint;
+    const error = await feed.connect().catch((error) => error);
+    assert.equal(error.fatal, true);
+    assert.match(error.message, /^Cannot dial: /);
+    const told = inspect([error, feed.errors, feed.retries], { depth: 9, showHidden: true });
+    assert(!told.includes("secret"), told);
+  });
+}
 
 scene("no address is told by an ending", {}, async (feed, venue) => {
   feed.where = () => `${venue.url}?token=secret`;
