@@ -250,7 +250,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #ending: Ending | undefined;
   #downSince = 0;
   /** What was delivered since the replacement of a connection began. */
-  #handover: Handover<Connection | undefined> | undefined;
+  #handover: Handover | undefined;
   /** Whether `reconnect()` has been called since the feed was live. */
   #isAsked = false;
 
@@ -680,7 +680,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
           this.dispatch("retry", { attempt, delay, ending: this.#ending! });
         },
       })();
-      await this.#catchUp(next);
+      await this.#handover?.catchUp(next);
       return next;
     } catch (error) {
       // What keeps us from replacing it will be met again when it has ended by itself.
@@ -696,9 +696,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Makes a connection beside the old one and, once it delivers as well, drops the old one. */
   async #succeed(old: Connection): Promise<Connection> {
-    this.#handover = new Handover();
+    const handover = new Handover(old, this.#options);
+    this.#handover = handover;
     const next = await this.#establish();
-    if (!next.ending) await this.#overlap(old, next, this.#handover);
+    if (!next.ending) await handover.overlap(next, this.#live.get(next)!.flush());
     if (next.ending) {
       this.#handover = undefined;
       this.#ending = next.ending;
@@ -710,32 +711,6 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     if (!old.ending) void this.#part(old);
     this.#announce(next);
     return next;
-  }
-
-  /** Lets both deliver until the new one is seen to, or there is nothing to be seen. */
-  async #overlap(old: Connection, next: Connection, handover: Handover<unknown>): Promise<void> {
-    const { overlap, connectTimeout } = this.#options;
-    const before = next.frames;
-    await Promise.race([this.#live.get(next)?.flush(), old.ended]);
-    const deadline = performance.now() + connectTimeout;
-    while (true) {
-      const heard = old.frames;
-      await Promise.race([next.lasts(overlap), old.ended]);
-      if (next.ending || old.ending || old.frames === heard) return;
-      const isLate = performance.now() > deadline;
-      if (next.frames > before && (isLate || handover.met || !handover.begun)) return;
-      if (isLate) next.end({ reason: "silent while the old one was not" });
-    }
-  }
-
-  /** Waits until the new connection has delivered what the old one was ahead. */
-  async #catchUp(next: Connection): Promise<void> {
-    const { overlap, connectTimeout } = this.#options;
-    const deadline = performance.now() + connectTimeout;
-    do await next.lasts(overlap); while (
-      !next.ending && this.#handover?.begun && this.#handover.leader !== next &&
-      performance.now() < deadline
-    );
   }
 
   #forget(connection: Connection): void {
@@ -774,7 +749,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
   }
 
-  #isRepeated(item: T, handover: Handover<unknown>): boolean {
+  #isRepeated(item: T, handover: Handover): boolean {
     try {
       const id = this.identify(item);
       return id !== undefined && handover.isRepeated(id, this.#current);
