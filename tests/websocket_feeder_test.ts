@@ -1394,6 +1394,36 @@ Deno.test("WebSocketFeeder.identify() removes what the new connection repeats ho
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder.identify() keeps nothing longer than connectTimeout after the old connection is gone", async () => {
+  using time = new FakeTime();
+  const { now } = performance;
+  performance.now = () => Date.now();
+  try {
+    class Numbered extends TestFeed {
+      protected override identify(item: string) {
+        return item;
+      }
+    }
+    const feed = await connected(
+      new Numbered({ maxLifetime: 100_000, overlap: 100, connectTimeout: 3_000 }),
+    );
+    await tick(time, 100_000);
+    const [old, next] = feed.sockets;
+    next.open();
+    await settle();
+    old.say("1");
+    next.say("1");
+    await tick(time, 100); // handed over
+    assertEquals(old.closedWith, 1000);
+    for (let ms = 0; ms < 4_000; ms += 100) await tick(time, 100);
+    next.say("1");
+    assertEquals(feed.items, ["1", "1"]);
+    await over(feed, time);
+  } finally {
+    performance.now = now;
+  }
+});
+
 Deno.test("WebSocketFeeder.identify() that throws is reported; the item is delivered", async () => {
   using time = new FakeTime();
   class Venue extends TestFeed {
