@@ -18,10 +18,12 @@ import {
 import {
   type Body,
   encodeBody,
+  type HeaderRecord,
   notPositive,
   type Payload,
   RequestError,
   resolve,
+  SafeHeaders,
   withoutQuery,
 } from "./request.ts";
 import { retry, type RetryOptions } from "./retry.ts";
@@ -55,11 +57,12 @@ export interface RequestOptions<T = unknown> {
   deadline?: number;
   /**
    * Whether it does no harm if the venue gets the request more than once. Only then may a request that may have
-   * been executed be repeated, by the session or by the runtime.
+   * been executed be repeated.
    *
-   * Otherwise it goes out so that no runtime repeats it: as a `Blob`, and from Bun a PUT or DELETE on a connection
-   * of its own. Without a body it is then chunked on Deno over HTTP/1.1; a venue that refuses that says 411, and
-   * `true` sends it as it is.
+   * No runtime may repeat it by itself, so it goes out as a `Blob`, and from Bun a PUT or DELETE on a connection of
+   * its own. Without a body it is then chunked on Deno over HTTP/1.1; a venue that refuses that says 411. `true`
+   * sends a request without a body as it is, which Deno may repeat in silence: there, all of its failures have the
+   * outcome `"unknown"`.
    *
    * @default whether the method is GET, HEAD or OPTIONS
    */
@@ -99,6 +102,8 @@ export class Call {
   readonly idempotent: boolean;
   /** What is sent. */
   payload: Payload = { body: undefined, type: undefined };
+  /** The headers that the caller gave. */
+  headers: HeaderRecord | undefined;
   /** Where to, with the query. */
   target = "";
   /** Where to, as it may be shown. */
@@ -208,12 +213,19 @@ export class Call {
       if (!METHODS.includes(this.method)) {
         throw new RequestError(`Cannot use the method: wanted one of ${METHODS.join(", ")}`);
       }
+      const { signal } = this.options;
+      if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+        throw new RequestError(
+          `Cannot use signal: it is a ${typeof signal}, wanted an AbortSignal`,
+        );
+      }
       const problem = notPositive("timeout", this.#timeouts.delay) ??
         notPositive("deadline", this.deadline) ?? invalid(this.options.retry);
       if (problem) throw new RequestError(problem);
       this.target = resolve(base, path, this.options.query);
       this.url = withoutQuery(this.target);
       this.payload = encodeBody(this.options);
+      if (this.options.headers) this.headers = new SafeHeaders(this.options.headers).record;
       if (this.safe && this.payload.body !== undefined) {
         throw new RequestError(
           `Cannot send a body with ${this.method}: wanted POST, PUT, PATCH or DELETE`,
@@ -251,9 +263,9 @@ export class Call {
   /** Makes an error of whatever was thrown. Only what was made here is quoted: a native error may hold a key. */
   fault(error: unknown): BrokerError {
     if (error instanceof BrokerError) return error;
+    if (error instanceof ReplyError) return this.error(error.kind, error.message, error.details);
     // However a runtime puts it: what was aborted failed for our reason.
     if (this.#part?.signal.aborted) return this.#part.signal.reason;
-    if (error instanceof ReplyError) return this.error(error.kind, error.message, error.details);
     if (!this.sent) {
       const message = error instanceof RequestError ? error.message : undefined;
       return this.error("invalid", `${nameOf(error)} was thrown`, { message });

@@ -52,7 +52,7 @@ export async function decode<T>(response: Response, limit: number, parse?: Parse
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
   try {
-    return how === "json" ? parseJson(text) as T : how(text);
+    return how === "json" ? parseJson(text) as T : await how(text);
   } catch (error) {
     if (how !== "json") throw new ReplyError(`parse() threw ${nameOf(error)}`, "decode", {}, text);
     const problem = text === "" ? "the answer is empty, JSON was due" : "the answer is not JSON";
@@ -120,7 +120,10 @@ function fits(response: Response, limit: number): boolean {
   const { headers, body } = response;
   if (!body) return true;
   const length = headers.get("content-length");
-  if (length === null || headers.has("content-encoding")) return false;
+  // Chunks are what counts where there are both.
+  if (length === null || headers.has("content-encoding") || headers.has("transfer-encoding")) {
+    return false;
+  }
   if (Number(length) <= limit) return true;
   throw tooLarge(limit);
 }
@@ -129,17 +132,12 @@ function tooLarge(limit: number): ReplyError {
   return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }
 
-/** Reads what a venue says with a status other than 2xx: as much as can be had, as the status says enough. */
-export async function readRefusal(
-  response: Response,
-  limit: number,
-  signal: AbortSignal,
-): Promise<string> {
+/** Reads what a venue says with a status other than 2xx: as much as can be had in time, as the status says enough. */
+export async function readRefusal(response: Response, limit: number): Promise<string> {
   if (response.status < 400) return "";
   try {
     return await readText(response, limit);
-  } catch (error) {
-    if (signal.aborted) throw error;
+  } catch {
     return "";
   }
 }
@@ -167,6 +165,9 @@ const DATES = [
   /^\w{3} (?<month>\w{3}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/, // asctime
 ];
 
+/** More seconds than anybody is banned for, a year: an instant in place of a duration, perhaps. */
+const MAX_SECONDS = 366 * 86_400;
+
 /**
  * Reads a Retry-After header: seconds, or a date in one of the three formats of HTTP.
  *
@@ -174,7 +175,7 @@ const DATES = [
  */
 export function retryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1_000;
+  if (/^\d+$/.test(value)) return Number(value) < MAX_SECONDS ? Number(value) * 1_000 : undefined;
   const groups = DATES.map((format) => format.exec(value)?.groups).find(Boolean);
   if (!groups) return undefined;
   const now = Date.now();
@@ -201,6 +202,7 @@ export function refusal(status: number, text: string): ReplyError {
   const outcome = "rejected";
   // What a browser shows of a redirect that it was told not to follow.
   if (status === 0) return new ReplyError("it is redirected", "redirect");
+  if (status < 200) return new ReplyError(why, "network");
   if (status < 300) return new ReplyError("the venue refused it", "rejected", { outcome });
   if (status < 400) return new ReplyError(`it is redirected (${status})`, "redirect");
   if (status >= 500) return new ReplyError(why, "network", { worthwhile: status !== 501 }, text);

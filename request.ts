@@ -196,9 +196,12 @@ export function encodeBody(
   if (params instanceof URLSearchParams) {
     return { body: params.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   }
+  const checked = checkBody(params);
   return {
-    body: checkBody(params),
-    type: typeof params === "string" ? "text/plain;charset=UTF-8" : undefined,
+    body: checked instanceof Uint8Array ? checked.slice() : checked, // it may wait, and change meanwhile
+    type: typeof params === "string"
+      ? "text/plain;charset=UTF-8"
+      : params instanceof Blob && params.type || undefined,
   };
 }
 
@@ -278,6 +281,16 @@ export async function encodeFormData(form: FormData, headers: HeaderRecord): Pro
   return new Blob([await encoded.arrayBuffer()]);
 }
 
+/** Deno repeats whatever is no stream, so an order without a body that goes out plain. */
+export const isDeno: boolean = "Deno" in globalThis;
+
+/**
+ * Whether a Blob must be streamed: Node's fetch, as the standard says, sends a request again after a 421 if it still
+ * has what its body was made of. With a content-length of our own it is not chunked.
+ */
+export const isNode: boolean = !isDeno && !("Bun" in globalThis) &&
+  "process" in globalThis;
+
 /** Bun before 1.4 repeats a POST too: seen with 1.2.0 to 1.3.11, though not with 1.3.14. */
 const isOldBun = /^1\.[0-3]\./.test(
   `${(globalThis as { Bun?: { version: string } }).Bun?.version}`,
@@ -339,7 +352,10 @@ export async function sentValues({ url, headers, body }: Outgoing): Promise<stri
 function leaves(text: string): string[] {
   const values: string[] = [];
   try {
-    JSON.parse(text, (_, value) => void (Object(value) === value || values.push(String(value))));
+    const collect = (_: string, value: unknown, context?: { source?: string }) => {
+      if (Object(value) !== value) values.push(String(value), context?.source ?? "");
+    };
+    JSON.parse(text, collect as (key: string, value: unknown) => unknown);
     return values;
   } catch {
     return [...new URLSearchParams(text).values(), ...text.split(/\s+/)];

@@ -27,6 +27,8 @@ import {
   checkBelow,
   checkBody,
   encodeFormData,
+  isDeno,
+  isNode,
   isRepeatedByBun,
   notPositive,
   type Outgoing,
@@ -192,6 +194,8 @@ export class Session {
   /** The last login after a 401, whether it goes on, and how many have ended. */
   #renewal: Promise<void> | undefined;
   #isRenewing = false;
+  /** Whether `onUnauthorized` is being called: what it sends before its first `await` is the login. */
+  #isLoggingIn = false;
   #generation = 0;
 
   /**
@@ -286,6 +290,7 @@ export class Session {
   ): Promise<Reply<T>> {
     const call = new Call(method, this.#base, options, this.#options, this.#timeouts);
     call.prepare(this.#base, path);
+    call.renewed = this.#isLoggingIn;
     if (this.#closing) throw call.error("closed", "the session is closed");
     this.#calls.add(call);
     const { deadline, options: { signal } } = call;
@@ -304,9 +309,9 @@ export class Session {
         return await this.#recover<T>(call, error); // so that only calls that fail pay for it
       }
     } finally {
+      this.#calls.delete(call);
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
-      this.#calls.delete(call);
       if (this.#calls.size === 0) this.#finish();
     }
   }
@@ -347,7 +352,7 @@ export class Session {
       shouldRetry: (error) => call.mayRepeat(error) && (shouldRetry?.(error) ?? error.retriable),
       onRetry: (event: RetryEvent) => {
         this.#emit(call, { type: "retry", delay: event.delay, error: event.error as BrokerError });
-        onRetry?.(event);
+        quietly(() => onRetry?.(event));
       },
     })();
   }
@@ -362,22 +367,24 @@ export class Session {
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized" &&
         (call.idempotent || error.outcome === "rejected");
       if (!isRefused || !onUnauthorized || call.options.renew === false || call.renewed) {
+        if (isRefused) call.final = true; // another repeat would be refused as well
         throw error;
       }
       call.renewed = true;
       await this.#login(call, onUnauthorized);
-      return await this.#attempt<T>(call);
+      return await this.#renewed<T>(call);
     }
   }
 
   /** Waits until the session has logged in anew since the call's request was sent; makes it do so where nobody has. */
   async #login(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
     if (call.generation === this.#generation && !this.#isRenewing) {
-      this.#isRenewing = true;
+      this.#isRenewing = this.#isLoggingIn = true;
       this.#renewal = (async () => await onUnauthorized())().finally(() => {
         this.#isRenewing = false;
         this.#generation++;
       });
+      this.#isLoggingIn = false;
       this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
     }
     const signal = call.begin();
@@ -425,15 +432,17 @@ export class Session {
       out = this.#outgoing(call);
       if (sign) await this.#sign(call, out, sign, signal);
       let { body } = out;
-      if (!call.idempotent) {
-        body = body instanceof FormData ? await encodeFormData(body, out.headers) : toBlob(body);
-      }
+      if (body instanceof FormData) body = await encodeFormData(body, out.headers);
+      if (body !== undefined || !call.idempotent) body = toBlob(body);
       response = await this.#send(call, { ...out, body }, signal);
       const { status, headers, ok } = response;
       this.#emit(call, { type: "response", status, duration: performance.now() - start });
       this.#limit(call, response);
       if (!ok) {
-        const text = await readRefusal(response, this.#maxBytes, signal);
+        // Known already, should its body never end.
+        const { details: { outcome } } = refusal(status, "");
+        call.seen = { status, outcome, retryAfter: retryAfter(headers.get("retry-after")) };
+        const text = await readRefusal(response, this.#maxBytes);
         own = this.#failure(call, { data: tryJson(text), status, headers });
         throw refusal(status, text);
       }
@@ -455,10 +464,11 @@ export class Session {
   }
 
   #outgoing(call: Call): Outgoing {
-    const { target, payload: { body, type }, options } = call;
+    const { target, payload: { body, type } } = call;
     const headers = { ...this.#headers.record };
     if (type) headers["content-type"] = type;
-    if (options.headers) Object.assign(headers, new SafeHeaders(options.headers).record);
+    else if (body instanceof FormData) delete headers["content-type"]; // it has one of its own
+    Object.assign(headers, call.headers);
     call.generation = this.#generation;
     return { url: target, headers, body };
   }
@@ -481,11 +491,17 @@ export class Session {
   }
 
   #send(call: Call, { url, headers, body }: Outgoing, signal: AbortSignal): Promise<Response> {
-    const { method, idempotent } = call;
+    const { method, safe } = call;
     const { fetch: send = fetch, fetchOptions } = this.#options;
-    const init: RequestInit = { ...fetchOptions, method, headers, body, signal };
+    const init: RequestInit & { duplex?: "half" } = { ...fetchOptions, method, headers, signal };
     init.redirect = "manual"; // a redirect would take the keys along
-    if (!idempotent && isRepeatedByBun(method)) init.keepalive = false;
+    if (!safe && isRepeatedByBun(method)) init.keepalive = false;
+    if (!safe && isDeno && body === undefined) call.before = "unknown";
+    if (isNode && body instanceof Blob) {
+      init.headers = { ...headers, "content-length": `${body.size}` };
+      init.body = body.stream();
+      init.duplex = "half";
+    } else init.body = body;
     this.#emit(call, { type: "request" });
     call.sent = true;
     return send(url, init);
@@ -496,6 +512,7 @@ export class Session {
     try {
       return this.#options.failure?.(reply);
     } catch (error) {
+      if (error instanceof BrokerError) return error;
       if (reply.status >= 400) return undefined;
       throw call.error("decode", `failure() threw ${nameOf(error)}`);
     }
@@ -523,9 +540,10 @@ export class Session {
 }
 
 /** Calls what must not decide about an order: a log, a count. */
-function quietly(fn: () => void): void {
+function quietly(fn: () => unknown): void {
   try {
-    fn();
+    const result = fn();
+    if (result instanceof Promise) result.catch(() => {});
   } catch {
     // As the doc comment of each of them says.
   }

@@ -188,15 +188,14 @@ Deno.test("Session repeats nothing with retry: false", async () => {
 
 Deno.test("Session keeps the outcome unknown once a request may have been executed", async () => {
   const retry = { baseWait: 0, maxRetries: 1 };
+  const cancel = { idempotent: true, json: {} };
   for (const second of [refused, status(409), status(429)]) {
-    const error = await failure(
-      open(play(broken, second), { retry }).put("x", { idempotent: true }),
-    );
+    const error = await failure(open(play(broken, second), { retry }).put("x", cancel));
     assertEquals(error.outcome, "unknown");
     assertStringIncludes(error.message, "may have been executed");
   }
   const executedTwice = open(play(refused, status(409)), { retry });
-  assertEquals((await failure(executedTwice.put("x", { idempotent: true }))).outcome, "rejected");
+  assertEquals((await failure(executedTwice.put("x", cancel))).outcome, "rejected");
   const read = await failure(open(play(broken, status(404)), { retry }).get("x"));
   assertEquals(read.outcome, "rejected", "a GET executes nothing");
   const sent = open(play(broken, status(429), refused), { retry: { baseWait: 0, maxRetries: 2 } });
@@ -350,7 +349,7 @@ Deno.test("Session.headers is live, and a call's own headers go before it", asyn
   assertEquals(venue.sent[2].headers, { "content-type": "text/x-default", "x-b": "é" });
 });
 
-Deno.test("Session sends an order as a Blob, and what is idempotent as it is", async () => {
+Deno.test("Session sends an order as a Blob; without a body, and idempotent, as it is: then nothing is known on Deno", async () => {
   const venue = play(ok);
   const session = open(venue);
   const bodies: RequestOptions[] = [{ json: {} }, { form: { a: 1 } }, { body: "x" }, {
@@ -365,10 +364,111 @@ Deno.test("Session sends an order as a Blob, and what is idempotent as it is", a
       const isRepeatedByBun = method === "PUT" || method === "DELETE";
       assertEquals(venue.sent[0].keepalive, isRepeatedByBun ? false : undefined);
       await session.request(method, "x", { ...options, idempotent: true });
-      assert(!(venue.sent[1].body instanceof Blob));
-      assertEquals(venue.sent[1].keepalive, undefined);
+      assertEquals(venue.sent[1].body instanceof Blob, Object.keys(options).length > 0);
+      assertEquals(venue.sent[1].keepalive, isRepeatedByBun ? false : undefined);
     }
   }
+});
+
+Deno.test("Session says unknown of whatever fails on Deno without a body, if it is idempotent", async () => {
+  const plain = { idempotent: true, retry: false } as const;
+  for (const fault of [refused, status(404)]) {
+    assertEquals((await failure(open(play(fault)).delete("x", plain))).outcome, "unknown");
+  }
+  assertEquals((await failure(open(play(status(404))).delete("x"))).outcome, "rejected");
+});
+
+Deno.test("Session lets a body's own type count for more than the session's, and for less than the call's", async () => {
+  const venue = play(ok);
+  const session = open(venue, { headers: { "content-type": "application/json" } });
+  const form = new FormData();
+  form.set("a", "1");
+  const blob = new Blob(["a"], { type: "text/csv" });
+  for (const body of [form, blob]) {
+    await session.post("x", { body });
+    await session.post("x", { body, headers: { "content-type": "text/own" } });
+  }
+  const types = venue.sent.map(({ headers }) => headers["content-type"]);
+  assertEquals(types.map((type) => type.replace(/;.*/, "")), [
+    "multipart/form-data",
+    "text/own",
+    "text/csv",
+    "text/own",
+  ]);
+  assertStringIncludes(types[0], "boundary=");
+});
+
+Deno.test("Session takes bytes and headers as they are when the call is made", async () => {
+  const venue = play(ok);
+  const session = open(venue);
+  const throttlers = [new Throttler({ limit: 1, period: 20 })];
+  const body = Uint8Array.of(1);
+  const headers = new Headers({ a: "1" });
+  const calls = [1, 2].map(() => session.post("x", { body, headers, throttlers }));
+  body[0] = 2;
+  headers.set("a", "2");
+  await Promise.all(calls);
+  for (const { body, headers } of venue.sent) {
+    assertEquals(new Uint8Array(await (body as Blob).arrayBuffer()), Uint8Array.of(1));
+    assertEquals(headers.a, "1");
+  }
+});
+
+Deno.test("Session ignores what onEvent and onRetry throw, at once or later", async () => {
+  for (
+    const hook of [() => {
+      throw new Error("disk full");
+    }, () => Promise.reject(new Error("disk full"))]
+  ) {
+    const retry = { baseWait: 0, onRetry: hook };
+    const session = open(play(broken, ok), { onEvent: hook, retry });
+    assertEquals(await session.get("x"), { id: 1 });
+  }
+});
+
+Deno.test("Session takes a parse that rejects for one that throws: decode, not repeated", async () => {
+  const venue = play(ok);
+  const parse = () => Promise.reject(new Error("no"));
+  const error = await failure(open(venue).get("x", { parse }));
+  assertEquals([error.kind, venue.sent.length], ["decode", 1]);
+});
+
+Deno.test("Session refuses a signal that is none, and closes all the same", async () => {
+  const session = open(play(ok));
+  const error = await failure(session.post("x", { signal: {} as AbortSignal }));
+  assertEquals([error.kind, error.outcome], ["invalid", "not-sent"]);
+  assertStringIncludes(error.message, "wanted an AbortSignal");
+  await session.close();
+});
+
+Deno.test("Session takes an error that failure() throws for one that it returns", async () => {
+  const session = open(play(ok), {
+    failure: () => {
+      throw new BrokerError("No margin", { kind: "rejected", outcome: "rejected", code: "M1" });
+    },
+  });
+  const error = await failure(session.post("x"));
+  assertEquals([error.message, error.code, error.outcome], ["No margin", "M1", "rejected"]);
+});
+
+Deno.test("Session does not go on after a second 401, whatever shouldRetry says", async () => {
+  const venue = play(status(401));
+  const retry = { baseWait: 0, shouldRetry: () => true };
+  const error = await failure(open(venue, { retry, onUnauthorized: () => {} }).get("x"));
+  assertEquals([error.kind, venue.sent.length], ["unauthorized", 2]);
+});
+
+Deno.test("Session does not take a status below 200 for a refusal, nor an instant for a Retry-After", async () => {
+  const odd = (code: number, retryAfter = "") => () =>
+    Object.defineProperty(Response.json({}, { headers: { "retry-after": retryAfter } }), "status", {
+      value: code,
+    });
+  const informed = () => Object.defineProperty(odd(101)(), "ok", { value: false });
+  const error = await failure(open(play(informed)).post("x"));
+  assertEquals([error.kind, error.outcome], ["network", "unknown"]);
+  const limited = () => Object.defineProperty(odd(429, "1700000000")(), "ok", { value: false });
+  const late = await failure(open(play(limited), { retry: false }).post("x"));
+  assertEquals([late.kind, late.retryAfter], ["rate-limited", undefined]);
 });
 
 Deno.test("Session passes fetchOptions on, but not against its promises", async () => {
@@ -510,7 +610,7 @@ Deno.test("Session does not repeat a call whose login failed, whatever the error
 Deno.test("Session says rejected of a call that is ended after a refusal, while it waits to be repeated", async () => {
   using time = new FakeTime();
   const session = open(play(status(429)), { retry: { baseWait: 1_000 } });
-  const error = failure(session.put("x", { idempotent: true, deadline: 500 }));
+  const error = failure(session.put("x", { idempotent: true, json: {}, deadline: 500 }));
   await time.tickAsync(0);
   await time.runMicrotasks();
   await time.tickAsync(500);
