@@ -16,7 +16,15 @@
  * @module
  */
 
-import { type Bucket, clock, createBucket, floorTick, type Limit, TICKS } from "./bucket.ts";
+import {
+  type Bucket,
+  clock,
+  createBucket,
+  floorTick,
+  inherit,
+  type Limit,
+  TICKS,
+} from "./bucket.ts";
 
 export type { Limit } from "./bucket.ts";
 
@@ -324,7 +332,16 @@ export class Throttler {
 
   /**
    * Changes the limits, even while calls wait. What the old limits remember counts against the new
-   * ones: all that was spent within the longest period, or what a `"steady"` limit had not got back.
+   * ones:
+   *
+   * - A limit with the `refill` and the `period` of an old one counts all that this one remembers. If
+   *   its other numbers are the same too, nothing changes for it.
+   * - Any other counts the most that one of the old limits remembers: what was spent within that
+   *   one's period, at its start or finish, or what a `"steady"` limit has not got back, as if it
+   *   were spent now. So it counts a call that runs whose finish an old limit waits for.
+   * - A new `"after-finish"` limit goes on to wait for such a call. If no old limit waits for
+   *   finishes, it knows the starts only, of calls that still run too.
+   *
    * A waiting call whose cost is above the new limits is rejected.
    *
    * @param limits The new limits.
@@ -373,14 +390,9 @@ export class Throttler {
     if (buckets.length === 0) {
       throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
     }
-    const [old] = this.#buckets.toSorted((a, b) => b.memory - a.memory || b.period - a.period);
-    const past = old?.history(floorTick()) ?? [];
-    for (const bucket of buckets) {
-      for (const [at, cost] of past) bucket.spend(cost, at);
-      // What runs has no finish yet to be remembered by.
-      if (old?.isFinish && !bucket.isFinish) bucket.spend(this.#running, clock());
-    }
-    this.#buckets = buckets;
+    const running = this.#running - this.#starting;
+    const heirs = buckets.map((bucket) => inherit(bucket, this.#buckets, running));
+    this.#buckets = [...new Set(heirs)]; // of two that are alike, one is enough
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
     this.#longest = Math.max(...buckets.map((bucket) => bucket.period));
     this.#rate = Math.min(...buckets.map((bucket) => bucket.limit / bucket.period));

@@ -1102,6 +1102,101 @@ Deno.test("Throttler.update() remembers the calls that run", async () => {
   assertEquals(throttler.tryAcquire(), undefined);
 });
 
+Deno.test("Throttler.update() remembers finishes beside a longer limit that counts starts", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 1, period: 300, refill: "after-finish" },
+    { limit: 100, period: 5_000 },
+  ];
+  const throttler = new Throttler(limits);
+  const permit = throttler.tryAcquire();
+  await time.tickAsync(600);
+  permit![Symbol.dispose]();
+  await time.tickAsync(20);
+  throttler.update(limits);
+  assertEquals(throttler.waitTime(), 280);
+  throttler.update([{ limit: 1, period: 400, refill: "after-finish" }, limits[1]]);
+  assertEquals(throttler.waitTime(), 380);
+  throttler.update({ limit: 1, period: 500 });
+  assertEquals(throttler.waitTime(), 480);
+});
+
+Deno.test('Throttler.update() remembers what a "steady" limit has not got back beside a window', async () => {
+  using time = fakeClock();
+  const steady: Limit = { limit: 1, period: 1_000, refill: "steady", burst: 5 };
+  const window: Limit = { limit: 100, period: 1_500 };
+  const throttler = new Throttler([steady, window]);
+  assertEquals(start(throttler, 5).length, 5);
+  await time.tickAsync(1_700);
+  throttler.update([steady, window]);
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 300]);
+  throttler.update([window, { ...steady, burst: 6 }]); // 4 are missing still
+  assertEquals([throttler.waitTime(2), throttler.waitTime(3)], [0, 1_000]);
+  throttler.update({ limit: 5, period: 500 });
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 500]);
+});
+
+Deno.test("Throttler.update() counts what two limits remember once", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler([
+    { limit: 9, period: 1_000 },
+    { limit: 1, period: 100, refill: "steady", burst: 9 },
+  ]);
+  start(throttler, 3);
+  await time.tickAsync(100); // a steady token is back
+  throttler.update({ limit: 9, period: 500 });
+  assertEquals(start(throttler, 9).length, 6);
+});
+
+Deno.test("Throttler.update() goes on with the memory of the limit of the same refill and period", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 9, period: 1_000 },
+    { limit: 9, period: 1_000, refill: "after-finish" },
+  ];
+  const throttler = new Throttler(limits);
+  const permit = throttler.tryAcquire();
+  await time.tickAsync(600);
+  permit![Symbol.dispose]();
+  await time.tickAsync(20);
+  throttler.update(limits.map((limit) => ({ ...limit, limit: 2 })));
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 980]);
+  throttler.update([{ limit: 1, period: 1_000 }, limits[1]]);
+  assertEquals(throttler.waitTime(), 380);
+});
+
+Deno.test("Throttler.update() changes nothing where a limit stays as it is", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 1, period: 100, refill: "steady", burst: 2 },
+    { limit: 9, period: 100, refill: "after-finish" },
+    { limit: 9, period: 100 },
+  ];
+  const throttler = new Throttler(limits);
+  const starts = start(throttler, 4);
+  for (let i = 0; i < 10; i++) {
+    await time.tickAsync(30);
+    throttler.update([...limits, limits[0]]); // one that is named twice charges once
+  }
+  assertEquals(starts, [0, 0, 100, 200]);
+});
+
+Deno.test("Throttler.update() charges a call that is being started once", () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 100, refill: "after-finish" });
+  throttler.run(() => throttler.update({ limit: 2, period: 100 }));
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 100]);
+});
+
+Deno.test("Throttler.update() charges a start of the same tick only what it cost", () => {
+  using clock = new VirtualClock(0.5 / 1_024, () => 0);
+  const throttler = new Throttler({ limit: 1, period: 100, refill: "steady" });
+  throttler.tryAcquire();
+  throttler.update({ limit: 2, period: 100, refill: "steady", burst: 1 }); // in the tick of the start
+  clock.now = 51;
+  assert(throttler.tryAcquire());
+});
+
 Deno.test("Throttler.update() rejects a call whose cost is now above the capacity", async () => {
   using time = fakeClock();
   const throttler = new Throttler({ limit: 5, period: 100 });
