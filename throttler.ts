@@ -66,7 +66,10 @@ export interface CallOptions {
    * @default {1}
    */
   cost?: number;
-  /** Ends the wait: the call is rejected with the signal's reason, and is not charged. */
+  /**
+   * Ends the wait: the call is rejected with the signal's reason, and is not charged. Any number of
+   * calls may share one: it gets a single listener.
+   */
   signal?: AbortSignal;
 }
 
@@ -222,14 +225,10 @@ export class Throttler {
       call.fn = fn;
       call.resolve = resolve as (value: unknown) => void;
       call.reject = reject;
-      if (signal) {
-        const onAbort = () => {
-          this.#leave(call);
-          reject(signal.reason);
-        };
-        signal.addEventListener("abort", onAbort);
-        call.unlisten = () => signal.removeEventListener("abort", onAbort);
-      }
+      call.unlisten = listen(signal, (reason) => {
+        this.#leave(call);
+        reject(reason);
+      });
       this.#join(call);
     });
   }
@@ -592,8 +591,7 @@ export class Throttler {
     const places = new Map<Throttler, Waiter>();
     const yielded = new Set<Throttler>();
     const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
-    const onAbort = () => stop(signal!.reason);
-    signal?.addEventListener("abort", onAbort);
+    const unlisten = listen(signal, stop);
     for (const throttler of all) throttler.#shared.set(stop, cost);
     try {
       for (let late; (late = all.filter(isLate)).length > 0;) {
@@ -620,7 +618,7 @@ export class Throttler {
       signal?.throwIfAborted();
       return Throttler.#startAll(all, fn, cost);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      unlisten?.();
       for (const throttler of all) throttler.#shared.delete(stop);
       for (const [throttler, place] of places) throttler.#leave(place);
     }
@@ -680,6 +678,32 @@ class Waiter {
 }
 
 function ignore(): void {}
+
+/** All who wait with one signal. It scans its listeners for each that comes or goes: this is the only one. */
+class Listeners extends Set<(reason: unknown) => void> implements EventListenerObject {
+  handleEvent({ target }: Event): void {
+    // The oldest leaves last, so that whoever starts in its place is none of the others.
+    for (const listener of [...this].reverse()) listener((target as AbortSignal).reason);
+  }
+}
+
+const listeners = new WeakMap<AbortSignal, Listeners>();
+
+/** Waits for a signal, if there is one, and gives the way to stop it. */
+function listen(
+  signal: AbortSignal | undefined,
+  listener: (reason: unknown) => void,
+): (() => void) | undefined {
+  if (!signal) return undefined;
+  const all = listeners.get(signal) ?? new Listeners();
+  listeners.set(signal, all);
+  if (all.size === 0) signal.addEventListener("abort", all);
+  all.add(listener);
+  return () => {
+    all.delete(listener);
+    if (all.size === 0) signal.removeEventListener("abort", all);
+  };
+}
 
 /** Calls a function whose failure may come either way. */
 function attempt<T>(fn: () => T | PromiseLike<T>): Promise<T> {

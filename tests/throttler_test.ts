@@ -349,11 +349,56 @@ Deno.test("Throttler.run() takes its listener off the signal once the call start
   const controller = new AbortController();
   const listeners = watchListeners(controller.signal);
   const calls = [0, 1, 2].map((n) => throttler.run(() => n, { signal: controller.signal }));
-  assertEquals(listeners(), 2);
-  await time.tickAsync(20);
+  assertEquals(listeners(), 1);
+  await time.tickAsync(10);
+  assertEquals([throttler.size, listeners()], [1, 1]);
+  await time.tickAsync(10);
   assertEquals(listeners(), 0);
   controller.abort(); // too late for any of them
   assertEquals(await Promise.all(calls), [0, 1, 2]);
+});
+
+Deno.test("Throttler.run() puts one listener on a signal, however many calls share it", async () => {
+  using time = fakeClock();
+  const all = [10, 20].map((period) => new Throttler({ limit: 1, period }));
+  const { signal } = new AbortController();
+  let added = 0;
+  const { addEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    added++;
+    addEventListener.apply(signal, args as never);
+  };
+  const listeners = watchListeners(signal);
+  for (let i = 0; i < 50; i++) {
+    all[i % 2].run(() => {}, { signal });
+    runAll(all, () => {}, { signal });
+  }
+  assertEquals([added, listeners()], [1, 1]);
+  for (let i = 0; i < 1_000 && all.some(({ size }) => size > 0); i++) await time.tickAsync(10);
+  assertEquals([added, listeners(), ...all.map(({ size }) => size)], [1, 0, 0, 0]);
+  start(all[0], 1);
+  all[0].run(() => {}, { signal }).catch(() => {}); // the next call that waits is heard again
+  assertEquals([added, listeners()], [2, 1]);
+  all[0].close();
+});
+
+Deno.test("Throttler.run() rejects all calls that share a signal before any other can start", async () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 10 });
+  throttler.tryAcquire();
+  const controller = new AbortController();
+  const { signal } = controller;
+  let started = 0;
+  const calls = [2, 1, 1].map((cost) => throttler.run(() => started++, { cost, signal }));
+  const other = start(throttler, 1); // it may go as soon as the dear one before it has left
+  controller.abort("shutdown");
+  const outcomes = await Promise.allSettled(calls);
+  assertEquals(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason), [
+    "shutdown",
+    "shutdown",
+    "shutdown",
+  ]);
+  assertEquals([started, other, throttler.size], [0, [0], 0]);
 });
 
 // maxQueue and size
@@ -1471,7 +1516,7 @@ Deno.test("runAll() takes its listener off the signal once the call starts", asy
   const controller = new AbortController();
   const listeners = watchListeners(controller.signal);
   const calls = [1, 2, 3].map((n) => runAll(all, () => n, { signal: controller.signal }));
-  assertEquals(listeners(), 2);
+  assertEquals(listeners(), 1);
   await tickSlowly(time, 50);
   assertEquals([listeners(), ...all.map(({ size }) => size)], [0, 0, 0]);
   assertEquals(await Promise.all(calls), [1, 2, 3]);

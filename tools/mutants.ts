@@ -161,15 +161,27 @@ const MUTANTS: Mutant[] = [
     "",
   ]),
   throttler("an aborted call is charged", [
-    "          this.#leave(call);\n          reject(signal.reason);",
-    "          this.#leave(call);\n          this.#start(() => {}, cost);\n          reject(signal.reason);",
+    "        this.#leave(call);\n        reject(reason);",
+    "        this.#leave(call);\n        this.#start(() => {}, cost);\n        reject(reason);",
   ]),
   throttler("an aborted call stays in line", [
-    "          this.#leave(call);\n          reject(signal.reason);",
-    "          reject(signal.reason);",
+    "        this.#leave(call);\n        reject(reason);",
+    "        reject(reason);",
   ]),
   throttler("nobody moves up when the first leaves", ["    if (wasFirst) this.#pump();\n", ""]),
   throttler("the listener is left on the signal", ["    call.unlisten?.();\n", ""]),
+  throttler("each call puts a listener on its signal", [
+    "const all = listeners.get(signal) ?? new Listeners();",
+    "const all = new Listeners();",
+  ]),
+  throttler("a signal's listener is left when its last call has left", [
+    'if (all.size === 0) signal.removeEventListener("abort", all);',
+    "",
+  ]),
+  throttler("an aborted call starts in the place of another", [
+    "[...this].reverse()",
+    "[...this]",
+  ]),
   throttler("maxQueue lets one more wait", [
     "if (this.size < this.#maxQueue)",
     "if (this.size <= this.#maxQueue)",
