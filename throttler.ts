@@ -234,8 +234,10 @@ export class Throttler {
   }
 
   /**
-   * Waits for leave to start one call. The start is stamped as the permit is given, so start at once;
-   * {@linkcode Throttler.run} is exact however long the call takes to start.
+   * Waits for leave to start one call. The start is stamped as the permit is given. The code that
+   * awaits it goes on a little later, after that of permits given before, and two starts can come
+   * closer together by as much as that takes; so start at once, or take {@linkcode Throttler.run},
+   * which is exact however long the call takes to start.
    *
    * @param options Cost and signal.
    * @returns A permit, to be disposed of when the call has finished: an `"after-finish"` token that is
@@ -263,7 +265,7 @@ export class Throttler {
   }
 
   /**
-   * Takes leave to start one call, unless that means waiting.
+   * Takes leave to start one call, unless that means waiting. The start is stamped here.
    *
    * @param options The cost.
    * @returns A permit, or `undefined` if the call would have to wait.
@@ -310,8 +312,12 @@ export class Throttler {
    * Tightens the limits to what the venue counts, which may include others with the same key or
    * address. It never loosens: where the venue counts less than we do, nothing changes.
    *
-   * With `resetIn`, no more than what is left is spent until then. Without, the tokens that the
+   * With `resetIn`, no more than what is left is spent until then, beside calls that have started
+   * already: take off yourself what the venue cannot have counted yet. Without, the tokens that the
    * venue misses are spent now, and return as if our own call had spent them.
+   *
+   * Do not call this where the header is missing: `Number(null)` is 0, which as `remaining` stops
+   * everything until the reset.
    *
    * @param count What is left or used, of which limit, until when.
    * @throws {RangeError} If a number is below 0 or missing, or no limit has that `period`.

@@ -805,6 +805,17 @@ Deno.test('Throttler.acquire() gives a permit whose disposal is the finish where
   assertEquals(starts, [60, 70]);
 });
 
+Deno.test("Throttler.acquire() stamps the start as the permit is given, run() after fn has run", async () => {
+  using clock = new VirtualClock(0, () => 0);
+  for (const [isPermit, wait] of [[true, 60], [false, 100]] as const) {
+    const throttler = new Throttler({ limit: 1, period: 100 });
+    if (isPermit) await throttler.acquire();
+    else await throttler.run(() => clock.now += 40);
+    if (isPermit) clock.now += 40; // what is done between the permit and the start
+    assertEquals(throttler.waitTime(), wait);
+  }
+});
+
 Deno.test("Throttler.acquire() rejects with the signal's reason", async () => {
   using _time = fakeClock();
   const throttler = new Throttler({ limit: 1, period: 10 });
@@ -1000,6 +1011,26 @@ Deno.test("Throttler.sync() never loosens", async () => {
   throttler.sync({ remaining: 0, resetIn: 0 });
   await time.tickAsync(2_999);
   assertEquals(start(throttler, 1), []);
+});
+
+Deno.test("Throttler.sync() spends what is left beside calls that have started already", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 100, period: 10, refill: "after-finish" });
+  throttler.tryAcquire();
+  throttler.sync({ remaining: 2, resetIn: 1_000 });
+  const starts = start(throttler, 3);
+  await time.tickAsync(1_000);
+  assertEquals(starts, [0, 0, 1_000]);
+});
+
+Deno.test("Throttler.sync() stops everything until the reset where a missing header is made 0", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 100, period: 10 });
+  const header = new Headers().get("remaining");
+  throttler.sync({ remaining: Number(header), resetIn: 500 });
+  const starts = start(throttler, 1);
+  await time.tickAsync(500);
+  assertEquals(starts, [500]);
 });
 
 Deno.test("Throttler.sync() keeps a count for each reset, and the tightest holds", async () => {
