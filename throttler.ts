@@ -486,7 +486,7 @@ export class Throttler {
     call.prev = call.next = call;
     this.#queued -= call.cost;
     if (call.fn) this.#size--;
-    call.unlisten?.();
+    call.unlisten();
     if (wasFirst) this.#pump();
   }
 
@@ -624,7 +624,7 @@ export class Throttler {
       signal?.throwIfAborted();
       return Throttler.#startAll(all, fn, cost);
     } finally {
-      unlisten?.();
+      unlisten();
       for (const throttler of all) throttler.#shared.delete(stop);
       for (const [throttler, place] of places) throttler.#leave(place);
     }
@@ -675,7 +675,7 @@ class Waiter {
   fn: (() => unknown) | undefined = undefined;
   resolve: (value: unknown) => void = ignore;
   reject: (reason: unknown) => void = ignore;
-  unlisten: (() => void) | undefined = undefined;
+  unlisten: () => void = ignore;
 
   constructor(cost: number, age: number) {
     this.cost = cost;
@@ -685,30 +685,26 @@ class Waiter {
 
 function ignore(): void {}
 
-/** All who wait with one signal. It scans its listeners for each that comes or goes: this is the only one. */
-class Listeners extends Set<(reason: unknown) => void> implements EventListenerObject {
-  handleEvent({ target }: Event): void {
-    // The oldest leaves last, so that whoever starts in its place is none of the others.
-    for (const listener of [...this].reverse()) listener((target as AbortSignal).reason);
-  }
-}
-
-const listeners = new WeakMap<AbortSignal, Listeners>();
+/** All who wait with each signal. It scans its listeners for each that comes or goes: `tell` is one. */
+const waiting = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
 
 /** Waits for a signal, if there is one, and gives the way to stop it. */
-function listen(
-  signal: AbortSignal | undefined,
-  listener: (reason: unknown) => void,
-): (() => void) | undefined {
-  if (!signal) return undefined;
-  const all = listeners.get(signal) ?? new Listeners();
-  listeners.set(signal, all);
-  if (all.size === 0) signal.addEventListener("abort", all);
+function listen(signal: AbortSignal | undefined, listener: (reason: unknown) => void): () => void {
+  if (!signal) return ignore;
+  const all = waiting.get(signal) ?? new Set();
+  waiting.set(signal, all);
+  if (all.size === 0) signal.addEventListener("abort", tell);
   all.add(listener);
   return () => {
     all.delete(listener);
-    if (all.size === 0) signal.removeEventListener("abort", all);
+    if (all.size === 0) signal.removeEventListener("abort", tell);
   };
+}
+
+function tell(event: Event): void {
+  const signal = event.target as AbortSignal;
+  // The oldest leaves last, so that whoever starts in its place is none of the others.
+  for (const listener of [...waiting.get(signal)!].reverse()) listener(signal.reason);
 }
 
 /** Calls a function whose failure may come either way. */

@@ -169,18 +169,18 @@ const MUTANTS: Mutant[] = [
     "        reject(reason);",
   ]),
   throttler("nobody moves up when the first leaves", ["    if (wasFirst) this.#pump();\n", ""]),
-  throttler("the listener is left on the signal", ["    call.unlisten?.();\n", ""]),
+  throttler("the listener is left on the signal", ["    call.unlisten();\n", ""]),
   throttler("each call puts a listener on its signal", [
-    "const all = listeners.get(signal) ?? new Listeners();",
-    "const all = new Listeners();",
+    "const all = waiting.get(signal) ?? new Set();",
+    "const all = new Set<(reason: unknown) => void>();",
   ]),
   throttler("a signal's listener is left when its last call has left", [
-    'if (all.size === 0) signal.removeEventListener("abort", all);',
+    'if (all.size === 0) signal.removeEventListener("abort", tell);',
     "",
   ]),
   throttler("an aborted call starts in the place of another", [
-    "[...this].reverse()",
-    "[...this]",
+    "[...waiting.get(signal)!].reverse()",
+    "[...waiting.get(signal)!]",
   ]),
   throttler("maxQueue lets one more wait", [
     "if (this.size < this.#maxQueue)",
