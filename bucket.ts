@@ -34,8 +34,8 @@ export interface Bucket {
   readonly period: number;
   /** The highest cost that it can ever allow. */
   readonly capacity: number;
-  /** How far back its history reaches, in milliseconds: not at all where it only knows a sum. */
-  readonly memory: number;
+  /** As in {@linkcode Limit}. */
+  readonly refill: Limit["refill"];
   /** Whether it is charged when a call has finished, not when it has started. */
   readonly isFinish: boolean;
   /**
@@ -62,7 +62,7 @@ export interface Bucket {
   /**
    * Lists what still matters of what was spent.
    *
-   * @param now The last tick that has begun.
+   * @param now The time, by {@linkcode clock}.
    * @returns Ticks and costs, in order.
    */
   history(now: number): [at: number, cost: number][];
@@ -117,7 +117,43 @@ export function createBucket(options: Limit): Bucket {
   if (burst !== undefined) {
     throw new TypeError(`Cannot set the burst: the refill is "${refill}", "steady" is wanted`);
   }
-  return new WindowBucket(limit, period, refill === "after-finish");
+  return new WindowBucket(limit, period, refill);
+}
+
+/**
+ * Lets a new bucket go on where others end. If one is just like it, that one goes on; else it is
+ * charged with what those of its own kind remember, or the most that any of the others does.
+ *
+ * @param bucket The new bucket, full.
+ * @param old Those whose place it takes.
+ * @param running Tokens of calls whose finish is still to be stamped.
+ * @returns The bucket to go on with.
+ */
+export function inherit(bucket: Bucket, old: readonly Bucket[], running: number): Bucket {
+  const { limit, period, capacity, refill, isFinish } = bucket;
+  const kin = old.filter((other) => other.refill === refill && other.period === period);
+  const twin = kin.find((other) => other.limit === limit && other.capacity === capacity);
+  if (twin) return twin;
+  const now = clock();
+  const events = (kin.length > 0 ? kin : old).flatMap((other) => {
+    const history = other.history(now);
+    // What runs has no finish yet to be remembered by.
+    if (other.isFinish && !isFinish) history.push([now, running]);
+    return history.map(([at, cost]) => ({ other, at, cost }));
+  });
+  // They tell of the same calls: since each moment, as much was spent as the one says who says most.
+  const sums = new Map<Bucket, number>();
+  const spent: [at: number, cost: number][] = [];
+  let most = 0;
+  for (const { other, at, cost } of events.sort((a, b) => b.at - a.at)) {
+    const sum = cost + (sums.get(other) ?? 0);
+    sums.set(other, sum);
+    if (sum <= most) continue;
+    spent.push([at, sum - most]);
+    most = sum;
+  }
+  for (const [at, cost] of spent.reverse()) bucket.spend(cost, at);
+  return bucket;
 }
 
 /** Remembers each spent token until one period after its stamp, so that no window is ever too full. */
@@ -125,7 +161,7 @@ class WindowBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
   readonly capacity: number;
-  readonly memory: number;
+  readonly refill: Limit["refill"];
   readonly isFinish: boolean;
   readonly #ticks: number;
   #free: number;
@@ -133,10 +169,11 @@ class WindowBucket implements Bucket {
   #spent: number[] = [];
   #head = 0;
 
-  constructor(limit: number, period: number, isFinish: boolean) {
+  constructor(limit: number, period: number, refill: Limit["refill"]) {
     this.limit = this.capacity = this.#free = limit;
-    this.period = this.memory = period;
-    this.isFinish = isFinish;
+    this.period = period;
+    this.refill = refill;
+    this.isFinish = refill === "after-finish";
     this.#ticks = Math.ceil(period * TICKS);
   }
 
@@ -176,7 +213,7 @@ class WindowBucket implements Bucket {
   }
 
   history(now: number): [number, number][] {
-    this.available(now);
+    this.available(Math.floor(now));
     const pairs: [number, number][] = [];
     for (let i = this.#head; i < this.#spent.length; i += 2) {
       pairs.push([this.#spent[i] - this.#ticks, this.#spent[i + 1]]);
@@ -190,7 +227,7 @@ class SteadyBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
   readonly capacity: number;
-  readonly memory = 0;
+  readonly refill = "steady";
   readonly isFinish = false;
   readonly #ticks: number;
   /** When the bucket was full last, and what has been spent, and is known to be back, since then. */
@@ -245,6 +282,7 @@ class SteadyBucket implements Bucket {
   }
 
   history(now: number): [number, number][] {
-    return [[now, this.capacity - this.available(now)]];
+    const missing = this.capacity - this.available(Math.floor(now));
+    return [[now, Math.min(missing, this.#spent)]]; // in the tick of a start one more seems to be missing
   }
 }

@@ -16,7 +16,15 @@
  * @module
  */
 
-import { type Bucket, clock, createBucket, floorTick, type Limit, TICKS } from "./bucket.ts";
+import {
+  type Bucket,
+  clock,
+  createBucket,
+  floorTick,
+  inherit,
+  type Limit,
+  TICKS,
+} from "./bucket.ts";
 
 export type { Limit } from "./bucket.ts";
 
@@ -58,7 +66,10 @@ export interface CallOptions {
    * @default {1}
    */
   cost?: number;
-  /** Ends the wait: the call is rejected with the signal's reason, and is not charged. */
+  /**
+   * Ends the wait: the call is rejected with the signal's reason, and is not charged. Any number of
+   * calls may share one: it gets a single listener.
+   */
   signal?: AbortSignal;
 }
 
@@ -215,21 +226,19 @@ export class Throttler {
       call.fn = fn;
       call.resolve = resolve as (value: unknown) => void;
       call.reject = reject;
-      if (signal) {
-        const onAbort = () => {
-          this.#leave(call);
-          reject(signal.reason);
-        };
-        signal.addEventListener("abort", onAbort);
-        call.unlisten = () => signal.removeEventListener("abort", onAbort);
-      }
+      call.unlisten = listen(signal, (reason) => {
+        this.#leave(call);
+        reject(reason);
+      });
       this.#join(call);
     });
   }
 
   /**
-   * Waits for leave to start one call. The start is stamped as the permit is given, so start at once;
-   * {@linkcode Throttler.run} is exact however long the call takes to start.
+   * Waits for leave to start one call. The start is stamped as the permit is given. The code that
+   * awaits it goes on a little later, after that of permits given before, and two starts can come
+   * closer together by as much as that takes; so start at once, or take {@linkcode Throttler.run},
+   * which is exact however long the call takes to start.
    *
    * @param options Cost and signal.
    * @returns A permit, to be disposed of when the call has finished: an `"after-finish"` token that is
@@ -257,7 +266,7 @@ export class Throttler {
   }
 
   /**
-   * Takes leave to start one call, unless that means waiting.
+   * Takes leave to start one call, unless that means waiting. The start is stamped here.
    *
    * @param options The cost.
    * @returns A permit, or `undefined` if the call would have to wait.
@@ -304,8 +313,12 @@ export class Throttler {
    * Tightens the limits to what the venue counts, which may include others with the same key or
    * address. It never loosens: where the venue counts less than we do, nothing changes.
    *
-   * With `resetIn`, no more than what is left is spent until then. Without, the tokens that the
+   * With `resetIn`, no more than what is left is spent until then, beside calls that have started
+   * already: take off yourself what the venue cannot have counted yet. Without, the tokens that the
    * venue misses are spent now, and return as if our own call had spent them.
+   *
+   * Do not call this where the header is missing: `Number(null)` is 0, which as `remaining` stops
+   * everything until the reset.
    *
    * @param count What is left or used, of which limit, until when.
    * @throws {RangeError} If a number is below 0 or missing, or no limit has that `period`.
@@ -325,7 +338,16 @@ export class Throttler {
 
   /**
    * Changes the limits, even while calls wait. What the old limits remember counts against the new
-   * ones: all that was spent within the longest period, or what a `"steady"` limit had not got back.
+   * ones:
+   *
+   * - A limit with the `refill` and the `period` of an old one counts all that this one remembers. If
+   *   its other numbers are the same too, nothing changes for it.
+   * - Any other counts the most that one of the old limits remembers: what was spent within that
+   *   one's period, at its start or finish, or what a `"steady"` limit has not got back, as if it
+   *   were spent now. So it counts a call that runs whose finish an old limit waits for.
+   * - A new `"after-finish"` limit goes on to wait for such a call. If no old limit waits for
+   *   finishes, it knows the starts only, of calls that still run too.
+   *
    * A waiting call whose cost is above the new limits is rejected.
    *
    * @param limits The new limits.
@@ -374,14 +396,9 @@ export class Throttler {
     if (buckets.length === 0) {
       throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
     }
-    const [old] = this.#buckets.toSorted((a, b) => b.memory - a.memory || b.period - a.period);
-    const past = old?.history(floorTick()) ?? [];
-    for (const bucket of buckets) {
-      for (const [at, cost] of past) bucket.spend(cost, at);
-      // What runs has no finish yet to be remembered by.
-      if (old?.isFinish && !bucket.isFinish) bucket.spend(this.#running, clock());
-    }
-    this.#buckets = buckets;
+    const running = this.#running - this.#starting;
+    const heirs = buckets.map((bucket) => inherit(bucket, this.#buckets, running));
+    this.#buckets = [...new Set(heirs)]; // of two that are alike, one is enough
     this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
     this.#longest = Math.max(...buckets.map((bucket) => bucket.period));
     this.#rate = Math.min(...buckets.map((bucket) => bucket.limit / bucket.period));
@@ -470,7 +487,7 @@ export class Throttler {
     call.prev = call.next = call;
     this.#queued -= call.cost;
     if (call.fn) this.#size--;
-    call.unlisten?.();
+    call.unlisten();
     if (wasFirst) this.#pump();
   }
 
@@ -581,8 +598,7 @@ export class Throttler {
     const places = new Map<Throttler, Waiter>();
     const yielded = new Set<Throttler>();
     const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
-    const onAbort = () => stop(signal!.reason);
-    signal?.addEventListener("abort", onAbort);
+    const unlisten = listen(signal, stop);
     for (const throttler of all) throttler.#shared.set(stop, cost);
     try {
       for (let late; (late = all.filter(isLate)).length > 0;) {
@@ -609,7 +625,7 @@ export class Throttler {
       signal?.throwIfAborted();
       return Throttler.#startAll(all, fn, cost);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      unlisten();
       for (const throttler of all) throttler.#shared.delete(stop);
       for (const [throttler, place] of places) throttler.#leave(place);
     }
@@ -660,7 +676,7 @@ class Waiter {
   fn: (() => unknown) | undefined = undefined;
   resolve: (value: unknown) => void = ignore;
   reject: (reason: unknown) => void = ignore;
-  unlisten: (() => void) | undefined = undefined;
+  unlisten: () => void = ignore;
 
   constructor(cost: number, age: number) {
     this.cost = cost;
@@ -669,6 +685,28 @@ class Waiter {
 }
 
 function ignore(): void {}
+
+/** All who wait with each signal. It scans its listeners for each that comes or goes: `tell` is one. */
+const waiting = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
+
+/** Waits for a signal, if there is one, and gives the way to stop it. */
+function listen(signal: AbortSignal | undefined, listener: (reason: unknown) => void): () => void {
+  if (!signal) return ignore;
+  const all = waiting.get(signal) ?? new Set();
+  waiting.set(signal, all);
+  if (all.size === 0) signal.addEventListener("abort", tell);
+  all.add(listener);
+  return () => {
+    all.delete(listener);
+    if (all.size === 0) signal.removeEventListener("abort", tell);
+  };
+}
+
+function tell(event: Event): void {
+  const signal = event.target as AbortSignal;
+  // The oldest leaves last, so that whoever starts in its place is none of the others.
+  for (const listener of [...waiting.get(signal)!].reverse()) listener(signal.reason);
+}
 
 /** Calls a function whose failure may come either way. */
 function attempt<T>(fn: () => T | PromiseLike<T>): Promise<T> {

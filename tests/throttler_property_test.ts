@@ -51,10 +51,6 @@ const steady = fc.record({
   burst: fc.integer({ min: 1, max: 12 }),
 });
 
-const mixed: fc.Arbitrary<Limit[]> = fc.tuple(windows, fc.array(steady, { maxLength: 1 })).chain(
-  ([some, others]) => fc.shuffledSubarray([...some, ...others], { minLength: 1 }),
-);
-
 const work = fc.oneof(
   { weight: 3, arbitrary: fc.constant(0) },
   { weight: 1, arbitrary: upTo(30) },
@@ -405,58 +401,164 @@ property(
   },
 );
 
-property(
-  "Throttler.update() holds the new limits over what the old ones remember",
-  mixed,
-  mixed,
-  plans({ isPatient: true }),
-  upTo(4_000),
-  seed,
-  async (limits, changed, plan, at, seed) => {
-    using clock = new VirtualClock(0.3, unpunctual(seed));
-    const throttler = new Throttler(limits);
-    const capacity = Math.min(...limits.map(({ limit, burst = limit }) => burst));
-    const next = Math.min(...changed.map(({ limit, burst = limit }) => burst));
-    const events: { at: number; cost: number }[] = [];
-    let refused = 0;
-    let updated: { at: number; done: number } | undefined;
-    for (const { gap, before, cost: wanted } of plan) {
-      await clock.runTo(clock.now + gap);
-      if (updated === undefined && clock.now > at) {
-        updated = { at: clock.now, done: events.length };
-        throttler.update(changed);
-        assert(clock.live <= 1);
+/** Limits of every kind, whose periods are few, so that old and new ones often have the same. */
+const anyLimits: fc.Arbitrary<Limit[]> = fc.array(
+  fc.record({
+    limit: fc.integer({ min: 1, max: 8 }),
+    period: fc.constantFrom(3.3, 99.7, 1_000),
+    refill: fc.constantFrom("after-start" as const, "after-finish" as const, "steady" as const),
+  }),
+  { minLength: 1, maxLength: 3 },
+);
+
+/** What was spent of a limit: at a start or a finish, or at an update what the limit before remembered. */
+interface Spent {
+  at: number;
+  cost: number;
+}
+
+/** A start or a finish, in the order in which they came. */
+interface Step extends Spent {
+  id: number;
+  isFinish: boolean;
+  /** Counts the updates before it. */
+  epoch: number;
+}
+
+const countsFinish = ({ refill }: Limit) => refill === "after-finish";
+
+/** All starts and finishes, each under the limits in force, and what these know of what was before. */
+class Epochs {
+  readonly limits: Limit[][] = [];
+  readonly began: number[] = [];
+  readonly steps: Step[] = [];
+
+  /** Tokens of calls that a limit waits for: they run, and some limit in force at their start did so. */
+  running(steps: readonly Step[]): number {
+    const finished = new Set(steps.filter(({ isFinish }) => isFinish).map(({ id }) => id));
+    return steps
+      .filter((step) => !step.isFinish && !finished.has(step.id))
+      .filter(({ epoch }) => this.limits[epoch].some(countsFinish))
+      .reduce((sum, { cost }) => sum + cost, 0);
+  }
+
+  /** What a limit itself counts of some steps. */
+  counted(limit: Limit, steps: readonly Step[]): Spent[] {
+    const waited = new Set(
+      this.steps.filter(({ epoch, isFinish }) => !isFinish && this.limits[epoch].some(countsFinish))
+        .map(({ id }) => id),
+    );
+    return steps.filter(({ isFinish, id }) =>
+      countsFinish(limit) ? isFinish && waited.has(id) : !isFinish
+    );
+  }
+
+  /** What a limit knows when it comes into force, by each of the ways in which it may have heard of it. */
+  known(limit: Limit, epoch: number): Spent[][] {
+    if (epoch === 0) return [[]];
+    const old = this.limits[epoch - 1];
+    const kin = old.filter((o) => o.refill === limit.refill && o.period === limit.period);
+    const twin = kin.find((o) => o.limit === limit.limit);
+    const at = this.began[epoch];
+    return (twin ? [twin] : kin.length > 0 ? kin : old).flatMap((other) => {
+      const steps = this.steps.filter((step) => step.epoch === epoch - 1);
+      const own = this.counted(other, steps);
+      return this.known(other, epoch - 1).map((before) => {
+        const all = [...before, ...own];
+        if (other.refill === "steady") {
+          const { limit, period } = other;
+          const wait = earliestSteady(at, limit, all, other) - at; // until it is full
+          return [{ at, cost: Math.max(0, wait * limit / period - 1e-6) }];
+        }
+        const spent = all.filter((event) => event.at > at - other.period + TICK);
+        if (!countsFinish(other) || countsFinish(limit)) return spent;
+        const begun = this.steps.filter((step) => step.epoch < epoch);
+        return [...spent, { at, cost: this.running(begun) }];
+      });
+    });
+  }
+
+  /** Checks every start against the limits in force and all that they know. */
+  assertHeld(): void {
+    for (const [epoch, limits] of this.limits.entries()) {
+      for (const limit of limits) {
+        for (const known of this.known(limit, epoch)) this.#assertHeld(limit, epoch, known);
       }
-      const cost = Math.min(wanted, updated ? next : capacity);
+    }
+  }
+
+  #assertHeld(limit: Limit, epoch: number, known: readonly Spent[]): void {
+    for (const [i, step] of this.steps.entries()) {
+      if (step.epoch !== epoch || step.isFinish || step.cost === 0) continue;
+      const past = [
+        ...known,
+        ...this.counted(limit, this.steps.slice(0, i).filter((step) => step.epoch === epoch)),
+      ];
+      if (limit.refill === "steady") {
+        assert(earliestSteady(step.at, step.cost, past, limit) <= step.at + 1e-6, "too early");
+        continue;
+      }
+      const within = past.filter(({ at }) => step.at - at < limit.period);
+      const running = countsFinish(limit) ? this.running(this.steps.slice(0, i)) : 0;
+      const sum = within.reduce((sum, { cost }) => sum + cost, running + step.cost);
+      assert(sum <= limit.limit, `${sum} within ${limit.period} ms, ${limit.limit} is the limit`);
+    }
+  }
+}
+
+property(
+  "Throttler.update() keeps the new limits over what the old ones remember, and nothing changes where it changes none",
+  fc.array(anyLimits, { minLength: 2, maxLength: 4 }),
+  plans({ isPatient: true }),
+  fc.array(upTo(1_500), { minLength: 3, maxLength: 3 }),
+  seed,
+  async (all, plan, gaps, seed) => {
+    using clock = new VirtualClock(0.3, unpunctual(seed));
+    const latency = random(seed + 1);
+    const epochs = new Epochs();
+    const throttler = new Throttler(all[0]);
+    epochs.limits.push(all[0]);
+    epochs.began.push(clock.now);
+    const capacity = () => Math.min(...epochs.limits.at(-1)!.map(({ limit }) => limit));
+    const note = (id: number, cost: number, isFinish: boolean) =>
+      epochs.steps.push({ id, at: clock.now, cost, isFinish, epoch: epochs.limits.length - 1 });
+    let next = gaps[0];
+    let [done, refused] = [0, 0];
+    for (const [id, { gap, before, cost: wanted }] of plan.entries()) {
+      await clock.runTo(clock.now + gap);
+      const limits = all[epochs.limits.length];
+      if (limits && clock.now >= next) {
+        next += gaps[epochs.limits.length] ?? Infinity;
+        epochs.limits.push(limits);
+        epochs.began.push(clock.now);
+        throttler.update(limits);
+      }
+      const cost = Math.min(wanted, capacity());
+      const [waits, started] = [throttler.waitTime(cost), epochs.steps.length];
+      throttler.update(epochs.limits.at(-1)!.map((limit) => ({ ...limit })));
+      // It may look at the clock before a late timer does.
+      if (epochs.steps.length === started) assertEquals(throttler.waitTime(cost), waits);
       throttler.run(() => {
         clock.now += before;
-        events.push({ at: clock.now, cost });
-      }, { cost }).catch((error) => {
-        assert(error instanceof RangeError && cost > next);
+        note(id, cost, false);
+        const time = latency() < 0.5 ? 0 : 900 * latency();
+        return new Promise<void>((resolve) => {
+          const finish = () => {
+            note(id, cost, true);
+            resolve();
+          };
+          if (time > 0) setTimeout(finish, time);
+          else finish();
+        });
+      }, { cost }).then(() => done++, (error) => {
+        assert(error instanceof RangeError && cost > capacity());
         refused++;
       });
     }
-    await clock.runTo();
     await settle();
-    assertEquals(events.length + refused, plan.length);
-    assertEquals([throttler.size, clock.live], [0, 0]);
-    const { done, at: when } = updated ?? { done: events.length, at: 0 };
-    const isExact = (limit: Limit) => limit.refill === undefined;
-    for (const limit of limits.filter(isExact)) assertWindows(events.slice(0, done), limit);
-    // Windows that end before the update may be fuller than the new limits, later ones may not, as far
-    // as the old limits remember what is in them.
-    const memory = when - Math.max(0, ...limits.filter(isExact).map(({ period }) => period));
-    for (const { limit, period } of changed.filter(isExact)) {
-      for (const event of events.slice(done)) {
-        const within = events.filter((e) => e.at <= event.at && event.at - e.at < period);
-        const known = within.filter((e) => e.at > memory + TICK);
-        const sum = known.reduce((sum, { cost }) => sum + cost, 0);
-        assert(
-          sum <= limit || event.cost === 0,
-          `${sum} within ${period} ms, ${limit} is the limit`,
-        );
-      }
-    }
+    await clock.runTo();
+    assertEquals([done + refused, throttler.size, clock.live], [plan.length, 0, 0]);
+    epochs.assertHeld();
   },
 );
 

@@ -349,11 +349,56 @@ Deno.test("Throttler.run() takes its listener off the signal once the call start
   const controller = new AbortController();
   const listeners = watchListeners(controller.signal);
   const calls = [0, 1, 2].map((n) => throttler.run(() => n, { signal: controller.signal }));
-  assertEquals(listeners(), 2);
-  await time.tickAsync(20);
+  assertEquals(listeners(), 1);
+  await time.tickAsync(10);
+  assertEquals([throttler.size, listeners()], [1, 1]);
+  await time.tickAsync(10);
   assertEquals(listeners(), 0);
   controller.abort(); // too late for any of them
   assertEquals(await Promise.all(calls), [0, 1, 2]);
+});
+
+Deno.test("Throttler.run() puts one listener on a signal, however many calls share it", async () => {
+  using time = fakeClock();
+  const all = [10, 20].map((period) => new Throttler({ limit: 1, period }));
+  const { signal } = new AbortController();
+  let added = 0;
+  const { addEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    added++;
+    addEventListener.apply(signal, args as never);
+  };
+  const listeners = watchListeners(signal);
+  for (let i = 0; i < 50; i++) {
+    all[i % 2].run(() => {}, { signal });
+    runAll(all, () => {}, { signal });
+  }
+  assertEquals([added, listeners()], [1, 1]);
+  for (let i = 0; i < 1_000 && all.some(({ size }) => size > 0); i++) await time.tickAsync(10);
+  assertEquals([added, listeners(), ...all.map(({ size }) => size)], [1, 0, 0, 0]);
+  start(all[0], 1);
+  all[0].run(() => {}, { signal }).catch(() => {}); // the next call that waits is heard again
+  assertEquals([added, listeners()], [2, 1]);
+  all[0].close();
+});
+
+Deno.test("Throttler.run() rejects all calls that share a signal before any other can start", async () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 10 });
+  throttler.tryAcquire();
+  const controller = new AbortController();
+  const { signal } = controller;
+  let started = 0;
+  const calls = [2, 1, 1].map((cost) => throttler.run(() => started++, { cost, signal }));
+  const other = start(throttler, 1); // it may go as soon as the dear one before it has left
+  controller.abort("shutdown");
+  const outcomes = await Promise.allSettled(calls);
+  assertEquals(outcomes.map((outcome) => (outcome as PromiseRejectedResult).reason), [
+    "shutdown",
+    "shutdown",
+    "shutdown",
+  ]);
+  assertEquals([started, other, throttler.size], [0, [0], 0]);
 });
 
 // maxQueue and size
@@ -760,6 +805,17 @@ Deno.test('Throttler.acquire() gives a permit whose disposal is the finish where
   assertEquals(starts, [60, 70]);
 });
 
+Deno.test("Throttler.acquire() stamps the start as the permit is given, run() after fn has run", async () => {
+  using clock = new VirtualClock(0, () => 0);
+  for (const [isPermit, wait] of [[true, 60], [false, 100]] as const) {
+    const throttler = new Throttler({ limit: 1, period: 100 });
+    if (isPermit) await throttler.acquire();
+    else await throttler.run(() => clock.now += 40);
+    if (isPermit) clock.now += 40; // what is done between the permit and the start
+    assertEquals(throttler.waitTime(), wait);
+  }
+});
+
 Deno.test("Throttler.acquire() rejects with the signal's reason", async () => {
   using _time = fakeClock();
   const throttler = new Throttler({ limit: 1, period: 10 });
@@ -957,6 +1013,26 @@ Deno.test("Throttler.sync() never loosens", async () => {
   assertEquals(start(throttler, 1), []);
 });
 
+Deno.test("Throttler.sync() spends what is left beside calls that have started already", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 100, period: 10, refill: "after-finish" });
+  throttler.tryAcquire();
+  throttler.sync({ remaining: 2, resetIn: 1_000 });
+  const starts = start(throttler, 3);
+  await time.tickAsync(1_000);
+  assertEquals(starts, [0, 0, 1_000]);
+});
+
+Deno.test("Throttler.sync() stops everything until the reset where a missing header is made 0", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 100, period: 10 });
+  const header = new Headers().get("remaining");
+  throttler.sync({ remaining: Number(header), resetIn: 500 });
+  const starts = start(throttler, 1);
+  await time.tickAsync(500);
+  assertEquals(starts, [500]);
+});
+
 Deno.test("Throttler.sync() keeps a count for each reset, and the tightest holds", async () => {
   using time = fakeClock();
   const throttler = new Throttler({ limit: 100, period: 10 });
@@ -1100,6 +1176,101 @@ Deno.test("Throttler.update() remembers the calls that run", async () => {
   await time.tickAsync(100);
   assertEquals([throttler.tryAcquire(), throttler.tryAcquire()].includes(undefined), false);
   assertEquals(throttler.tryAcquire(), undefined);
+});
+
+Deno.test("Throttler.update() remembers finishes beside a longer limit that counts starts", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 1, period: 300, refill: "after-finish" },
+    { limit: 100, period: 5_000 },
+  ];
+  const throttler = new Throttler(limits);
+  const permit = throttler.tryAcquire();
+  await time.tickAsync(600);
+  permit![Symbol.dispose]();
+  await time.tickAsync(20);
+  throttler.update(limits);
+  assertEquals(throttler.waitTime(), 280);
+  throttler.update([{ limit: 1, period: 400, refill: "after-finish" }, limits[1]]);
+  assertEquals(throttler.waitTime(), 380);
+  throttler.update({ limit: 1, period: 500 });
+  assertEquals(throttler.waitTime(), 480);
+});
+
+Deno.test('Throttler.update() remembers what a "steady" limit has not got back beside a window', async () => {
+  using time = fakeClock();
+  const steady: Limit = { limit: 1, period: 1_000, refill: "steady", burst: 5 };
+  const window: Limit = { limit: 100, period: 1_500 };
+  const throttler = new Throttler([steady, window]);
+  assertEquals(start(throttler, 5).length, 5);
+  await time.tickAsync(1_700);
+  throttler.update([steady, window]);
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 300]);
+  throttler.update([window, { ...steady, burst: 6 }]); // 4 are missing still
+  assertEquals([throttler.waitTime(2), throttler.waitTime(3)], [0, 1_000]);
+  throttler.update({ limit: 5, period: 500 });
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 500]);
+});
+
+Deno.test("Throttler.update() counts what two limits remember once", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler([
+    { limit: 9, period: 1_000 },
+    { limit: 1, period: 100, refill: "steady", burst: 9 },
+  ]);
+  start(throttler, 3);
+  await time.tickAsync(100); // a steady token is back
+  throttler.update({ limit: 9, period: 500 });
+  assertEquals(start(throttler, 9).length, 6);
+});
+
+Deno.test("Throttler.update() goes on with the memory of the limit of the same refill and period", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 9, period: 1_000 },
+    { limit: 9, period: 1_000, refill: "after-finish" },
+  ];
+  const throttler = new Throttler(limits);
+  const permit = throttler.tryAcquire();
+  await time.tickAsync(600);
+  permit![Symbol.dispose]();
+  await time.tickAsync(20);
+  throttler.update(limits.map((limit) => ({ ...limit, limit: 2 })));
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 980]);
+  throttler.update([{ limit: 1, period: 1_000 }, limits[1]]);
+  assertEquals(throttler.waitTime(), 380);
+});
+
+Deno.test("Throttler.update() changes nothing where a limit stays as it is", async () => {
+  using time = fakeClock();
+  const limits: Limit[] = [
+    { limit: 1, period: 100, refill: "steady", burst: 2 },
+    { limit: 9, period: 100, refill: "after-finish" },
+    { limit: 9, period: 100 },
+  ];
+  const throttler = new Throttler(limits);
+  const starts = start(throttler, 4);
+  for (let i = 0; i < 10; i++) {
+    await time.tickAsync(30);
+    throttler.update([...limits, limits[0]]); // one that is named twice charges once
+  }
+  assertEquals(starts, [0, 0, 100, 200]);
+});
+
+Deno.test("Throttler.update() charges a call that is being started once", () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 100, refill: "after-finish" });
+  throttler.run(() => throttler.update({ limit: 2, period: 100 }));
+  assertEquals([throttler.waitTime(1), throttler.waitTime(2)], [0, 100]);
+});
+
+Deno.test("Throttler.update() charges a start of the same tick only what it cost", () => {
+  using clock = new VirtualClock(0.5 / 1_024, () => 0);
+  const throttler = new Throttler({ limit: 1, period: 100, refill: "steady" });
+  throttler.tryAcquire();
+  throttler.update({ limit: 2, period: 100, refill: "steady", burst: 1 }); // in the tick of the start
+  clock.now = 51;
+  assert(throttler.tryAcquire());
 });
 
 Deno.test("Throttler.update() rejects a call whose cost is now above the capacity", async () => {
@@ -1376,7 +1547,7 @@ Deno.test("runAll() takes its listener off the signal once the call starts", asy
   const controller = new AbortController();
   const listeners = watchListeners(controller.signal);
   const calls = [1, 2, 3].map((n) => runAll(all, () => n, { signal: controller.signal }));
-  assertEquals(listeners(), 2);
+  assertEquals(listeners(), 1);
   await tickSlowly(time, 50);
   assertEquals([listeners(), ...all.map(({ size }) => size)], [0, 0, 0]);
   assertEquals(await Promise.all(calls), [1, 2, 3]);

@@ -161,15 +161,27 @@ const MUTANTS: Mutant[] = [
     "",
   ]),
   throttler("an aborted call is charged", [
-    "          this.#leave(call);\n          reject(signal.reason);",
-    "          this.#leave(call);\n          this.#start(() => {}, cost);\n          reject(signal.reason);",
+    "        this.#leave(call);\n        reject(reason);",
+    "        this.#leave(call);\n        this.#start(() => {}, cost);\n        reject(reason);",
   ]),
   throttler("an aborted call stays in line", [
-    "          this.#leave(call);\n          reject(signal.reason);",
-    "          reject(signal.reason);",
+    "        this.#leave(call);\n        reject(reason);",
+    "        reject(reason);",
   ]),
   throttler("nobody moves up when the first leaves", ["    if (wasFirst) this.#pump();\n", ""]),
-  throttler("the listener is left on the signal", ["    call.unlisten?.();\n", ""]),
+  throttler("the listener is left on the signal", ["    call.unlisten();\n", ""]),
+  throttler("each call puts a listener on its signal", [
+    "const all = waiting.get(signal) ?? new Set();",
+    "const all = new Set<(reason: unknown) => void>();",
+  ]),
+  throttler("a signal's listener is left when its last call has left", [
+    'if (all.size === 0) signal.removeEventListener("abort", tell);',
+    "",
+  ]),
+  throttler("an aborted call starts in the place of another", [
+    "[...waiting.get(signal)!].reverse()",
+    "[...waiting.get(signal)!]",
+  ]),
   throttler("maxQueue lets one more wait", [
     "if (this.size < this.#maxQueue)",
     "if (this.size <= this.#maxQueue)",
@@ -185,8 +197,8 @@ const MUTANTS: Mutant[] = [
     "return this.#starting;",
   ]),
   bucket("a finish is not waited for", [
-    'new WindowBucket(limit, period, refill === "after-finish")',
-    "new WindowBucket(limit, period, false)",
+    'this.isFinish = refill === "after-finish"',
+    "this.isFinish = false",
   ]),
   throttler("a call that fails never finishes", [
     "result.finally(() => this.#stampFinish(cost))",
@@ -216,13 +228,35 @@ const MUTANTS: Mutant[] = [
   ]),
   throttler("sync loosens", ["if (excess > 0) bucket.spend", "bucket.spend"]),
   throttler("sync forgets the calls that run", [" - this.#held(bucket) - left;", " - left;"]),
-  throttler("update forgets what was spent", [
-    "      for (const [at, cost] of past) bucket.spend(cost, at);\n",
+  bucket("update forgets what was spent", [
+    "for (const [at, cost] of spent.reverse()) bucket.spend(cost, at);",
     "",
   ]),
-  throttler("update forgets the calls that run", [
-    "if (old?.isFinish && !bucket.isFinish) bucket.spend",
-    "if (false) bucket.spend",
+  bucket("update forgets the calls that run", [
+    "if (other.isFinish && !isFinish) history.push",
+    "if (false) history.push",
+  ]),
+  bucket("update remembers what one of the limits does", [
+    "(kin.length > 0 ? kin : old).flatMap",
+    "(kin.length > 0 ? kin : old.slice(0, 1)).flatMap",
+  ]),
+  bucket("update takes finishes for starts", ["(kin.length > 0 ? kin : old)", "old"]),
+  bucket("update adds up what two limits remember", [
+    "spent.push([at, sum - most])",
+    "spent.push([at, cost])",
+  ]),
+  bucket("update loses the part of a steady token that is back", ["if (twin) return twin;", ""]),
+  bucket("update takes a steady token in the tick of a start for two", [
+    "Math.min(missing, this.#spent)",
+    "missing",
+  ]),
+  throttler("update charges a call that is being started twice", [
+    "const running = this.#running - this.#starting;",
+    "const running = this.#running;",
+  ]),
+  throttler("update charges a limit that is named twice twice", [
+    "[...new Set(heirs)]",
+    "heirs",
   ]),
   throttler("update leaves calls in line that can never start", [
     "      if (call.cost <= this.#capacity) continue;\n",
