@@ -245,12 +245,13 @@ check(
   async () => {
     const server = await FaultServer.listen(answer({ status: 401 }));
     const broker = new Broker({ baseUrl: server.url, timeout: 150 });
-    const logins: Record<string, () => Promise<unknown>> = {
-      unauthorized: () => broker.call("POST", "login"),
-      timeout: () => Promise.resolve().then(() => broker.call("POST", "login")),
+    const login = async () => void await broker.call("POST", "login");
+    const logins: Record<string, () => Promise<void>> = {
+      unauthorized: login,
+      timeout: () => Promise.resolve().then(login),
     };
-    for (const [kind, login] of Object.entries(logins)) {
-      broker.onRenew = login;
+    for (const [kind, onRenew] of Object.entries(logins)) {
+      broker.onRenew = onRenew;
       const error = await failure(broker.call("POST", "orders"));
       assert.equal(error.kind, kind);
       assert.equal(error.outcome, "rejected");

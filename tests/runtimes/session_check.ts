@@ -68,7 +68,7 @@ const FAULTS: Record<string, [reply: Reply, kind: string, outcome: string]> = {
 const REFUSALS: typeof FAULTS = {
   "a 421": [answer({ status: 421 }), "rejected", "rejected"], // which the fetch standard sends again
   "a 400 whose body never ends": [
-    raw("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\nno"),
+    (socket) => void socket.write("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\nno"),
     "rejected",
     "rejected",
   ],
