@@ -52,7 +52,8 @@ export abstract class AbstractBroker<Login = void> {
 
   /**
    * Logs in anew, where a subclass knows how to: once for all the calls that were answered 401, which are then
-   * replayed. Without it a 401 is final. Its own calls say `renew: false`, or they would wait for themselves.
+   * replayed. Without it a 401 is final. Its own calls say `renew: false`, or those after its first `await` would
+   * wait for themselves. Write it as a method: a field is set only after the constructor of the class above it.
    */
   protected renew?(): Promise<void>;
 

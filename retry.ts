@@ -62,7 +62,7 @@ export interface RetryOptions {
    * @default the error's own `retriable` where that is a boolean, else {@linkcode isNetworkError}
    */
   shouldRetry?: (error: unknown) => boolean;
-  /** Called before each wait. */
+  /** Called before each wait. What it throws ends the repeats, in place of the error. */
   onRetry?: (event: RetryEvent) => void;
   /**
    * Whether `this` is closed before giving up: its `close()`, or else its `[Symbol.asyncDispose]()`.

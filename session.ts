@@ -131,7 +131,7 @@ export interface SessionOptions {
   maxBytes?: number;
   /**
    * When to repeat and how long to wait. `shouldRetry` can add to what is repeated, but an order is never
-   * repeated unless it was not sent. `false` repeats nothing.
+   * repeated unless it was not sent. What `onRetry` throws is ignored. `false` repeats nothing.
    *
    * @default the defaults of {@linkcode RetryOptions}, with a `jitter` of 0.5
    */

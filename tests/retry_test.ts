@@ -286,6 +286,16 @@ function watchedSignal() {
   return { controller, signal, listeners: () => listeners };
 }
 
+Deno.test("retry() what onRetry throws ends the repeats, in place of the error", async () => {
+  let calls = 0;
+  const onRetry = () => {
+    throw new RangeError("mine");
+  };
+  const call = retry(() => Promise.reject(new NetworkFault({ uptime: ++calls })), { onRetry });
+  await assertRejects(() => call(), RangeError, "mine");
+  assertEquals(calls, 1);
+});
+
 Deno.test("retry() rejects at once with the signal's reason on an abort during a wait", async () => {
   using time = new FakeTime();
   const { controller, signal } = watchedSignal();
