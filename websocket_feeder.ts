@@ -736,7 +736,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#current = connection;
     try {
       const result: unknown = this.receive(data, connection.attempt);
-      if (result instanceof Promise) result.catch((error) => this.#threw("receive", error));
+      if (result instanceof Promise) {
+        result.catch((error) => connection.ending || this.#threw("receive", error));
+      }
     } catch (error) {
       this.#threw("receive", error);
     }

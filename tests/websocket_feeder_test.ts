@@ -437,6 +437,21 @@ Deno.test("WebSocketFeeder.receive() whose promise rejects is reported, or ends 
   ]);
 });
 
+Deno.test("WebSocketFeeder.receive() whose promise rejects after the connection has ended is not heard", async () => {
+  class Venue extends TestFeed {
+    protected override async receive() {
+      await null;
+      throw new Error("too late");
+    }
+  }
+  const feed = await connected(new Venue());
+  feed.socket.say("1");
+  feed.socket.end();
+  await settle();
+  assertEquals([feed.state, feed.errors.length], ["waiting", 0]);
+  await over(feed);
+});
+
 Deno.test("WebSocketFeeder.isFatal() is where a venue adds its own endings", async () => {
   class Venue extends TestFeed {
     protected override isFatal(ending: Ending) {
