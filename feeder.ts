@@ -25,7 +25,7 @@
  * @module
  */
 
-import { Fifo, KeyedQueue, type Queue } from "./queue.ts";
+import { Fifo, KeyedQueue, type Queue } from "./feeder/queue.ts";
 
 /** What {@linkcode FeedError} is told beside its message. */
 export interface FeedErrorOptions extends ErrorOptions {

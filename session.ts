@@ -9,38 +9,23 @@ import {
   type BrokerErrorInit,
   type BrokerErrorKind,
   type Outcome,
-} from "./broker_error.ts";
-import { abortable, Call, type Repeats, type RequestOptions } from "./call.ts";
-import {
-  decode,
-  describe,
-  isRateLimit,
-  nameOf,
-  type Parse,
-  readRefusal,
-  refusal,
-  retryAfter,
-  tryJson,
-} from "./reply.ts";
-import {
-  type Body,
-  checkBelow,
-  checkBody,
-  encodeFormData,
-  isDeno,
-  isNode,
-  isRepeatedByBun,
-  notPositive,
-  type Outgoing,
-  parseBase,
-  RequestError,
-  SafeHeaders,
-  sentValues,
-  toBlob,
-} from "./request.ts";
+} from "./common/broker_error.ts";
+import { notPositive } from "./common/check.ts";
+import { MAX_TIMER } from "./platform/max_timer.ts";
+import { isDeno, isNode, isRepeatedByBun } from "./platform/runtime.ts";
 import { retry, type RetryEvent } from "./retry.ts";
+import { type Body, checkBody, encodeFormData, type Outgoing, toBlob } from "./session/body.ts";
+import { abortable, Call, type Repeats, type RequestOptions } from "./session/call.ts";
+import { SafeHeaders } from "./session/headers.ts";
+import { tryJson } from "./session/json.ts";
+import { describe, isRateLimit, refusal, retryAfter } from "./session/refusal.ts";
+import { decode, type Parse, readRefusal } from "./session/reply.ts";
+import { nameOf } from "./session/reply_error.ts";
+import { RequestError } from "./session/request_error.ts";
+import { sentValues } from "./session/secrets.ts";
+import { Timeouts } from "./session/timeouts.ts";
+import { checkBelow, parseBase } from "./session/url.ts";
 import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
-import { MAX_TIMER, Timeouts } from "./timeouts.ts";
 
 export {
   type Body,

@@ -16,6 +16,7 @@
  * @module
  */
 
+import { MAX_TIMER } from "./platform/max_timer.ts";
 import {
   type Bucket,
   clock,
@@ -24,9 +25,9 @@ import {
   inherit,
   type Limit,
   TICKS,
-} from "./bucket.ts";
+} from "./throttler/bucket.ts";
 
-export type { Limit } from "./bucket.ts";
+export type { Limit } from "./throttler/bucket.ts";
 
 /** Why a {@linkcode Throttler} refused a call that it could have run at another time. */
 export class ThrottlerError extends Error {
@@ -95,9 +96,6 @@ export interface VenueCount {
    */
   period?: number;
 }
-
-/** A timer set for longer than this (24.8 days) fires at once, on every runtime. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 /** Lets `runAll` reach the private parts of the class. */
 const friends = {} as { runAll: typeof runAll };

@@ -2,7 +2,7 @@
  * A feed over the native WebSocket that stays up.
  *
  * ```ts
- * import { WebSocketFeeder } from "@aio-trader/core/websocket_feeder";
+ * import { WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
  * import { assertEquals } from "@std/assert";
  *
  * class TradeFeed extends WebSocketFeeder<{ symbol: string; price: number }> {
@@ -33,14 +33,14 @@
  * @module
  */
 
-import { Connection, type Frame } from "./connection.ts";
+import { Connection, type Frame } from "./websocket_feeder/connection.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
-import { Handover } from "./handover.ts";
+import { Handover } from "./websocket_feeder/handover.ts";
 import { retry } from "./retry.ts";
-import { type Change, fingerprint, Subscriptions } from "./subscriptions.ts";
+import { type Change, fingerprint, Subscriptions } from "./websocket_feeder/subscriptions.ts";
 import type { Throttler } from "./throttler.ts";
 
-export type { Frame } from "./connection.ts";
+export type { Frame } from "./websocket_feeder/connection.ts";
 
 /** Where a feed is to be had: what {@linkcode WebSocketFeeder.endpoint} returns. */
 export interface Endpoint {

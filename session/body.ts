@@ -1,0 +1,138 @@
+/**
+ * What a session sends: encoded once, checked, and in a form that no runtime sends twice. Internal to
+ * {@linkcode Session}.
+ *
+ * @module
+ */
+
+import type { HeaderRecord } from "./headers.ts";
+import { RequestError } from "./request_error.ts";
+
+/** What may be sent as it is. A stream is not among them: it could not be sent again after a refusal. */
+export type Body =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | ArrayBuffer
+  | Blob
+  | FormData
+  | URLSearchParams;
+
+/** A body as `sign` sees it, and the type it has where the caller gave none. */
+export interface Payload {
+  /** What is sent. */
+  body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
+  /** Its content-type. */
+  type: string | undefined;
+}
+
+/** What is handed to fetch. */
+export interface Outgoing {
+  /** With the query. */
+  url: string;
+  /** By lower-case name. */
+  headers: HeaderRecord;
+  /** Before it becomes a Blob. */
+  body: Payload["body"];
+}
+
+/**
+ * Encodes the body of a call.
+ *
+ * @throws {RequestError} If there is more than one, or it cannot be encoded.
+ */
+export function encodeBody(
+  { json, form, body }: { json?: unknown; form?: object; body?: Body },
+): Payload {
+  const given = [json, form, body].filter((value) => value !== undefined);
+  if (given.length > 1) {
+    throw new RequestError("Cannot send several bodies: wanted one of json, form and body");
+  }
+  if (json !== undefined) return { body: encodeJson(json), type: "application/json" };
+  const params = form === undefined ? body : encodeForm(form, "form");
+  if (params instanceof URLSearchParams) {
+    return { body: params.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
+  }
+  const checked = checkBody(params);
+  return {
+    body: checked instanceof Uint8Array ? checked.slice() : checked, // it may wait, and change meanwhile
+    type: typeof params === "string"
+      ? "text/plain;charset=UTF-8"
+      : params instanceof Blob && params.type || undefined,
+  };
+}
+
+/**
+ * Checks the body that is about to be sent.
+ *
+ * @throws {RequestError} If it is a stream, or nothing that can be sent.
+ */
+export function checkBody(body: unknown): Payload["body"] {
+  if (
+    body === undefined || typeof body === "string" || body instanceof Blob ||
+    body instanceof FormData
+  ) {
+    return body;
+  }
+  if (body instanceof ArrayBuffer) return new Uint8Array(body);
+  if (body instanceof Uint8Array) return body as Uint8Array<ArrayBuffer>;
+  throw new RequestError(
+    "Cannot send the body: wanted a string, bytes, Blob, FormData or URLSearchParams",
+  );
+}
+
+function encodeJson(value: unknown): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    text = encodeExact(value); // a bigint, perhaps
+  }
+  if (text === undefined) throw new RequestError("Cannot encode json: it is no JSON value");
+  return text;
+}
+
+/** Ids that arrived as bigint leave as the same digits. */
+function encodeExact(value: unknown): string | undefined {
+  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
+  try {
+    return JSON.stringify(value, (_, item) => typeof item === "bigint" ? rawJSON(`${item}`) : item);
+  } catch {
+    throw new RequestError("Cannot encode json: it is circular, or one of its parts threw");
+  }
+}
+
+export function encodeForm(values: object, what: string): URLSearchParams {
+  if (values instanceof URLSearchParams) return values;
+  const params = new URLSearchParams();
+  const entries = Symbol.iterator in values
+    ? values as Iterable<[string, unknown]> // a Map, a FormData, a list of pairs
+    : Object.entries(values);
+  for (const [name, value] of entries) {
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (item === undefined || item === null) continue;
+      if (!/^(?:string|bigint|boolean)$/.test(typeof item) && !Number.isFinite(item)) {
+        throw new RequestError(
+          `Cannot encode ${what}: ${name} holds a ${typeof item}, wanted strings, finite numbers and booleans`,
+        );
+      }
+      params.append(name, String(item));
+    }
+  }
+  return params;
+}
+
+/**
+ * Makes a body that no runtime sends twice. Deno's fetch repeats a request by itself when a reused connection
+ * closes without an answer, unless the body is a stream (denoland/deno#35610); a Blob is one, and still has a
+ * length. An empty one goes out chunked there over HTTP/1.1.
+ */
+export function toBlob(body: string | Uint8Array<ArrayBuffer> | Blob | undefined): Blob {
+  return body instanceof Blob ? body : new Blob(body === undefined ? [] : [body]);
+}
+
+/** Makes a Blob of a FormData, and sets its type: a Blob's own is lower-cased, which would break the boundary. */
+export async function encodeFormData(form: FormData, headers: HeaderRecord): Promise<Blob> {
+  const encoded = new Response(form);
+  headers["content-type"] ??= encoded.headers.get("content-type")!;
+  return new Blob([await encoded.arrayBuffer()]);
+}

@@ -1,0 +1,514 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import { BrokerError } from "@aio-trader/core";
+import {
+  BinanceBroker,
+  type BinanceBrokerOptions,
+  importSecret,
+  sign,
+  UnknownOrderError,
+} from "../../../examples/binance/broker.ts";
+import {
+  BinanceSimulator,
+  type BinanceSimulatorOptions,
+  LOGIN,
+} from "../../../examples/binance/simulator.ts";
+import {
+  answer,
+  cutBody,
+  FaultServer,
+  finish,
+  halfHead,
+  hang,
+  late,
+  raw,
+  type Reply,
+  reset,
+} from "../../runtimes/fault_server.ts";
+
+const ORDER = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.01" } as const;
+const LIMIT = { ...ORDER, type: "LIMIT", timeInForce: "GTC", price: "100.00" } as const;
+
+/** A venue that stands still. */
+function still(options: BinanceSimulatorOptions = {}): BinanceSimulator {
+  return new BinanceSimulator({ seed: 7, interval: 0, ...options });
+}
+
+/** A broker that has logged in, and talks to both of the venue's addresses at one. */
+async function brokerOf(
+  { httpUrl }: { httpUrl: string },
+  options: BinanceBrokerOptions = {},
+): Promise<BinanceBroker> {
+  const broker = new BinanceBroker({ baseUrl: httpUrl, dataUrl: httpUrl, ...options });
+  await broker.authorize(LOGIN);
+  return broker;
+}
+
+/** What stands between a broker and a venue: it passes everything on, unless told otherwise. */
+class Front implements AsyncDisposable {
+  /** What comes of an order once the venue has it. */
+  afterOrder: Reply | undefined;
+  /** What comes of an order instead: the venue never gets it. */
+  insteadOfOrder: Reply | undefined;
+  /** What comes of a look-up instead. */
+  insteadOfLookUp: Reply | undefined;
+  /** Where it passes things on to. */
+  venue: BinanceSimulator;
+  readonly #server: FaultServer;
+
+  private constructor(venue: BinanceSimulator, server: FaultServer) {
+    this.venue = venue;
+    this.#server = server;
+    server.will((socket, request) => {
+      const isOrder = request.method === "POST";
+      const isLookUp = request.method === "GET" && request.path.includes("origClientOrderId");
+      const instead = isOrder ? this.insteadOfOrder : isLookUp ? this.insteadOfLookUp : undefined;
+      if (instead) return instead(socket, request);
+      void this.pass(request).then((reply) =>
+        (isOrder && this.afterOrder || answer(reply))(socket, request)
+      );
+    });
+  }
+
+  static async before(venue: BinanceSimulator): Promise<Front> {
+    return new Front(venue, await FaultServer.listen());
+  }
+
+  get httpUrl(): string {
+    return this.#server.url;
+  }
+
+  get requests(): FaultServer["requests"] {
+    return this.#server.requests;
+  }
+
+  /** Passes a request on to the venue. */
+  async pass({ method, path, headers, body }: FaultServer["requests"][number]) {
+    const { host: _, "content-length": __, "transfer-encoding": ___, ...rest } = headers;
+    const response = await fetch(this.venue.httpUrl + path, {
+      method,
+      headers: rest,
+      body: method === "POST" ? body : undefined,
+    });
+    return {
+      status: response.status,
+      headers: {
+        "content-type": "application/json",
+        "x-mbx-used-weight-1m": response.headers.get("x-mbx-used-weight-1m") ?? "0",
+      },
+      body: await response.text(),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.close();
+  }
+}
+
+async function failure(promise: Promise<unknown>): Promise<BrokerError> {
+  const error = await promise.then(() => undefined, (error) => error);
+  assertInstanceOf(error, BrokerError);
+  return error;
+}
+
+// As published: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/request-security
+for (
+  const [name, payload, signature] of [
+    [
+      "ASCII only",
+      "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+      "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71",
+    ],
+    [
+      "a symbol that is not ASCII",
+      "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+      "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
+    ],
+    [
+      "query and body",
+      "symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC" +
+      "quantity=1&price=0.1&recvWindow=5000&timestamp=1499827319559",
+      "0fd168b8ddb4876a0358a8d14d0c9f3da0e9b20c5d52b2a00fcf7d1c602f9a77",
+    ],
+  ]
+) {
+  Deno.test(`sign() gives the signature that Binance publishes: ${name}`, async () => {
+    assertEquals(await sign(await importSecret(LOGIN.secret), payload), signature);
+  });
+}
+
+Deno.test("importSecret() makes a key that cannot be read", async () => {
+  const key = await importSecret(LOGIN.secret);
+  assertEquals(key.extractable, false);
+  await assertRejects(() => crypto.subtle.exportKey("raw", key));
+});
+
+Deno.test("BinanceBroker signs what it sends, in the order in which it is sent", async () => {
+  const sent: { url: string; body: string; headers: Headers }[] = [];
+  await using broker = await brokerOf({ httpUrl: "https://venue.example" }, {
+    fetch: async (url, init) => {
+      const body = init?.body ? await new Response(init.body).text() : "";
+      sent.push({ url: String(url), body, headers: new Headers(init?.headers) });
+      return Response.json(String(url).endsWith("/time") ? { serverTime: 1_499_827_319_559 } : {});
+    },
+  });
+  await broker.placeOrder({ ...LIMIT, symbol: "１２３", newClientOrderId: "mine" });
+  await broker.order("１２３", "mine");
+  await broker.account();
+  const [time, order, lookUp, account] = sent;
+  assertEquals(time.headers.get("x-mbx-apikey"), null, "no key where none is needed");
+  const key = await importSecret(LOGIN.secret);
+  for (
+    const [{ url, body, headers }, start] of [
+      [
+        order,
+        "newOrderRespType=RESULT&symbol=%EF%BC%91%EF%BC%92%EF%BC%93&side=BUY&type=LIMIT&quantity=0.01&" +
+        "timeInForce=GTC&price=100.00&newClientOrderId=mine&recvWindow=5000&timestamp=1499827319",
+      ],
+      [
+        lookUp,
+        "symbol=%EF%BC%91%EF%BC%92%EF%BC%93&origClientOrderId=mine&recvWindow=5000&timestamp=1499827319",
+      ],
+      [account, "recvWindow=5000&timestamp=1499827319"],
+    ] as const
+  ) {
+    assertEquals(headers.get("x-mbx-apikey"), LOGIN.apiKey);
+    const params = body || new URL(url).search.slice(1);
+    assertEquals(params.slice(0, start.length), start);
+    const [, payload, signature] = /^(.*)&signature=([0-9a-f]{64})$/.exec(params)!;
+    assertEquals(signature, await sign(key, payload));
+  }
+});
+
+Deno.test("BinanceBroker needs no login for prices", async () => {
+  await using venue = still();
+  const { httpUrl } = venue;
+  await using broker = new BinanceBroker({ baseUrl: httpUrl, dataUrl: httpUrl });
+  assert(Math.abs(await broker.time() - Date.now()) < 60_000);
+  const { bids, asks } = await broker.depth("BTCUSDT", 5);
+  assertEquals([bids.length, asks.length], [5, 5]);
+  const quote = await broker.quote("BTCUSDT");
+  assertEquals([quote.bidPrice, quote.askPrice], [bids[0][0], asks[0][0]]);
+  const error = await failure(broker.depth("FOOBAR"));
+  assertEquals([error.kind, error.outcome, error.code], ["rejected", "rejected", -1121]);
+  assertEquals(error.message, "Binance says -1121: Invalid symbol.");
+});
+
+Deno.test("BinanceBroker without a login sends nothing that needs one", async () => {
+  await using venue = still();
+  const { httpUrl } = venue;
+  await using broker = new BinanceBroker({ baseUrl: httpUrl, dataUrl: httpUrl });
+  const error = await failure(broker.placeOrder(ORDER));
+  assertEquals([error.kind, error.outcome], ["unauthorized", "not-sent"]);
+  assertEquals(venue.stats.requests, 0);
+});
+
+Deno.test("BinanceBroker places, finds, lists and cancels orders", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  const market = await broker.placeOrder(ORDER);
+  assertEquals([market.status, market.executedQty], ["FILLED", "0.01"]);
+  const limit = await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+  assertEquals([limit.status, limit.clientOrderId], ["NEW", "mine"]);
+  assertEquals((await broker.order("BTCUSDT", "mine")).orderId, limit.orderId);
+  assertEquals((await broker.openOrders()).map((order) => order.clientOrderId), ["mine"]);
+  assertEquals(await broker.openOrders("ETHUSDT"), []);
+  assertEquals((await broker.cancel("BTCUSDT", "mine")).status, "CANCELED");
+  assertEquals(await broker.openOrders("BTCUSDT"), []);
+  assertEquals((await broker.account()).canTrade, true);
+  assertEquals(venue.stats.executed, 2);
+});
+
+Deno.test("BinanceBroker tells what the venue says of an order that it rejects", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+  for (
+    const [order, code, text] of [
+      [{ ...LIMIT, newClientOrderId: "mine" }, -2010, "Duplicate order sent."],
+      [{ ...ORDER, symbol: "FOOBAR" }, -1121, "Invalid symbol."],
+      [{ ...LIMIT, price: undefined }, -1102, "Mandatory parameter 'price'"],
+      [{ ...ORDER, quantity: "0" }, -1013, "LOT_SIZE"],
+    ] as const
+  ) {
+    const error = await failure(broker.placeOrder(order));
+    assertEquals([error.kind, error.outcome, error.code], ["rejected", "rejected", code]);
+    assert(error.message.includes(text), error.message);
+  }
+  assertEquals(venue.stats.executed, 1);
+});
+
+for (const hours of [-5, 5]) {
+  Deno.test(`BinanceBroker signs by the venue's clock, which is ${hours} h ahead`, async () => {
+    await using venue = still({ clockOffset: hours * 3_600_000 });
+    await using broker = await brokerOf(venue);
+    await Promise.all([broker.account(), broker.placeOrder(ORDER), broker.openOrders()]);
+    assertEquals(venue.stats.requests, 4, "the time was asked for once");
+    assertEquals(venue.stats.executed, 1);
+  });
+}
+
+Deno.test("BinanceBroker measures the venue's clock anew when a timestamp is refused", async () => {
+  await using ahead = still({ clockOffset: 3_600_000 });
+  await using venue = still();
+  await using front = await Front.before(ahead);
+  await using broker = await brokerOf(front, { retry: { baseWait: 1 } });
+  await broker.account();
+  front.venue = venue; // an hour behind, of a sudden
+  const error = await failure(broker.placeOrder(ORDER));
+  assertEquals([error.code, error.outcome, error.retriable], [-1021, "rejected", true]);
+  assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
+  assertEquals(venue.stats.executed, 1);
+});
+
+Deno.test("BinanceBroker sends no order while the venue's time is unknown", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue, {
+    dataUrl: "http://127.0.0.1:1",
+    retry: false,
+  });
+  const error = await failure(broker.placeOrder(ORDER));
+  assertEquals([error.kind, error.outcome], ["network", "not-sent"]);
+  assertEquals(venue.stats.orders, 0);
+});
+
+// What comes of an order that the venue has executed, on a connection that is warm.
+const LOST: Record<string, Reply> = {
+  "FIN": finish(),
+  "RST": reset(),
+  "no answer until the timeout": hang(),
+  "half a header": halfHead(),
+  "garbage": raw("\x16\x03\x01 this is no HTTP"),
+  "a body that is cut": cutBody(),
+  "a body that stalls": cutBody({ stall: true }),
+  "408": answer({ status: 408, body: `{"code":-1099,"msg":"Not found or timed out"}` }),
+  "500": answer({ status: 500, body: `{"code":-1000,"msg":"An unknown error occurred"}` }),
+  "502 of a gateway": answer({ status: 502, body: "<html>Bad gateway</html>" }),
+  "503": answer({ status: 503, body: `{"code":-1007,"msg":"Timeout waiting for response"}` }),
+  "503, busy": answer({ status: 503, body: `{"code":-1008,"msg":"Server is overloaded"}` }),
+  "400, execution status unknown": answer({
+    status: 400,
+    body: `{"code":-1006,"msg":"Execution status unknown."}`,
+  }),
+  "200 with bad JSON": answer({ body: `{"symbol":"BTCUSDT","orderId":` }),
+  "200 with HTML": answer({ headers: { "content-type": "text/html" }, body: "<html>" }),
+  "200, empty": answer(),
+  "a redirect": answer({ status: 302, headers: { location: "/elsewhere" } }),
+};
+for (const [name, fault] of Object.entries(LOST)) {
+  Deno.test(`BinanceBroker.placeOrder() is executed once, and found, after ${name}`, async () => {
+    await using venue = still();
+    await using front = await Front.before(venue);
+    await using broker = await brokerOf(front, { timeout: 500 });
+    await broker.account(); // warms the connection
+    front.afterOrder = fault;
+    const order = await broker.placeOrder({ ...ORDER, newClientOrderId: "mine" });
+    assertEquals([order.status, order.clientOrderId], ["FILLED", "mine"]);
+    assertEquals([venue.stats.orders, venue.stats.executed], [1, 1]);
+    const posts = front.requests.filter(({ method }) => method === "POST");
+    assertEquals(posts.length, 1);
+    assert(posts[0].turn > 1, "the connection was warm");
+  });
+}
+
+for (const status of [429, 418]) {
+  Deno.test(`BinanceBroker.placeOrder() is not executed after ${status}, and everything pauses`, async () => {
+    await using venue = still();
+    await using front = await Front.before(venue);
+    await using broker = await brokerOf(front);
+    await broker.account();
+    const body = `{"code":-1003,"msg":"Too much request weight used."}`;
+    front.insteadOfOrder = answer({ status, headers: { "retry-after": "7" }, body });
+    const error = await failure(broker.placeOrder(ORDER));
+    assertEquals([error.kind, error.outcome], ["rate-limited", "rejected"]);
+    assertEquals([error.status, error.code, error.retryAfter], [status, -1003, 7_000]);
+    for (const throttler of [broker.weights, broker.orders]) {
+      const wait = throttler.waitTime();
+      assert(wait > 5_000 && wait <= 7_000, `${wait} ms`);
+    }
+    assertEquals(venue.stats.orders, 0);
+  });
+}
+
+Deno.test("BinanceBroker.placeOrder() finds an order that the venue shows late", async () => {
+  await using venue = still({ visibleAfter: 400 });
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front, { recvWindow: 5_000 });
+  front.afterOrder = reset();
+  assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
+  assertEquals(venue.stats.orders, 1);
+});
+
+Deno.test("BinanceBroker.placeOrder() finds an order that reaches the venue late", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front);
+  await broker.account();
+  const underWay: Promise<unknown>[] = [];
+  front.insteadOfOrder = (socket, request) => {
+    socket.resetAndDestroy();
+    underWay.push(
+      new Promise((resolve) => setTimeout(resolve, 400)).then(() => front.pass(request)),
+    );
+  };
+  assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
+  await Promise.all(underWay);
+  assertEquals([venue.stats.orders, venue.stats.executed], [1, 1]);
+});
+
+Deno.test("BinanceBroker.placeOrder() says that it does not know, and the order's name, when the time is over", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front, { recvWindow: 300, settleTime: 200 });
+  await broker.account();
+  front.insteadOfOrder = reset();
+  const start = performance.now();
+  const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
+  const elapsed = performance.now() - start;
+  assertInstanceOf(error, UnknownOrderError);
+  assertEquals([error.kind, error.outcome, error.retriable], ["network", "unknown", false]);
+  assertEquals([error.symbol, error.clientOrderId], ["BTCUSDT", "mine"]);
+  assertEquals(
+    error.message,
+    `Cannot POST ${front.httpUrl}api/v3/order: the connection failed; it may have been executed, ` +
+      "as newClientOrderId mine, which the venue did not know when the time to take it was over",
+  );
+  assertEquals((error.cause as BrokerError).code, -2013);
+  assert(elapsed >= 500, `given up after ${elapsed} ms, when the venue could still have taken it`);
+  const lookUps = front.requests.filter(({ path }) => path.includes("origClientOrderId=mine"));
+  assert(lookUps.length >= 2 && lookUps.length < 10, `${lookUps.length} look-ups`);
+  // The venue keeps its word: what is still under way comes too late.
+  const [post] = front.requests.filter(({ method }) => method === "POST");
+  assertEquals(JSON.parse((await front.pass(post)).body).code, -1021);
+});
+
+Deno.test("BinanceBroker.placeOrder() says that it does not know when the look-up fails as well", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front, { retry: { maxRetries: 1, baseWait: 1 } });
+  front.afterOrder = front.insteadOfLookUp = answer({ status: 503 });
+  const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
+  assertInstanceOf(error, UnknownOrderError);
+  assertEquals([error.status, error.outcome], [503, "unknown"]);
+  assert(error.message.includes("newClientOrderId mine, which could not be looked up: Cannot GET"));
+  assertEquals(venue.stats.executed, 1);
+});
+
+Deno.test("BinanceBroker.close() ends a look-up, and the order remains unknown", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front);
+  await broker.account();
+  front.insteadOfOrder = reset();
+  const asked = Promise.withResolvers<void>();
+  front.insteadOfLookUp = () => asked.resolve();
+  const order = failure(broker.placeOrder(ORDER));
+  await asked.promise;
+  await broker.close();
+  const error = await order;
+  assertInstanceOf(error, UnknownOrderError);
+  assertEquals((error.cause as BrokerError).kind, "closed");
+});
+
+Deno.test("BinanceBroker learns from the answers what others at its address have used", async () => {
+  await using venue = still({ clockOffset: 30_000 - Date.now() % 60_000 }); // mid-minute
+  await using broker = await brokerOf(venue);
+  assertEquals(broker.weights.waitTime(5_000), 0);
+  venue.usedWeight = 5_900;
+  await broker.account();
+  assertEquals(broker.weights.waitTime(70), 0);
+  assert(broker.weights.waitTime(90) > 1_000);
+  assertEquals(broker.orders.waitTime(), 0);
+});
+
+Deno.test("BinanceBroker spends the weights that the venue counts", async () => {
+  await using venue = still({ clockOffset: 30_000 - Date.now() % 60_000 });
+  const { httpUrl } = venue;
+  for (
+    const [call, weight] of [
+      [(broker) => broker.time(), 1],
+      [(broker) => broker.quote("BTCUSDT"), 2],
+      [(broker) => broker.depth("BTCUSDT"), 5],
+      [(broker) => broker.depth("BTCUSDT", 100), 5],
+      [(broker) => broker.depth("BTCUSDT", 101), 25],
+      [(broker) => broker.depth("BTCUSDT", 501), 50],
+      [(broker) => broker.depth("BTCUSDT", 1_001), 250],
+      [(broker) => broker.account(), 21],
+      [(broker) => broker.openOrders("BTCUSDT"), 7],
+      [(broker) => broker.openOrders(), 81],
+      [(broker) => broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" }), 2],
+      [(broker) => broker.order("BTCUSDT", "mine"), 5],
+      [(broker) => broker.cancel("BTCUSDT", "mine"), 2],
+    ] as [(broker: BinanceBroker) => Promise<unknown>, number][]
+  ) {
+    // Signed calls ask for the time first, once, which is the one more.
+    venue.usedWeight = 0;
+    await using broker = await brokerOf({ httpUrl });
+    await call(broker);
+    assertEquals(venue.usedWeight, weight, String(call));
+    assertEquals(broker.weights.waitTime(6_000 - weight), 0, String(call));
+    assert(broker.weights.waitTime(6_001 - weight) > 0, String(call));
+  }
+});
+
+Deno.test("BinanceBroker waits for its weights rather than be told 429", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  broker.weights.update({ limit: 250, period: 300, refill: "after-finish" });
+  const start = performance.now();
+  await Promise.all(Array.from({ length: 3 }, () => broker.depth("BTCUSDT", 5_000)));
+  assert(performance.now() - start >= 600);
+  assertEquals(venue.stats.throttled, 0);
+});
+
+Deno.test("BinanceBroker shows neither its keys nor a signature in any error", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  const options = { timeout: 300, recvWindow: 50, settleTime: 0, retry: false } as const;
+  const secrets = [LOGIN.secret, LOGIN.apiKey];
+  for (const fault of [...Object.values(LOST), answer({ status: 401 }), echo()]) {
+    await using broker = await brokerOf(front, options);
+    front.insteadOfOrder = front.insteadOfLookUp = undefined;
+    await broker.account();
+    front.insteadOfOrder = front.insteadOfLookUp = fault;
+    for (
+      const error of [
+        await failure(broker.placeOrder(ORDER)),
+        await failure(broker.order("BTCUSDT", "mine")),
+      ]
+    ) {
+      const shown = [
+        Deno.inspect(error, { depth: 10, showHidden: true }),
+        JSON.stringify(error),
+        error.stack,
+        String(error.cause),
+      ].join("\n");
+      for (const request of front.requests) {
+        const signature = /signature=(\w+)/.exec(request.path + request.body)?.[1];
+        if (signature) secrets.push(signature);
+      }
+      for (const secret of secrets) assert(!shown.includes(secret), shown);
+    }
+  }
+  assert(secrets.length > 20);
+  const wrong = await brokerOf(front, options);
+  const error = await wrong.authorize({ apiKey: "line\nbreak", secret: "x" }).catch(String);
+  assert(!String(error).includes("break"));
+  await wrong.close();
+});
+
+Deno.test("BinanceBroker refuses a recvWindow that the venue does", () => {
+  for (const recvWindow of [0, -1, NaN, 60_001]) {
+    assertThrows(
+      () => new BinanceBroker({ recvWindow }),
+      RangeError,
+      `recvWindow is ${recvWindow}`,
+    );
+  }
+  assertThrows(() => new BinanceBroker({ settleTime: -1 }), RangeError, "settleTime -1");
+});
+
+/** Answers with all that it was sent, as some gateways do. */
+function echo(): Reply {
+  return (socket, request) =>
+    late(0, answer({ status: 400, body: JSON.stringify(request) }))(socket, request);
+}

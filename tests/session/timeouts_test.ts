@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { FakeTime } from "@std/testing/time";
+import fc from "fast-check";
+import { Timeouts } from "../../session/timeouts.ts";
+import { fakeClock } from "../fake_clock.ts";
+
+Deno.test("Timeouts ends what takes too long, and nothing that was removed", () => {
+  using time = fakeClock();
+  const timeouts = new Timeouts(100);
+  const ended: string[] = [];
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => () =>
+    void ended.push(`${name} at ${time.now}`)
+  );
+  timeouts.add(a);
+  timeouts.add(b);
+  time.tick(50);
+  timeouts.add(c);
+  timeouts.add(d);
+  timeouts.remove(a);
+  timeouts.remove(c);
+  time.tick(49);
+  assertEquals(ended, []);
+  time.tick(1);
+  assertEquals(ended, ["b at 100"]);
+  time.tick(1_000);
+  assertEquals(ended, ["b at 100", "d at 150"]);
+  timeouts.remove(d); // it has ended: nothing happens
+});
+
+Deno.test("Timeouts arms one timer for all, and leaves none behind", () => {
+  using time = fakeClock();
+  const { setTimeout } = globalThis;
+  let timers = 0;
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    timers++;
+    return setTimeout(...args);
+  }) as typeof setTimeout;
+  try {
+    const timeouts = new Timeouts(1_000);
+    const running = Array.from({ length: 100 }, () => () => {});
+    for (const end of running) timeouts.add(end);
+    time.tick(10);
+    // Each that ends makes room for another: what is under way never runs out.
+    for (let i = 0; i < 10_000; i++) {
+      timeouts.remove(running.shift()!);
+      running.push(() => {});
+      timeouts.add(running.at(-1)!);
+    }
+    assertEquals(timers, 1);
+    for (const end of running) timeouts.remove(end);
+    assert(!time.next(), "a timer is left");
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
+
+Deno.test("Timeouts with Infinity ends nothing and arms nothing", () => {
+  using time = new FakeTime();
+  const timeouts = new Timeouts(Infinity);
+  const end = () => {
+    throw new Error("ended");
+  };
+  timeouts.add(end);
+  assert(!time.next());
+  timeouts.remove(end);
+});
+
+Deno.test("Timeouts believes its timer where the clock stands still: the oldest ends, with those of its millisecond", () => {
+  using time = fakeClock();
+  performance.now = () => 0;
+  const timeouts = new Timeouts(10_000);
+  let ended = 0;
+  timeouts.add(() => ended++);
+  timeouts.add(() => ended++);
+  time.tick(10_000);
+  assertEquals(ended, 2);
+});
+
+Deno.test("property: everything ends on time, whatever else goes on", () => {
+  const step = fc.record({
+    wait: fc.integer({ min: 0, max: 60 }),
+    lasts: fc.oneof(fc.integer({ min: 0, max: 99 }), fc.constant(Infinity)),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      using time = fakeClock();
+      const timeouts = new Timeouts(100);
+      for (const { wait, lasts } of steps) {
+        time.tick(wait);
+        const since = time.now;
+        let isOver = false;
+        const end = () => {
+          assertEquals([lasts, isOver], [Infinity, false]);
+          assertGreaterOrEqual(time.now - since, 99);
+          assertLessOrEqual(time.now - since, 100);
+          isOver = true;
+        };
+        timeouts.add(end);
+        if (lasts !== Infinity) {
+          setTimeout(() => {
+            timeouts.remove(end);
+            isOver = true;
+          }, lasts);
+        }
+      }
+      time.tick(200);
+      assert(!time.next(), "a timer is left");
+    }),
+    { numRuns: 500 },
+  );
+});
