@@ -396,8 +396,7 @@ export class Session {
       if (cause === LOGIN_BEGUN) throw cause;
       const secrets = out && response ? await sentValues(out) : [];
       if (response) fate.hear(describe(response, cause, secrets));
-      // However a runtime puts it: an aborted request failed for our reason.
-      const usual = signal.aborted ? signal.reason : fate.explain(cause);
+      const usual = fate.explain(cause, signal);
       const error = own ? fate.complete(own, usual, secrets) : usual;
       fate.fail(error);
       call.stop.cancel(error);

@@ -103,11 +103,14 @@ export class Fate {
    * Makes an error of the call from anything that was thrown.
    *
    * @param error The thrown value. Only texts of this library are quoted: a native text may hold a key.
+   * @param signal The signal of the request.
    * @returns The error.
    */
-  explain(error: unknown): BrokerError {
+  explain(error: unknown, signal: AbortSignal): BrokerError {
     if (error instanceof BrokerError) return error;
     if (error instanceof ReplyError) return this.error(error.kind, error.message, error.details);
+    // An aborted request failed for the reason of the abort, whatever the runtime throws.
+    if (signal.aborted) return signal.reason;
     if (!this.#isSent) {
       const message = error instanceof RequestError ? error.message : undefined;
       return this.error("invalid", `${nameOf(error)} was thrown`, { message });

@@ -89,9 +89,11 @@ Deno.test("Session refuses a baseUrl that is more than an origin and a path, wit
 
 Deno.test("Session refuses numbers that are out of their range", async () => {
   for (const name of ["timeout", "deadline", "maxBytes"]) {
-    for (const value of [0, -1, NaN, "1"]) {
-      assertThrows(() => new Session({ baseUrl: BASE, [name]: value as number }), RangeError, name);
+    for (const value of [0, -1, NaN]) {
+      assertThrows(() => new Session({ baseUrl: BASE, [name]: value }), RangeError, name);
     }
+    const text = () => new Session({ baseUrl: BASE, [name]: "1" });
+    assertThrows(text, TypeError, `${name} is "1", a string; wanted `);
   }
   assertThrows(() => new Session({ baseUrl: BASE, retry: { maxRetries: -1 } }), RangeError);
   const venue = play(ok);
@@ -603,7 +605,9 @@ Deno.test("Session does not repeat a call whose login failed, whatever the error
     logins++;
     throw own;
   };
-  assertStrictEquals(await failure(open(venue, { onUnauthorized }).get("x")), own);
+  const error = await failure(open(venue, { onUnauthorized }).get("x"));
+  assertEquals([error.kind, error.outcome], ["unauthorized", "rejected"]);
+  assertStrictEquals(error.cause, own);
   assertEquals([logins, venue.sent.length], [1, 1]);
 });
 
