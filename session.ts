@@ -11,16 +11,15 @@ import {
   type Outcome,
 } from "./common/broker_error.ts";
 import { MAX_TIMER } from "./platform/max_timer.ts";
-import { isDeno, isNode, isRepeatedByBun } from "./platform/runtime.ts";
+import { settle } from "./reconcile.ts";
 import { retry, type RetryEvent } from "./retry.ts";
-import { type Body, checkBody, encodeFormData, type Outgoing, toBlob } from "./session/body.ts";
+import type { Body } from "./session/body.ts";
 import { Call } from "./session/call.ts";
+import { Exchange, quietly, tell, type Venue } from "./session/exchange.ts";
 import { SafeHeaders } from "./session/headers.ts";
-import { tryJson } from "./session/json.ts";
 import { OpenCalls } from "./session/open_calls.ts";
 import {
   checkOptions,
-  type Defaults,
   type Draft,
   type HeadersLike,
   type Repeats,
@@ -31,15 +30,11 @@ import {
   type SessionStep,
 } from "./session/options.ts";
 import { prepare } from "./session/prepared_request.ts";
-import { describe, isRateLimit, refusal, retryAfter } from "./session/refusal.ts";
 import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
-import { decode, type Parse, readRefusal } from "./session/reply.ts";
-import { nameOf } from "./session/reply_error.ts";
-import { RequestError } from "./session/request_error.ts";
-import { sentValues } from "./session/secrets.ts";
+import type { Parse } from "./session/reply.ts";
 import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
-import { checkBelow, parseBase } from "./session/url.ts";
+import { parseBase } from "./session/url.ts";
 import { runAll, ThrottlerError } from "./throttler.ts";
 
 export {
@@ -59,8 +54,6 @@ export {
   type SessionStep,
 };
 
-type Sign = NonNullable<SessionOptions["sign"]>;
-
 /**
  * A venue's HTTP interface.
  *
@@ -78,13 +71,10 @@ type Sign = NonNullable<SessionOptions["sign"]>;
  * ```
  */
 export class Session {
-  readonly #options: SessionOptions;
-  readonly #defaults: Defaults;
-  readonly #timeouts: Timeouts;
-  readonly #base: string;
-  readonly #headers: SafeHeaders;
+  readonly #venue: Venue;
   readonly #calls: OpenCalls;
-  readonly #renewal: Renewal;
+  /** The timer that all attempts share which have the session's own timeout. */
+  readonly #shared: Timeouts;
   #count = 0;
 
   /**
@@ -96,23 +86,27 @@ export class Session {
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions) {
-    this.#defaults = checkOptions(options);
+    const defaults = checkOptions(options);
+    const { timeout, closeTimeout } = defaults;
     // A copy that keeps accessors: a class that is built on this one may set its hooks later.
-    this.#options = Object.defineProperties(
-      {},
+    const copy: SessionOptions = Object.defineProperties(
+      { baseUrl: "" },
       Object.getOwnPropertyDescriptors(options),
-    ) as SessionOptions;
-    const { timeout, closeTimeout } = this.#defaults;
-    this.#timeouts = new Timeouts(timeout);
-    this.#base = parseBase(options.baseUrl);
-    this.#headers = new SafeHeaders(options.headers);
+    );
+    this.#venue = {
+      options: copy,
+      defaults,
+      base: parseBase(options.baseUrl),
+      headers: new SafeHeaders(options.headers),
+      renewal: new Renewal(() => copy.onUnauthorized, timeout),
+    };
     this.#calls = new OpenCalls(closeTimeout);
-    this.#renewal = new Renewal(() => this.#options.onUnauthorized, timeout);
+    this.#shared = new Timeouts(timeout);
   }
 
   /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
   get headers(): Headers {
-    return this.#headers;
+    return this.#venue.headers;
   }
 
   /**
@@ -179,31 +173,17 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const { isBeginning: isLogin } = this.#renewal;
-    const request = prepare({ method, path, options, isLogin }, this.#base, this.#defaults);
-    const { timeout, deadline, signal } = request;
-    const timeouts = timeout === this.#timeouts.delay ? this.#timeouts : new Timeouts(timeout);
-    const call = new Call(++this.#count, request, timeouts);
+    const { base, defaults, renewal: { isBeginning: isLogin } } = this.#venue;
+    const request = prepare({ method, path, options, isLogin }, base, defaults);
+    const call = new Call(++this.#count, request, this.#timeouts(request.timeout));
     if (!this.#calls.mayBegin(call)) throw call.error("closed", "the session is closed");
-    this.#calls.add(call);
-    const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    this.#open(call);
     try {
-      if (signal?.aborted) abort();
-      signal?.addEventListener("abort", abort);
-      if (deadline !== Infinity) {
-        const late = () => call.end("timeout", `not done within its deadline of ${deadline} ms`);
-        timer = setTimeout(late, Math.min(deadline, MAX_TIMER));
-      }
-      try {
-        return await this.#attempt<T>(call);
-      } catch (error) {
-        return await this.#recover<T>(call, error); // so that only calls that fail pay for it
-      }
+      return await this.#attempt<T>(call).catch((error) => this.#recover<T>(call, error));
+    } catch (error) {
+      return await this.#reconcile<T>(call, error);
     } finally {
-      this.#calls.remove(call);
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
+      if (!call.isStreaming) call.release();
     }
   }
 
@@ -215,13 +195,13 @@ export class Session {
    * @throws {BrokerError} If the session has no `onUnauthorized`, or is closed.
    */
   async renew(): Promise<void> {
-    const { isBeginning, isPossible } = this.#renewal;
+    const { isBeginning, isPossible } = this.#venue.renewal;
     const refuse = (kind: BrokerErrorKind, why: string) =>
       new BrokerError(`Cannot renew the login: ${why}`, { kind, outcome: "not-sent" });
     if (this.#calls.isClosing) throw refuse("closed", "the session is closed");
     if (!isPossible) throw refuse("invalid", "there is no way to, wanted onUnauthorized");
     if (isBeginning) throw refuse("invalid", "this is the login, which would wait for itself");
-    await this.#renewal.run();
+    await this.#venue.renewal.run();
   }
 
   /**
@@ -243,6 +223,27 @@ export class Session {
     return this.close();
   }
 
+  /** The timer of attempts that may take so long. */
+  #timeouts(timeout: number): Timeouts {
+    return timeout === this.#shared.delay ? this.#shared : new Timeouts(timeout);
+  }
+
+  /** Opens a call: from now on its signal, its deadline and `close()` can end it. */
+  #open(call: Call): void {
+    const { signal, deadline } = call.request;
+    const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
+    const late = () => call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
+    call.release = () => {
+      this.#calls.remove(call);
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
+    this.#calls.add(call);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+  }
+
   /** Goes on with a call whose first attempt has failed: with a new login, and with repeats. */
   async #recover<T>(call: Call, error: unknown): Promise<Reply<T>> {
     const { request: { retry: options }, stop } = call;
@@ -258,7 +259,11 @@ export class Session {
         call.mayRepeat(error) && this.#calls.mayBegin(call) &&
         (shouldRetry?.(error) ?? error.retriable),
       onRetry: (event: RetryEvent) => {
-        this.#emit(call, { type: "retry", delay: event.delay, error: event.error as BrokerError });
+        tell(this.#venue, call, {
+          type: "retry",
+          delay: event.delay,
+          error: event.error as BrokerError,
+        });
         quietly(() => onRetry?.(event));
       },
     })();
@@ -277,7 +282,8 @@ export class Session {
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized" &&
         (call.request.isIdempotent || error.outcome === "rejected");
       if (!isRefused || call.isFinal) throw error;
-      const mayRenew = call.rules.needsLogin && !call.isReplayed && this.#renewal.isPossible &&
+      const mayRenew = call.rules.needsLogin && !call.isReplayed &&
+        this.#venue.renewal.isPossible &&
         this.#calls.mayBegin(call);
       if (!mayRenew) call.isFinal = true; // another repeat would be refused as well
       if (!mayRenew) throw error;
@@ -293,7 +299,7 @@ export class Session {
     const signal = stop.begin();
     call.limit("no new login");
     try {
-      await abortable(this.#renewal.renew(generation), signal);
+      await abortable(this.#venue.renewal.renew(generation), signal);
     } catch (cause) {
       call.isFinal = true;
       if (signal.aborted) throw cause;
@@ -304,11 +310,21 @@ export class Session {
     }
   }
 
+  /** Asks the venue for the fate of an order that no answer came for. */
+  async #reconcile<T>(call: Call, error: unknown): Promise<Reply<T>> {
+    const { request: { reconcile, signal }, fate: { endedAt: ended } } = call;
+    const isUnknown = error instanceof BrokerError && error.outcome === "unknown";
+    if (!reconcile || !isUnknown || signal?.aborted || this.#calls.isClosed) throw error;
+    const over = call.reconcile();
+    const data = await settle(error, { ...reconcile, ended, signal: over }) as T;
+    return { data, status: 0, headers: new Headers(), reconciled: true };
+  }
+
   /** Makes an attempt. A call that a login overtakes on the way waits for the login and goes on. */
   async #attempt<T>(call: Call): Promise<Reply<T>> {
     call.fate.attempt++;
     while (true) {
-      if (call.rules.needsLogin && this.#renewal.isRunning) await this.#hold(call);
+      if (call.rules.needsLogin && this.#venue.renewal.isRunning) await this.#hold(call);
       try {
         return await this.#inLine<T>(call);
       } catch (error) {
@@ -321,7 +337,7 @@ export class Session {
   async #hold(call: Call): Promise<void> {
     const signal = call.stop.begin();
     try {
-      while (this.#renewal.isRunning) await abortable(this.#renewal.run(), signal);
+      while (this.#venue.renewal.isRunning) await abortable(this.#venue.renewal.run(), signal);
     } catch (cause) {
       if (signal.aborted) throw cause;
       call.isFinal = true;
@@ -333,19 +349,19 @@ export class Session {
 
   /** Waits until every throttler lets the call pass, then sends the request. */
   async #inLine<T>(call: Call): Promise<Reply<T>> {
-    const { request: { throttlers, cost }, rules, stop } = call;
+    const { request: { throttlers, cost, isUrgent: urgent }, rules, stop } = call;
     const signal = stop.begin();
     let isStarted = false;
     let leaveNoMore = () => {};
     const start = () => {
       isStarted = true;
       leaveNoMore();
-      return this.#exchange<T>(call, signal);
+      return new Exchange(this.#venue, call, signal).run<T>();
     };
     try {
-      const reply = runAll(throttlers, start, { cost, signal });
+      const reply = runAll(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        leaveNoMore = this.#renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
+        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
       }
       return await reply;
     } catch (cause) {
@@ -353,151 +369,24 @@ export class Session {
       throw refusalOf(call, cause);
     } finally {
       leaveNoMore();
-      stop.finish();
+      if (!call.isStreaming) stop.finish();
     }
-  }
-
-  /** Sends one request and reads its answer. */
-  async #exchange<T>(call: Call, signal: AbortSignal): Promise<Reply<T>> {
-    const { fate, request: { method, parse, maxBytes } } = call;
-    const { onEvent, sign } = this.#options;
-    const start = onEvent ? performance.now() : 0;
-    call.limit("no answer");
-    let out: Outgoing | undefined;
-    let response: Response | undefined;
-    let own: BrokerError | undefined;
-    try {
-      out = this.#outgoing(call);
-      if (sign) await this.#sign(call, out, sign, signal);
-      let { body } = out;
-      if (body instanceof FormData) body = await encodeFormData(body, out.headers);
-      this.#checkLogin(call);
-      if (body !== undefined || !call.request.isIdempotent) body = toBlob(body);
-      response = await this.#send(call, { ...out, body }, signal);
-      const { status, headers, ok } = response;
-      this.#emit(call, { type: "response", status, duration: performance.now() - start });
-      this.#limit(call, response);
-      if (!ok) {
-        // Known already, should its body never end.
-        const { details: { outcome } } = refusal(status, "");
-        fate.hear({ status, outcome, retryAfter: retryAfter(headers.get("retry-after")) });
-        const text = await readRefusal(response, maxBytes);
-        own = this.#failure(call, { data: tryJson(text), status, headers });
-        throw refusal(status, text);
-      }
-      const isEmpty = method === "HEAD" || status === 204 || status === 205;
-      const data = isEmpty ? undefined : await decode(response, maxBytes, parse);
-      const reply = { data: data as T, status, headers };
-      own = this.#failure(call, reply);
-      if (own) throw refusal(status, "");
-      fate.succeed();
-      return reply;
-    } catch (cause) {
-      if (cause === LOGIN_BEGUN) throw cause;
-      const secrets = out && response ? await sentValues(out) : [];
-      if (response) fate.hear(describe(response, cause, secrets));
-      const usual = fate.explain(cause, signal);
-      const error = own ? fate.complete(own, usual, secrets) : usual;
-      fate.fail(error);
-      call.stop.cancel(error);
-      this.#emit(call, { type: "failure", error, duration: performance.now() - start });
-      throw error;
-    }
-  }
-
-  /** Refuses to send a request that was made before a login. */
-  #checkLogin({ rules, generation }: Call): void {
-    const { isRunning, generation: now } = this.#renewal;
-    if (rules.needsLogin && (isRunning || generation !== now)) throw LOGIN_BEGUN;
-  }
-
-  #outgoing(call: Call): Outgoing {
-    const { target, payload: { body, type }, headers: own } = call.request;
-    const headers = { ...this.#headers.record };
-    if (type) headers["content-type"] = type;
-    else if (body instanceof FormData) delete headers["content-type"]; // it has one of its own
-    Object.assign(headers, own);
-    call.generation = this.#renewal.generation;
-    return { url: target, headers, body };
-  }
-
-  async #sign(call: Call, out: Outgoing, sign: Sign, signal: AbortSignal): Promise<void> {
-    const { request: { method }, fate: { attempt } } = call;
-    const { body } = out;
-    const headers = new SafeHeaders(out.headers);
-    const draft: Draft = { method, url: new URL(out.url), headers, body, attempt };
-    try {
-      await abortable((async () => await sign(draft))(), signal);
-    } catch (error) {
-      if (signal.aborted || error instanceof RequestError) throw error;
-      throw call.error("invalid", `sign() threw ${nameOf(error)}`);
-    }
-    checkBelow(this.#base, draft.url);
-    out.url = draft.url.href;
-    out.headers = headers.record;
-    out.body = checkBody(draft.body);
-  }
-
-  #send(call: Call, { url, headers, body }: Outgoing, signal: AbortSignal): Promise<Response> {
-    const { method, isSafe } = call.request;
-    const { fetch: send = fetch, fetchOptions } = this.#options;
-    const init: RequestInit & { duplex?: "half" } = { ...fetchOptions, method, headers, signal };
-    init.redirect = "manual"; // a redirect would take the keys along
-    if (!isSafe && isRepeatedByBun(method)) init.keepalive = false;
-    if (isNode && body instanceof Blob) {
-      init.headers = { ...headers, "content-length": `${body.size}` };
-      init.body = body.stream();
-      init.duplex = "half";
-    } else init.body = body;
-    this.#emit(call, { type: "request" });
-    call.fate.send(!isSafe && isDeno && body === undefined);
-    return send(url, init);
-  }
-
-  /** What the venue's own envelope says, if it is an error. */
-  #failure(call: Call, reply: Reply): BrokerError | undefined {
-    try {
-      return this.#options.failure?.(reply);
-    } catch (error) {
-      if (error instanceof BrokerError) return error;
-      if (reply.status >= 400) return undefined;
-      throw call.error("decode", `failure() threw ${nameOf(error)}`);
-    }
-  }
-
-  /** Passes on what an answer says about rate limits. */
-  #limit({ request: { throttlers } }: Call, { status, headers }: Response): void {
-    if (throttlers.length === 0) return;
-    const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
-    const { sync } = this.#options;
-    for (const throttler of throttlers) {
-      if (wait !== undefined) throttler.pause(wait);
-      if (!sync) continue;
-      quietly(() => {
-        const count = sync(headers, throttler);
-        if (count) throttler.sync(count);
-      });
-    }
-  }
-
-  #emit({ request: { method, url }, fate: { attempt } }: Call, step: SessionStep): void {
-    quietly(() => this.#options.onEvent?.({ method, url, attempt, ...step }));
   }
 }
+
+/** The kind of error that each refusal of a throttler is. */
+const KINDS: Readonly<Record<string, BrokerErrorKind>> = {
+  full: "rate-limited",
+  closed: "closed",
+  unavailable: "network",
+};
 
 /** Makes the error of a call that a throttler refused. */
 function refusalOf(call: Call, cause: unknown): BrokerError {
-  const isFull = cause instanceof ThrottlerError && cause.kind === "full";
-  const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
-  return call.error(kind, "a throttler did not let it pass", { cause });
-}
-
-/** Calls a function that must not decide about an order: a log, a count. */
-function quietly(fn: () => unknown): void {
-  try {
-    const result = fn();
-    if (result instanceof Promise) result.catch(() => {});
-  } catch {
-    // As the doc comment of each of them says.
-  }
+  const isRefusal = cause instanceof ThrottlerError;
+  const isMisuse = cause instanceof RangeError || cause instanceof TypeError;
+  const kind = isRefusal ? KINDS[cause.kind] : isMisuse ? "invalid" : "closed";
+  // "Cannot start a call: its cost is 3, …": the texts of throttlers hold numbers only.
+  const words = isRefusal || isMisuse ? cause.message.replace(/^Cannot [^:]*/, "") : "";
+  return call.error(kind, `a throttler did not let it pass${words}`, { cause });
 }

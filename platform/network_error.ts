@@ -15,7 +15,7 @@ export interface NetworkFault {
   isTls: boolean;
   /** The runtime's own code, `ECONNREFUSED`, where the error has one. */
   code: string | undefined;
-  /** Why the runtime refused to try, in words, where it did: a permission, a forbidden port. */
+  /** Why the runtime refused to try, in words, where a permission is missing. */
   refusal: string | undefined;
 }
 
@@ -79,6 +79,9 @@ const TLS_TEXT = /invalid peer certificate|received fatal alert|corrupt message/
  */
 const UNREACHED_TEXT = /client error \(Connect\)|\) !== 200 when HTTP Tunneling/;
 
+/** Whole messages of Node and Deno for a port that fetch must not use: no fault of the network. */
+const BLOCKED_TEXT = /^(?:bad port|Fetch failed: Requests to port \d+ are blocked)$/;
+
 /** Deno gives no code: the text is all there is. */
 const DENO_TEXT =
   /tcp connect error|dns error|failed to lookup address|tunnel error|tls handshake eof|connection closed before message completed|connection reset by peer|broken pipe|http2 error|error reading a body from connection/i;
@@ -86,9 +89,6 @@ const DENO_TEXT =
 /** Whole messages of browsers and of workerd, which do not tell one fault from another. */
 const BROWSER_TEXT =
   /^(?:failed to fetch(?: \([\w.:[\]-]+\))?|network ?error(?: when attempting to fetch resource\.?)?|load failed|error in input stream|the network connection was lost\.?|the internet connection appears to be offline\.?|network connection lost\.)$/i;
-
-/** Whole messages of Node and Deno for a port that fetch must not use. */
-const BLOCKED_TEXT = /^(?:bad port|Fetch failed: Requests to port \d+ are blocked)$/;
 
 /** How many errors of a chain of causes are read, so that a circle ends. */
 const MAX_LINKS = 16;
@@ -160,7 +160,8 @@ function isUnsent(error: unknown, depth = 0): boolean {
   if (!isError(error) || depth >= MAX_LINKS) return false;
   const parts = partsOf(error);
   if (parts.length > 0) return parts.every((part) => isUnsent(part, depth + 1));
-  return isUnreached(error) || isUnsent(error.cause, depth + 1);
+  return isUnreached(error) || BLOCKED_TEXT.test(error.message) ||
+    isUnsent(error.cause, depth + 1);
 }
 
 function isUnreached(error: Error): boolean {
@@ -195,7 +196,6 @@ function refusalOf({ name, message, ...fields }: Error): string | undefined {
   if (code === "ERR_ACCESS_DENIED" && permission === "Net") {
     return "Node denies access to the network, wanted --allow-net";
   }
-  return BLOCKED_TEXT.test(message) ? "the runtime forbids this port" : undefined;
 }
 
 /** The errors that an AggregateError holds. */

@@ -7,6 +7,7 @@
 import { BrokerError, type BrokerErrorKind } from "../common/broker_error.ts";
 import { Fate } from "./fate.ts";
 import type { PreparedRequest } from "./prepared_request.ts";
+import type { RateLimiter } from "../throttler.ts";
 import type { Details } from "./reply_error.ts";
 import { RULES, type Rules } from "./role.ts";
 import { Stop } from "./stop.ts";
@@ -20,8 +21,8 @@ export class Call {
   readonly request: PreparedRequest;
   /** What became of the requests sent so far. */
   readonly fate: Fate;
-  /** How the call is stopped. */
-  readonly stop: Stop;
+  /** How the call is stopped. A reconciliation has a brake of its own. */
+  stop: Stop;
   /** The rules of the call's role. */
   readonly rules: Rules;
   /** The number of logins that had ended when the headers of the last request were read. */
@@ -30,6 +31,13 @@ export class Call {
   isReplayed = false;
   /** Whether no repeat can help any more. */
   isFinal = false;
+  /** Whether the venue is asked for the fate of the order. */
+  isReconciling = false;
+  /** Whether the answer is being read as a stream. */
+  isStreaming = false;
+  /** Forgets the call; set while the call is open. */
+  release: () => void = () => {};
+  readonly #timeouts: Timeouts;
 
   /**
    * Creates a call that has sent nothing.
@@ -43,7 +51,22 @@ export class Call {
     this.request = request;
     this.fate = new Fate(request);
     this.stop = new Stop(timeouts);
+    this.#timeouts = timeouts;
     this.rules = RULES[request.role];
+  }
+
+  /** The throttlers that the call uses, without their costs. */
+  get limiters(): readonly RateLimiter[] {
+    return this.request.throttlers.map((entry) => "throttler" in entry ? entry.throttler : entry);
+  }
+
+  /**
+   * Whether `close()` lets the call go on: an order whose fate would be lost, a look-up of one.
+   */
+  get outlivesClose(): boolean {
+    const { outlivesClose } = this.rules;
+    if (outlivesClose !== "request") return outlivesClose === "everything";
+    return this.isReconciling || this.fate.isSent && !this.isStreaming;
   }
 
   /** Makes an error of the call; see {@linkcode Fate.error}. */
@@ -72,6 +95,30 @@ export class Call {
       const { isSent: worthwhile } = this.fate;
       return this.error("timeout", `${why} within ${timeout} ms`, { worthwhile });
     });
+  }
+
+  /** Begins a reconciliation: all that has ended the call before no longer counts. */
+  reconcile(): AbortSignal {
+    this.isReconciling = true;
+    this.stop = new Stop(this.#timeouts);
+    return this.stop.signal;
+  }
+
+  /**
+   * Keeps the call open while its answer is read as a stream.
+   *
+   * @param onEnd Told once of the end: with the error if the stream broke.
+   * @returns Ends the stream. Repeats change nothing.
+   */
+  stream(onEnd: (error?: BrokerError) => void): (error?: BrokerError) => void {
+    this.isStreaming = true;
+    return (error) => {
+      if (!this.isStreaming) return;
+      this.isStreaming = false;
+      this.stop.finish();
+      onEnd(error);
+      this.release();
+    };
   }
 
   /** Whether the session may repeat the call after this error. */

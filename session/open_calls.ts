@@ -63,7 +63,7 @@ export class OpenCalls {
   close(): Promise<void> {
     if (this.#state !== "open") return this.#closed.promise;
     this.#state = "closing";
-    for (const call of this.#calls) if (!outlivesClose(call)) end(call);
+    for (const call of this.#calls) if (!call.outlivesClose) end(call);
     if (this.#timeout === 0) this.#expire();
     else if (this.#calls.size > 0 && this.#timeout !== Infinity) {
       const expire = () => this.#expire();
@@ -84,12 +84,6 @@ export class OpenCalls {
     clearTimeout(this.#timer);
     this.#closed.resolve();
   }
-}
-
-/** Whether `close()` lets a call go on: an order that nobody else can tell the fate of, a look-up. */
-function outlivesClose({ rules, fate }: Call): boolean {
-  return rules.outlivesClose === "everything" ||
-    (rules.outlivesClose === "request" && fate.isSent);
 }
 
 function end(call: Call): void {

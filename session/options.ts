@@ -8,8 +8,9 @@
 import type { BrokerError } from "../common/broker_error.ts";
 import { checkFunction, checkNumber, checkObject, type Range } from "../common/check.ts";
 import { checkRetryOptions } from "../common/retry_options.ts";
+import type { ReconcileOptions } from "../reconcile.ts";
 import type { RetryOptions } from "../retry.ts";
-import type { Throttler, VenueCount } from "../throttler.ts";
+import type { Charge, RateLimiter, Throttler, VenueCount } from "../throttler.ts";
 import type { Body } from "./body.ts";
 import type { Parse } from "./reply.ts";
 
@@ -38,9 +39,28 @@ export interface RequestOptions<T = unknown> {
   /** Added to the session's headers; a header of the same name replaces the session's. */
   headers?: HeadersLike | undefined;
   /** Replaces the session's throttlers. `[]` waits for none. */
-  throttlers?: readonly Throttler[] | undefined;
-  /** Tokens that the call spends at each throttler. @default {1} */
+  throttlers?: readonly (RateLimiter | Charge)[] | undefined;
+  /** Tokens that the call spends at each throttler that has no cost beside it. @default {1} */
   cost?: number | undefined;
+  /**
+   * Whether the call goes before calls that are not urgent, in the line of each throttler: for a
+   * cancel. A limit is never exceeded for it.
+   *
+   * @default whether the call says `renew: false`, or carries the signal of a reconciliation
+   */
+  urgent?: boolean | undefined;
+  /**
+   * How to find out the fate of an order that no answer came for; see {@linkcode reconcile}. If the
+   * call ends with the outcome `"unknown"`, `find` asks the venue:
+   *
+   * - The venue has the order: the call resolves to the order.
+   * - The venue has no such order: the call rejects with the outcome `"absent"`.
+   * - The venue could not say in time: the call rejects with its first error, `"unknown"`.
+   *
+   * The reconciliation begins after all repeats, and has a `timeout` of its own beside the call's
+   * `deadline`.
+   */
+  reconcile?: ReconcileOptions<T> | undefined;
   /** Ends the call. */
   signal?: AbortSignal | undefined;
   /** Replaces the session's `timeout`. */
@@ -80,6 +100,15 @@ export interface RequestOptions<T = unknown> {
    *   JSON does is JSON.
    *
    * 204, 205 and the answer to a HEAD are `undefined`.
+   *
+   * `"stream"` gives a `ReadableStream` of bytes as soon as the headers of a 2xx have arrived, for
+   * dumps and server-sent events:
+   *
+   * - `timeout` is the longest time to the headers, then for each chunk that the reader waits for.
+   * - `failure` is not asked about a 2xx, and nothing is repeated after the headers.
+   * - A stream that breaks rejects its reader with a {@linkcode BrokerError}; `close()` breaks it,
+   *   with kind `"closed"`.
+   * - Read the stream to its end or cancel it: until then the call goes on.
    */
   parse?: Parse<T> | undefined;
 }
@@ -88,10 +117,12 @@ export interface RequestOptions<T = unknown> {
 export interface Reply<T = unknown> {
   /** The decoded body. */
   data: T;
-  /** The HTTP status. */
+  /** The HTTP status; `0` after a reconciliation. */
   status: number;
-  /** The headers of the answer. */
+  /** The headers of the answer; none after a reconciliation. */
   headers: Headers;
+  /** Whether `data` was found by a reconciliation, because no answer to the request came. */
+  reconciled?: boolean;
 }
 
 /** A request that is about to be sent, for {@linkcode SessionOptions.sign} to complete. */
@@ -117,10 +148,17 @@ export type SessionStep =
   /** An attempt has failed, after so many milliseconds. */
   | { type: "failure"; error: BrokerError; duration: number }
   /** The call is repeated after so many milliseconds. */
-  | { type: "retry"; error: BrokerError; delay: number };
+  | { type: "retry"; error: BrokerError; delay: number }
+  /**
+   * The venue counts so many tokens more than the throttler: another program may use the same key or
+   * address.
+   */
+  | { type: "excess"; tokens: number };
 
 /** An event of {@linkcode SessionOptions.onEvent}. It holds no secret. */
 export type SessionEvent = SessionStep & {
+  /** Number of the call within its session, from 1: all events of one call share it. */
+  call: number;
   /** The method, `POST`. */
   method: string;
   /** Origin and path: never the query. */
@@ -136,14 +174,30 @@ export interface SessionOptions {
   /** Sent with every call; to be changed later through {@linkcode Session.headers}. */
   headers?: HeadersLike | undefined;
   /**
-   * Every call waits for all of these throttlers. A call can name others.
+   * Every call waits for all of these throttlers. A call can name others. `{ throttler, cost }` stands
+   * for a throttler at which a call has a cost of its own.
+   *
+   * A throttler counts each request that the session hands to `fetch`. Deno and Bun may repeat a GET by
+   * themselves if the connection was closed while idle, so the venue may count one more.
    *
    * @default {[]}
    */
-  throttlers?: readonly Throttler[] | undefined;
+  throttlers?: readonly (RateLimiter | Charge)[] | undefined;
+  /**
+   * How long the throttlers of a call pause after an answer of 429 or 418, or an error of kind
+   * `"rate-limited"` from `failure`, in milliseconds, where the answer does not say how long. `0` does
+   * not pause.
+   *
+   * @default {1_000}
+   */
+  pause?: number | undefined;
   /**
    * Longest time from the start of an attempt to the last byte of its answer, in milliseconds. The
-   * time starts once the throttlers let the call pass. `Infinity` sets no limit.
+   * time starts once the throttlers let the call pass. `Infinity` sets no limit; Node's `fetch` then
+   * still has limits of its own, 300 s for the headers and 300 s between two chunks. There the call
+   * fails with kind `"network"` and code `UND_ERR_HEADERS_TIMEOUT` or `UND_ERR_BODY_TIMEOUT`. To lift
+   * these limits, give `fetchOptions: { dispatcher }` an `Agent` of `npm:undici` with `headersTimeout`
+   * and `bodyTimeout` of 0.
    *
    * @default {60_000}
    */
@@ -183,13 +237,23 @@ export interface SessionOptions {
   sign?: ((draft: Draft) => void | Promise<void>) | undefined;
   /**
    * Logs in anew after a 401: once for all calls that were refused; then each of them is replayed,
-   * once. An error thrown here rejects all of them.
+   * once.
+   *
+   * - While the login runs, calls that have not been sent wait for it: they leave the lines of their
+   *   throttlers, spend nothing, and their `timeout` has not begun.
+   * - If the login fails, each refused call rejects with its own error, and a call that waited with
+   *   kind `"unauthorized"`, outcome `"not-sent"`. The login's error is the `cause` of both.
+   * - A login that takes longer than ten times the session's `timeout` has failed.
    */
   onUnauthorized?: (() => void | Promise<void>) | undefined;
   /**
    * Finds the venue's own error in an answer of any status; the session fills in the missing
    * properties. After a 401, 408, 418, 429 or 5xx the words and the code of the error count, but the
    * status decides kind and outcome.
+   *
+   * Kind `"rate-limited"` pauses the throttlers of the call, after any status: for the `retryAfter` of
+   * the error, else of the answer, else for `pause`. Outcome `"unknown"` says that the venue itself does
+   * not know ("timed out, check the order book"): `reconcile` begins then too.
    */
   failure?: ((reply: Reply) => BrokerError | undefined) | undefined;
   /**
@@ -214,7 +278,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 /** The options of a session that have a default, with the default filled in. */
 export interface Defaults {
-  readonly throttlers: readonly Throttler[];
+  readonly throttlers: readonly (RateLimiter | Charge)[];
+  readonly pause: number;
   readonly timeout: number;
   readonly deadline: number;
   readonly closeTimeout: number;
@@ -236,12 +301,13 @@ export function checkOptions(options: SessionOptions): Defaults {
   for (const name of ["sign", "onUnauthorized", "failure", "sync", "fetch", "onEvent"] as const) {
     checkFunction(task, name, options[name]);
   }
-  const { throttlers = [], retry = {}, closeTimeout = 5_000 } = options;
+  const { throttlers = [], retry = {}, closeTimeout = 5_000, pause = 1_000 } = options;
+  checkNumber(task, "pause", pause, { unit: "milliseconds" });
   checkNumber(task, "closeTimeout", closeTimeout, { unit: "milliseconds" });
   if (retry !== false) checkRetryOptions(task, retry, "retry");
   const { timeout = 60_000, deadline = Infinity, maxBytes = MAX_BYTES } = options;
   checkTimes(task, { timeout, deadline, maxBytes });
-  return { throttlers, timeout, deadline, closeTimeout, maxBytes, retry };
+  return { throttlers, pause, timeout, deadline, closeTimeout, maxBytes, retry };
 }
 
 /**

@@ -9,14 +9,15 @@ import { BrokerError } from "../common/broker_error.ts";
 import { checkBoolean, checkObject, checkSignal } from "../common/check.ts";
 import { isLookUp } from "../common/look_up.ts";
 import { checkRetryOptions } from "../common/retry_options.ts";
-import type { Throttler } from "../throttler.ts";
+import { checkReconcile, type ReconcileOptions } from "../reconcile.ts";
+import type { Charge, RateLimiter } from "../throttler.ts";
 import { encodeBody, type Payload } from "./body.ts";
 import { type HeaderRecord, SafeHeaders } from "./headers.ts";
 import { checkTimes, type Defaults, type Repeats, type RequestOptions } from "./options.ts";
 import type { Parse } from "./reply.ts";
 import { nameOf } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { type Role, roleOf } from "./role.ts";
+import { type Role, roleOf, RULES } from "./role.ts";
 import { resolve, withoutQuery } from "./url.ts";
 
 /** The methods that a session sends. */
@@ -44,9 +45,11 @@ export interface PreparedRequest {
   /** The role, which decides about lines, logins and closing. */
   readonly role: Role;
   /** The throttlers that the call waits for. */
-  readonly throttlers: readonly Throttler[];
-  /** Tokens that the call spends at each throttler. */
+  readonly throttlers: readonly (RateLimiter | Charge)[];
+  /** Tokens that the call spends at each throttler without a cost beside it. */
   readonly cost: number | undefined;
+  /** Whether the call goes before others in line. */
+  readonly isUrgent: boolean;
   /** The caller's signal. */
   readonly signal: AbortSignal | undefined;
   /** Longest time of an attempt, in milliseconds. */
@@ -59,6 +62,8 @@ export interface PreparedRequest {
   readonly retry: Repeats | false;
   /** How the answer is decoded. */
   readonly parse: Parse<unknown> | undefined;
+  /** How to find out the fate of the order. */
+  readonly reconcile: ReconcileOptions<unknown> | undefined;
 }
 
 /** The limits of a call. */
@@ -95,6 +100,7 @@ export function prepare(wish: Wish, base: string, defaults: Defaults): PreparedR
     const target = resolve(base, path, options.query);
     url = withoutQuery(target);
     const isLogin = wish.isLogin || options.renew === false;
+    const role = roleOf({ isLogin, isLookUp: isLookUp(options.signal), isSafe });
     return {
       method,
       target,
@@ -103,12 +109,14 @@ export function prepare(wish: Wish, base: string, defaults: Defaults): PreparedR
       headers: options.headers && new SafeHeaders(options.headers).record,
       isSafe,
       isIdempotent: options.idempotent ?? isSafe,
-      role: roleOf({ isLogin, isLookUp: isLookUp(options.signal), isSafe }),
+      role,
       throttlers: options.throttlers ?? defaults.throttlers,
       cost: options.cost,
+      isUrgent: options.urgent ?? RULES[role].isUrgent,
       signal: options.signal,
       ...limits,
       parse: options.parse,
+      reconcile: options.reconcile,
     };
   } catch (error) {
     // Only a text of our own is shown: one that a getter of the caller throws may hold a key.
@@ -124,10 +132,13 @@ function checkLimits(options: RequestOptions, defaults: Defaults): Limits {
   const task = "Cannot send a request";
   try {
     checkObject(task, "options", options);
-    const { timeout, deadline, maxBytes, retry, signal, idempotent, renew } = options;
+    const { timeout, deadline, maxBytes, retry, signal, idempotent, renew, urgent, reconcile } =
+      options;
     checkSignal(task, "signal", signal);
     checkBoolean(task, "idempotent", idempotent);
     checkBoolean(task, "renew", renew);
+    checkBoolean(task, "urgent", urgent);
+    if (reconcile) checkReconcile(reconcile);
     if (retry) checkRetryOptions(task, retry, "retry");
     const limits = {
       timeout: timeout ?? defaults.timeout,

@@ -70,11 +70,12 @@ export class Stop {
   }
 
   /**
-   * Gives the step the time of an attempt, from now on.
+   * Gives the step the time of an attempt, from now on, in place of any earlier limit.
    *
    * @param late Makes the error of a step that took longer.
    */
   limit(late: (timeout: number) => BrokerError): void {
+    this.relax();
     this.#late = () => this.#step?.abort(late(this.#timeouts.delay));
     this.#timeouts.add(this.#late);
   }
@@ -84,10 +85,16 @@ export class Stop {
     this.#step?.abort(reason);
   }
 
+  /** Takes the limit of the step away. */
+  relax(): void {
+    if (this.#late) this.#timeouts.remove(this.#late);
+    this.#late = undefined;
+  }
+
   /** Ends the step. */
   finish(): void {
-    if (this.#late) this.#timeouts.remove(this.#late);
-    this.#late = this.#step = undefined;
+    this.relax();
+    this.#step = undefined;
   }
 }
 

@@ -108,6 +108,13 @@ const TABLE: Record<string, Row> = {
   "no route": [failed(coded("EHOSTUNREACH", { syscall: "connect" })), true, true, false],
   "a name": [failed(coded("EBUSY", { syscall: "getaddrinfo" })), true, true, false],
   "a read": [failed(coded("EHOSTUNREACH", { syscall: "read" })), true, false, false],
+  "Node's forbidden port": [failed(new Error("bad port")), false, true, false],
+  "Deno's forbidden port": [
+    new TypeError("Fetch failed: Requests to port 6000 are blocked"),
+    false,
+    true,
+    false,
+  ],
   "undici's proxy": [
     failed(
       Object.assign(new Error("Proxy response (403) !== 200 when HTTP Tunneling"), {
@@ -186,8 +193,6 @@ Deno.test("networkFault() names the permission that a runtime denies: nothing wa
       [failed(denied(`Requires net access to "[::1]:80", run again`)), "--allow-net=[::1]:80"],
       [denied(`Requires net access to "127.0.0.1", run`, "PermissionDenied"), "=127.0.0.1"],
       [failed(coded("ERR_ACCESS_DENIED", { permission: "Net" })), "--allow-net"],
-      [failed(new Error("bad port")), "port"],
-      [new TypeError("Fetch failed: Requests to port 6000 are blocked"), "port"],
     ] as const
   ) {
     const { refusal, isUnsent, isNetwork } = networkFault(error);
