@@ -214,8 +214,9 @@ export class Session {
    *
    * @returns A promise of the end of the last request.
    */
-  close(): Promise<void> {
-    return this.#calls.close();
+  async close(): Promise<void> {
+    await this.#calls.close();
+    this.#venue.renewal.giveUp("the session was closed");
   }
 
   /** Closes the session. */
@@ -232,7 +233,10 @@ export class Session {
   #open(call: Call): void {
     const { signal, deadline } = call.request;
     const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
-    const late = () => call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    const late = () => {
+      if (call.isReconciling) return; // which has a timeout of its own
+      call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
     call.release = () => {
       this.#calls.remove(call);
@@ -361,7 +365,9 @@ export class Session {
     try {
       const reply = runAll(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
+        // One that leaves may let another start, whose request must not be touched.
+        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
+        leaveNoMore = this.#venue.renewal.onBegin(leave);
       }
       return await reply;
     } catch (cause) {

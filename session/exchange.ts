@@ -80,7 +80,7 @@ export class Exchange {
       this.#hear(response);
       return await this.#read<T>(response);
     } catch (cause) {
-      if (cause === LOGIN_BEGUN) throw cause;
+      if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
       throw await this.#judge(cause);
     }
   }
@@ -143,18 +143,15 @@ export class Exchange {
   /** Takes down what the headers of the answer say. */
   #hear({ status, headers, ok }: Response): void {
     this.tell({ type: "response", status, duration: performance.now() - this.#start });
-    const { limiters, fate } = this.#call;
-    if (ok && limiters.length === 0) return;
-    const wait = retryAfter(headers.get("retry-after"));
-    if (!ok) {
-      // Known already, should the body never end.
-      const { details: { outcome } } = refusal(status, "");
-      fate.hear({ status, outcome, retryAfter: wait });
-    }
     const { failure, sync } = this.#venue.options;
+    if (sync) { for (const limiter of this.#call.limiters) this.#sync(headers, limiter, sync); }
+    if (ok) return;
+    const wait = retryAfter(headers.get("retry-after"));
+    // Known already, should the body never end.
+    const { details: { outcome } } = refusal(status, "");
+    this.#call.fate.hear({ status, outcome, retryAfter: wait });
     // The venue class may know better how long to wait, once it has read the words.
     if (isRateLimit(status) && (wait !== undefined || !failure)) this.#pause(wait);
-    if (sync) { for (const limiter of limiters) this.#sync(headers, limiter, sync); }
   }
 
   /** Tells a throttler how much the venue counts. */
