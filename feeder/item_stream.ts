@@ -62,7 +62,35 @@ export interface StreamOptions<T> {
   key?: (item: T) => unknown;
 }
 
-/** One reader's view of a feed: the result of {@linkcode AbstractFeeder.stream}. */
+/**
+ * One reader's view of a feed: the result of {@linkcode AbstractFeeder.stream}.
+ *
+ * @example Reading until a condition holds
+ * ```ts
+ * import { AbstractFeeder, type FeedStream } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Countdown extends AbstractFeeder<number> {
+ *   override async connect() {
+ *     for (let n = 5; n > 0; n--) this.emit(n);
+ *   }
+ *   override async close() {
+ *     this.end();
+ *   }
+ * }
+ *
+ * async function firstBelow(limit: number, stream: FeedStream<number>) {
+ *   for await (const n of stream) if (n < limit) return n; // leaves the stream
+ * }
+ *
+ * await using feed = new Countdown();
+ * const stream = feed.stream();
+ * await feed.connect();
+ *
+ * assertEquals(await firstBelow(4, stream), 3);
+ * assertEquals(stream.size, 0); // the other items are forgotten
+ * ```
+ */
 export interface FeedStream<T> extends AsyncIterableIterator<T, undefined>, AsyncDisposable {
   /** Items that wait for the reader. */
   readonly size: number;

@@ -81,7 +81,7 @@ export const room: Room = {
       "",
     ]),
     feeder("the error that ended the feed is thrown though nobody listens", [
-      'if (error && this.#listeners.error.length > 0)',
+      "if (error && this.#listeners.error.length > 0)",
       "if (error)",
     ]),
     feeder("await using leaves streams open that close() forgot", [
