@@ -1,5 +1,5 @@
 /**
- * Ways to break a feed's delivery to its readers.
+ * Ways to break the delivery of a feed to the readers.
  *
  * @module
  */
