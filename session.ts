@@ -34,6 +34,7 @@ import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
 import type { Parse } from "./session/reply.ts";
 import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
+import { Transport } from "./session/transport.ts";
 import { parseBase } from "./session/url.ts";
 import { runAll, ThrottlerError } from "./throttler.ts";
 
@@ -99,6 +100,7 @@ export class Session {
       base: parseBase(options.baseUrl),
       headers: new SafeHeaders(options.headers),
       renewal: new Renewal(() => copy.onUnauthorized, timeout),
+      transport: new Transport(copy),
     };
     this.#calls = new OpenCalls(closeTimeout);
     this.#shared = new Timeouts(timeout);
@@ -173,10 +175,12 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const { base, defaults, renewal: { isBeginning: isLogin } } = this.#venue;
+    const { base, defaults, transport, renewal: { isBeginning: isLogin } } = this.#venue;
     const request = prepare({ method, path, options, isLogin }, base, defaults);
     const call = new Call(++this.#count, request, this.#timeouts(request.timeout));
     if (!this.#calls.mayBegin(call)) throw call.error("closed", "the session is closed");
+    const refusal = transport.refusal(request);
+    if (refusal) throw call.error("invalid", refusal);
     this.#open(call);
     try {
       return await this.#attempt<T>(call).catch((error) => this.#recover<T>(call, error));
