@@ -34,6 +34,7 @@ import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
 import type { Parse } from "./session/reply.ts";
 import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
+import { Transport } from "./session/transport.ts";
 import { parseBase } from "./session/url.ts";
 import { runAll, ThrottlerError } from "./throttler.ts";
 
@@ -99,6 +100,7 @@ export class Session {
       base: parseBase(options.baseUrl),
       headers: new SafeHeaders(options.headers),
       renewal: new Renewal(() => copy.onUnauthorized, timeout),
+      transport: new Transport(copy),
     };
     this.#calls = new OpenCalls(closeTimeout);
     this.#shared = new Timeouts(timeout);
@@ -173,10 +175,12 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const { base, defaults, renewal: { isBeginning: isLogin } } = this.#venue;
+    const { base, defaults, transport, renewal: { isBeginning: isLogin } } = this.#venue;
     const request = prepare({ method, path, options, isLogin }, base, defaults);
     const call = new Call(++this.#count, request, this.#timeouts(request.timeout));
     if (!this.#calls.mayBegin(call)) throw call.error("closed", "the session is closed");
+    const refusal = transport.refusal(request);
+    if (refusal) throw call.error("invalid", refusal);
     this.#open(call);
     try {
       return await this.#attempt<T>(call).catch((error) => this.#recover<T>(call, error));
@@ -214,8 +218,9 @@ export class Session {
    *
    * @returns A promise of the end of the last request.
    */
-  close(): Promise<void> {
-    return this.#calls.close();
+  async close(): Promise<void> {
+    await this.#calls.close();
+    this.#venue.renewal.giveUp("the session was closed");
   }
 
   /** Closes the session. */
@@ -232,7 +237,10 @@ export class Session {
   #open(call: Call): void {
     const { signal, deadline } = call.request;
     const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
-    const late = () => call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    const late = () => {
+      if (call.isReconciling) return; // which has a timeout of its own
+      call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
     call.release = () => {
       this.#calls.remove(call);
@@ -361,7 +369,9 @@ export class Session {
     try {
       const reply = runAll(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
+        // One that leaves may let another start, whose request must not be touched.
+        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
+        leaveNoMore = this.#venue.renewal.onBegin(leave);
       }
       return await reply;
     } catch (cause) {

@@ -5,9 +5,8 @@
  */
 
 import { BrokerError } from "../common/broker_error.ts";
-import { isDeno, isNode, isRepeatedByBun } from "../platform/runtime.ts";
 import { type RateLimiter, Throttler } from "../throttler.ts";
-import { checkBody, encodeFormData, type Outgoing, toBlob } from "./body.ts";
+import { checkBody, encodeFormData, type Outgoing } from "./body.ts";
 import type { Call } from "./call.ts";
 import { SafeHeaders } from "./headers.ts";
 import { tryJson } from "./json.ts";
@@ -20,6 +19,7 @@ import { RequestError } from "./request_error.ts";
 import { sentValues } from "./secrets.ts";
 import { abortable } from "./stop.ts";
 import { streamOf } from "./stream.ts";
+import type { Transport } from "./transport.ts";
 import { checkBelow } from "./url.ts";
 
 /** Everything that the exchanges of a session share. */
@@ -34,6 +34,8 @@ export interface Venue {
   readonly headers: SafeHeaders;
   /** The login of the session. */
   readonly renewal: Renewal;
+  /** Hands requests to `fetch`. */
+  readonly transport: Transport;
 }
 
 /** One request of a call, and its answer. */
@@ -75,12 +77,15 @@ export class Exchange {
       if (this.#venue.options.sign) await this.#sign(outgoing, this.#venue.options.sign);
       const { body } = outgoing;
       if (body instanceof FormData) outgoing.body = await encodeFormData(body, outgoing.headers);
+      const isReady = this.#venue.transport.ready(this.#call.request);
+      if (isReady) await isReady;
+      this.#signal.throwIfAborted();
       this.#checkLogin();
       const response = this.#response = await this.#send(outgoing);
       this.#hear(response);
       return await this.#read<T>(response);
     } catch (cause) {
-      if (cause === LOGIN_BEGUN) throw cause;
+      if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
       throw await this.#judge(cause);
     }
   }
@@ -122,39 +127,26 @@ export class Exchange {
   }
 
   /** Hands the request to fetch. */
-  #send({ url, headers, body }: Outgoing): Promise<Response> {
-    const { method, isSafe, isIdempotent } = this.#call.request;
-    const { fetch: send = fetch, fetchOptions } = this.#venue.options;
-    if (body !== undefined || !isIdempotent) body = toBlob(body as Blob);
-    const init: RequestInit & { duplex?: "half" } = { ...fetchOptions, method, headers };
-    init.signal = this.#signal;
-    init.redirect = "manual"; // a redirect would take the keys along
-    if (!isSafe && isRepeatedByBun(method)) init.keepalive = false;
-    if (isNode && body instanceof Blob) {
-      init.headers = { ...headers, "content-length": `${body.size}` };
-      init.body = body.stream();
-      init.duplex = "half";
-    } else init.body = body;
+  #send(outgoing: Outgoing): Promise<Response> {
+    const { transport } = this.#venue;
+    const { request, fate } = this.#call;
     this.tell({ type: "request" });
-    this.#call.fate.send(!isSafe && isDeno && body === undefined);
-    return send(url, init);
+    fate.send(transport.mayRepeat(outgoing.body, request));
+    return transport.send(outgoing, request, this.#signal);
   }
 
   /** Takes down what the headers of the answer say. */
   #hear({ status, headers, ok }: Response): void {
     this.tell({ type: "response", status, duration: performance.now() - this.#start });
-    const { limiters, fate } = this.#call;
-    if (ok && limiters.length === 0) return;
-    const wait = retryAfter(headers.get("retry-after"));
-    if (!ok) {
-      // Known already, should the body never end.
-      const { details: { outcome } } = refusal(status, "");
-      fate.hear({ status, outcome, retryAfter: wait });
-    }
     const { failure, sync } = this.#venue.options;
+    if (sync) { for (const limiter of this.#call.limiters) this.#sync(headers, limiter, sync); }
+    if (ok) return;
+    const wait = retryAfter(headers.get("retry-after"));
+    // Known already, should the body never end.
+    const { details: { outcome } } = refusal(status, "");
+    this.#call.fate.hear({ status, outcome, retryAfter: wait });
     // The venue class may know better how long to wait, once it has read the words.
     if (isRateLimit(status) && (wait !== undefined || !failure)) this.#pause(wait);
-    if (sync) { for (const limiter of limiters) this.#sync(headers, limiter, sync); }
   }
 
   /** Tells a throttler how much the venue counts. */

@@ -16,15 +16,26 @@ export const LOGIN_BEGUN: unique symbol = Symbol("a login has begun");
  */
 const MAX_TIMEOUTS = 10;
 
+/** A login that is under way. */
+interface Login {
+  /** Ends with the login. */
+  readonly promise: Promise<void>;
+  /** Whether the function that logs in has not returned yet. */
+  isBeginning: boolean;
+  /** Ends the login, with the error if it failed. Repeats change nothing. */
+  end(failure?: { error: unknown }): void;
+}
+
 /** Logs in anew: one login at a time, which all who need it join. */
 export class Renewal {
   readonly #hook: () => (() => unknown) | undefined;
   readonly #limit: number;
   /** Takes calls out of the lines in which they wait. */
   readonly #lines = new Set<() => void>();
-  /** The last login. */
-  #login: Promise<void> = Promise.resolve();
-  #state: "idle" | "begins" | "runs" = "idle";
+  /** The login that is under way. */
+  #current: Login | undefined;
+  /** The end of the last login. */
+  #last: Promise<void> = Promise.resolve();
   #generation = 0;
 
   /**
@@ -38,7 +49,7 @@ export class Renewal {
     this.#limit = timeout * MAX_TIMEOUTS;
   }
 
-  /** How many logins have ended. */
+  /** Number of logins that have ended. */
   get generation(): number {
     return this.#generation;
   }
@@ -50,12 +61,12 @@ export class Renewal {
 
   /** Whether a login is under way. */
   get isRunning(): boolean {
-    return this.#state !== "idle";
+    return this.#current !== undefined;
   }
 
-  /** Whether the function that logs in has not returned: every call made now belongs to the login. */
+  /** Whether the function that logs in has not returned yet: every call made now belongs to the login. */
   get isBeginning(): boolean {
-    return this.#state === "begins";
+    return this.#current?.isBeginning ?? false;
   }
 
   /**
@@ -64,40 +75,36 @@ export class Renewal {
    * @returns A promise of the end of the login; it rejects with the login's own error.
    */
   run(): Promise<void> {
-    if (this.#state !== "idle") return this.#login;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#login = promise;
-    promise.catch(() => {}); // the calls that wait hear of it, if any still do
-    this.#state = "begins";
-    // The youngest first, so that none of them starts in the place of one that has just left.
+    if (this.#current) return this.#current.promise;
+    const login = this.#current = this.#begin();
+    this.#last = login.promise;
+    // The youngest first, so that no call starts in the place of one that has just left.
     for (const leave of [...this.#lines].reverse()) leave();
-    this.#lines.clear();
-    const timer = this.#limit === Infinity ? undefined : setTimeout(() => {
-      end(() => reject(new DOMException("The login did not end in time", "TimeoutError")));
-    }, Math.min(this.#limit, MAX_TIMER));
-    const end = (settle: () => void) => {
-      if (this.#login !== promise || this.#state === "idle") return; // it was given up before
-      clearTimeout(timer);
-      this.#state = "idle";
-      this.#generation++;
-      settle();
-    };
     const done = (async () => await this.#hook()?.())();
-    this.#state = "runs";
-    done.then(() => end(resolve), (error) => end(() => reject(error)));
-    return promise;
+    login.isBeginning = false;
+    done.then(() => login.end(), (error) => login.end({ error }));
+    return login.promise;
   }
 
   /**
    * Waits for the login that a refused call needs: the one under way, a new one, or the last one if a
-   * login has ended since the request was made.
+   * login has ended since the request was composed.
    *
-   * @param generation How many logins had ended when the request was made.
+   * @param generation Number of logins that had ended when the request was composed.
    * @returns A promise of the end of that login.
    */
   renew(generation: number): Promise<void> {
     const isStale = generation !== this.#generation;
-    return isStale && !this.isRunning ? this.#login : this.run();
+    return isStale && !this.#current ? this.#last : this.run();
+  }
+
+  /**
+   * Ends the login that is under way, if there is one, as failed.
+   *
+   * @param why The reason, in words.
+   */
+  giveUp(why: string): void {
+    this.#current?.end({ error: new Error(`Cannot log in: ${why}`) });
   }
 
   /**
@@ -109,5 +116,23 @@ export class Renewal {
   onBegin(leave: () => void): () => void {
     this.#lines.add(leave);
     return () => void this.#lines.delete(leave);
+  }
+
+  #begin(): Login {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    promise.catch(() => {}); // the calls that wait hear of the error, if any still do
+    const limit = this.#limit;
+    const late = () => this.giveUp(`not done within ${limit} ms`);
+    const timer = limit < Infinity ? setTimeout(late, Math.min(limit, MAX_TIMER)) : undefined;
+    const end = (failure?: { error: unknown }) => {
+      if (this.#current !== login) return; // given up before
+      clearTimeout(timer);
+      this.#current = undefined;
+      this.#generation++;
+      if (failure) reject(failure.error);
+      else resolve();
+    };
+    const login: Login = { promise, isBeginning: true, end };
+    return login;
   }
 }

@@ -41,6 +41,7 @@ export function streamOf(
       breakOff = () => {
         controller.error(signal.reason);
         end(signal.reason);
+        reader?.cancel().catch(() => {});
       };
       if (signal.aborted) breakOff();
       else signal.addEventListener("abort", breakOff);

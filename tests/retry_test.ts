@@ -452,6 +452,17 @@ Deno.test("retry() leaves this open after a success and after an abort", async (
   assertEquals(connection.closes, 0);
 });
 
+Deno.test("retry() leaves this open when its signal is aborted during a call", async () => {
+  const controller = new AbortController();
+  const connection = new Connection();
+  const connect = retry(function (this: Connection) {
+    controller.abort();
+    return this.connect();
+  }, { signal: controller.signal });
+  await assertRejects(() => connect.call(connection), NetworkFault);
+  assertEquals([connection.calls, connection.closes], [1, 0]);
+});
+
 Deno.test("retry() around close() itself does not call itself for ever", async () => {
   using _time = new FakeTime();
   let calls = 0;
