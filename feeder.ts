@@ -116,6 +116,11 @@ export interface FeedEvents<T> {
    * follows after `delay` milliseconds.
    */
   retry: { attempt: number; delay: number; ending: Ending };
+  /**
+   * All that is wanted has been asked for on the `connection`th live connection, and confirmed where
+   * the venue confirms: once per connection. `count` is the number of subscriptions.
+   */
+  subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
 }
@@ -176,6 +181,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     state: [],
     live: [],
     retry: [],
+    subscribed: [],
     error: [],
   };
   #streams: ItemStream<T>[] = [];
@@ -284,6 +290,16 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
+   * Tells whether anybody listens to an event.
+   *
+   * @param type The event.
+   * @returns Whether it has a listener.
+   */
+  protected hasListener(type: keyof FeedEvents<T>): boolean {
+    return this.#listeners[type].length > 0;
+  }
+
+  /**
    * Ends the feed for its readers: each stream ends once drained, and so does one opened later.
    * Ending it again changes nothing.
    *
@@ -296,7 +312,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     const streams = this.#streams;
     this.#streams = [];
     for (const stream of streams) stream.end(error);
-    if (error && this.#listeners.error.length > 0) this.dispatch("error", error);
+    if (error && this.hasListener("error")) this.dispatch("error", error);
   }
 
   #setListeners<K extends keyof FeedEvents<T>>(
