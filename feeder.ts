@@ -181,8 +181,8 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     state: [],
     live: [],
     retry: [],
-    subscribed: [],
     error: [],
+    subscribed: [],
   };
   #streams: ItemStream<T>[] = [];
   #ended: { error?: Error } | undefined;
