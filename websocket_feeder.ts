@@ -48,7 +48,7 @@ import {
 } from "./websocket_feeder/options.ts";
 import { type AskOptions, notSent } from "./websocket_feeder/questions.ts";
 import { Reader } from "./websocket_feeder/reader.ts";
-import { type Asking, type Change } from "./websocket_feeder/subscriptions.ts";
+import type { Asking, Change } from "./websocket_feeder/subscriptions.ts";
 import { Wanted } from "./websocket_feeder/wanted.ts";
 
 export type { FeedConnection, Frame } from "./websocket_feeder/connection.ts";

@@ -10,6 +10,7 @@
 
 import type { Ending } from "../feeder.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
+import type { RateLimiter } from "../throttler.ts";
 import { type AskOptions, type Question, Questions } from "./questions.ts";
 import { describe, inWords, type UpgradeWatch } from "./refusal.ts";
 
@@ -77,21 +78,12 @@ export interface FeedConnection {
   fail(id: unknown, error: unknown): boolean;
 }
 
-/** What paces frames: a throttler, or what behaves like one. */
-export interface Pace {
-  /** Calls back as soon as the limit allows. */
-  run<R>(
-    fn: () => R | PromiseLike<R>,
-    options?: { signal?: AbortSignal; urgent?: boolean },
-  ): Promise<R>;
-}
-
 /** What a connection needs of its feed. */
 export interface ConnectionOptions {
   /** Which connection it is, counted from 1. */
   attempt: number;
   /** Paces every frame that goes out. */
-  pace?: Pace;
+  pace?: Pick<RateLimiter, "run">;
   /** Told every frame. */
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
   /** Told what went wrong without ending the connection. */

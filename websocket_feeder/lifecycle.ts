@@ -7,7 +7,7 @@
  * @module
  */
 
-import { type Ending, FeedError, type FeedState } from "../feeder.ts";
+import { type Ending, FeedError } from "../feeder.ts";
 import { Backoff } from "./backoff.ts";
 import type { Connection } from "./connection.ts";
 import { establish, part } from "./establish.ts";

@@ -5,7 +5,7 @@
  */
 
 import { checkFunction, checkNumber, checkSignal, refuse } from "../common/check.ts";
-import type { Throttler } from "../throttler.ts";
+import type { RateLimiter } from "../throttler.ts";
 import type { Frame } from "./connection.ts";
 
 /** Where a feed dials: what {@linkcode WebSocketFeeder.endpoint} returns. */
@@ -114,12 +114,12 @@ export interface WebSocketFeederOptions {
    * make up to 40 ms of it, as they wait for an answer before a small second frame), so leave a
    * margin: for 5 per second, `{ limit: 5, period: 1_100 }`.
    */
-  pace?: Pick<Throttler, "run">;
+  pace?: Pick<RateLimiter, "run">;
   /**
    * Paces attempts to connect, for venues that limit them: several feeds may share it. Off unless
    * given.
    */
-  dials?: Pick<Throttler, "run">;
+  dials?: Pick<RateLimiter, "run">;
   /** Closes the feed when it aborts. */
   signal?: AbortSignal;
   /**
@@ -186,7 +186,7 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
   checkNumber(TASK, "jitter", jitter, { max: 1 });
   for (const [name, value] of Object.entries({ pace, dials })) {
     if (value !== undefined && typeof value?.run !== "function") {
-      refuse(TASK, name, value, "a Throttler");
+      refuse(TASK, name, value, "a RateLimiter");
     }
   }
   checkSignal(TASK, "signal", signal);
