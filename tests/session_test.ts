@@ -4,20 +4,13 @@ import {
   assertGreaterOrEqual,
   assertInstanceOf,
   assertLessOrEqual,
-  assertRejects,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
-import {
-  BrokerError,
-  type RequestOptions,
-  Session,
-  type SessionEvent,
-  type SessionOptions,
-} from "../session.ts";
+import { BrokerError, type RequestOptions, Session, type SessionEvent } from "../session.ts";
 import { Throttler } from "../throttler.ts";
 import { answer, cutBody, FaultServer, finish, hang } from "./runtimes/fault_server.ts";
 import {
