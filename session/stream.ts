@@ -8,6 +8,8 @@ import type { BrokerError } from "../common/broker_error.ts";
 import type { Call } from "./call.ts";
 import { ReplyError } from "./reply_error.ts";
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
 /**
  * Makes a stream of an answer's body.
  *
@@ -26,47 +28,76 @@ export function streamOf(
   call: Call,
   signal: AbortSignal,
   onEnd: (error?: BrokerError) => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const reader = response.body?.getReader();
-  const { maxBytes } = call.request;
-  let left = maxBytes;
-  let breakOff = () => {};
-  const end = call.stream((error?: BrokerError) => {
-    signal.removeEventListener("abort", breakOff);
-    onEnd(error);
-  });
-  return new ReadableStream<Uint8Array<ArrayBuffer>>({
-    start(controller): void {
-      call.stop.relax();
-      breakOff = () => {
-        controller.error(signal.reason);
-        end(signal.reason);
-        reader?.cancel().catch(() => {});
-      };
-      if (signal.aborted) breakOff();
-      else signal.addEventListener("abort", breakOff);
-    },
-    async pull(controller): Promise<void> {
-      try {
-        call.limit("no further chunk");
-        const { done = true, value } = await reader?.read() ?? {};
-        call.stop.relax();
-        if (signal.aborted) return; // broken off meanwhile
-        left -= value?.length ?? 0;
-        if (left < 0) {
-          throw new ReplyError(`the answer is longer than ${maxBytes} bytes`, "too-large");
-        }
-        if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>);
+): ReadableStream<Bytes> {
+  return new ReadableStream(new Source(response, call, signal, onEnd), { highWaterMark: 0 });
+}
+
+/** The source of a stream: the body of an answer. */
+class Source implements UnderlyingDefaultSource<Bytes> {
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #call: Call;
+  readonly #signal: AbortSignal;
+  readonly #end: (error?: BrokerError) => void;
+  /** How many more bytes the stream may have. */
+  #left: number;
+  #break: () => void = () => {};
+
+  constructor(
+    response: Response,
+    call: Call,
+    signal: AbortSignal,
+    onEnd: (error?: BrokerError) => void,
+  ) {
+    this.#reader = response.body?.getReader();
+    this.#call = call;
+    this.#signal = signal;
+    this.#left = call.request.maxBytes;
+    this.#end = call.stream((error) => {
+      signal.removeEventListener("abort", this.#break);
+      onEnd(error);
+    });
+  }
+
+  /** Breaks the stream once the call is ended, even while nobody reads. */
+  start(controller: ReadableStreamDefaultController<Bytes>): void {
+    this.#call.stop.relax(); // the headers are there
+    this.#break = () => {
+      controller.error(this.#signal.reason);
+      this.#end(this.#signal.reason);
+      this.#reader?.cancel().catch(() => {}); // of a fetch that does not obey the signal
+    };
+    if (this.#signal.aborted) this.#break();
+    else this.#signal.addEventListener("abort", this.#break);
+  }
+
+  /** Reads one chunk. */
+  async pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
+    const { stop, fate } = this.#call;
+    try {
+      this.#call.limit("no further chunk");
+      const { done = true, value } = await this.#reader?.read() ?? {};
+      if (this.#signal.aborted) return;
+      stop.relax();
+      if (done) {
         controller.close();
-        end();
-      } catch (cause) {
-        // An abort is the only way to a broken stream: it ends the connection too.
-        call.stop.cancel(call.fate.explain(cause, signal));
+        return this.#end();
       }
-    },
-    async cancel(reason): Promise<void> {
-      end();
-      await reader?.cancel(reason);
-    },
-  }, { highWaterMark: 0 });
+      this.#left -= value!.length;
+      if (this.#left < 0) throw tooLarge(this.#call.request.maxBytes);
+      controller.enqueue(value as Bytes);
+    } catch (cause) {
+      // The abort breaks the stream, and ends the connection too.
+      stop.cancel(fate.explain(cause, this.#signal));
+    }
+  }
+
+  /** Gives the rest of the answer up. */
+  async cancel(reason: unknown): Promise<void> {
+    this.#end();
+    await this.#reader?.cancel(reason);
+  }
+}
+
+function tooLarge(limit: number): ReplyError {
+  return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }
