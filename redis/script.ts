@@ -10,13 +10,19 @@
 export const PLACES = 100;
 
 /**
+ * How long a count is kept beyond the time that its tokens need, in milliseconds: an hour. A process
+ * that used a count within this time can tell that Redis has lost it.
+ */
+export const MEMORY = 3_600_000;
+
+/**
  * The source. `KEYS`: the state and the agents (a hash), the line, the ends of the leases, then the
- * spent tokens of each limit (sorted sets). `ARGV`: the {@linkcode Ask}, the latest time that the
- * server's clock can show, the limits. The answer is an {@linkcode Answer}.
+ * spent tokens of each limit (sorted sets). `ARGV`: the {@linkcode Ask}, a time that the
+ * server's clock has passed for sure, the limits. The answer is an {@linkcode Answer}.
  */
 export const SCRIPT: string = `
 local HASH, LINE, LEASES = KEYS[1], KEYS[2], KEYS[3]
-local ask, latest, limits = cjson.decode(ARGV[1]), tonumber(ARGV[2]), cjson.decode(ARGV[3])
+local ask, sure, limits = cjson.decode(ARGV[1]), tonumber(ARGV[2]), cjson.decode(ARGV[3])
 
 local function load(name)
   local packed = redis.call('HGET', HASH, name)
@@ -42,13 +48,14 @@ if not state then
   for i in ipairs(limits) do state.spent[i], state.full[i] = 0, 0 end
 end
 
--- The clock: the server's, but never back, and never further on than this agent knows it can be.
+-- The clock is the server's, but never goes back. It is 'sure' at least, says the agent: the last time
+-- that it heard, and the time since. A clock far beyond was set forward, or the command was held up.
 local isKnown, isLost = ask.epoch == state.epoch, ask.isLost
 local time = redis.call('TIME')
 local raw = time[1] * 1000000 + time[2]
 local now = raw + state.offset
 if isKnown then
-  now = math.min(now, latest)
+  if now > sure + 250000 then now = sure end
   if ask.seen > state.last then state.last, isLost = ask.seen, true end
 elseif ask.epoch then
   isLost = true
@@ -200,7 +207,7 @@ local wait = math.max(mine and 1 or 0, math.ceil(at - now))
 me.answer = { state.epoch, now, wait, isLost and 1 or 0, unpack(granted) }
 save(ask.agent, me)
 save('state', state)
-local ttl = math.ceil((2 * horizon + math.max(0, state.pause - now)) / 1000)
+local ttl = math.ceil((2 * horizon + math.max(0, state.pause - now)) / 1000) + ${MEMORY}
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl) end
 return me.answer
 `;

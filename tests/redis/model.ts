@@ -61,13 +61,13 @@ export class Model {
   }
 
   /** One command at a time of the server's clock. */
-  execute(ask: Ask, latest: number, limits: readonly ModelLimit[], time: number): Answer | [] {
+  execute(ask: Ask, sure: number, limits: readonly ModelLimit[], time: number): Answer | [] {
     this.commands++;
     const known = this.agents.get(ask.agent);
     if (known && ask.n <= known.n) return ask.n === known.n ? known.answer : [];
     if (this.epoch === "") this.epoch = `${ask.agent}${ask.n}`;
     let isLost = ask.isLost;
-    const now = this.#look(time, ask, latest, () => isLost = true);
+    const now = this.#look(time, ask, sure, () => isLost = true);
     const me: Agent = known ?? { n: 0, answer: [] as unknown as Answer, start: 0, finish: 0 };
     this.agents.set(ask.agent, me);
     for (const kind of KINDS) {
@@ -114,10 +114,10 @@ export class Model {
     );
   }
 
-  #look(time: number, ask: Ask, latest: number, lose: () => void): number {
+  #look(time: number, ask: Ask, sure: number, lose: () => void): number {
     let now = time + this.offset;
     if (ask.epoch === this.epoch) {
-      now = Math.min(now, latest);
+      if (now > sure + 250_000) now = sure;
       if (ask.seen > this.last) {
         this.last = ask.seen;
         lose();

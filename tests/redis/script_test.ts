@@ -109,12 +109,12 @@ async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): P
   await client.send(["FLUSHALL"]);
   let now = 1.7e15;
   let jumped = 0;
-  const both = async (ask: Ask, latest: number) => {
+  const both = async (ask: Ask, sure: number) => {
     const time = now + jumped;
-    const argv = [JSON.stringify(ask), `${latest}`, JSON.stringify(limits)];
+    const argv = [JSON.stringify(ask), `${sure}`, JSON.stringify(limits)];
     argv.push(JSON.stringify([Math.floor(time / 1e6), time % 1e6]));
     const answer = await client.send(["EVAL", TESTED, `${keys.length}`, ...keys, ...argv]);
-    assertEquals(answer, model.execute(ask, latest, limits, time));
+    assertEquals(answer, model.execute(ask, sure, limits, time));
     return answer as Answer | never[];
   };
   for (const step of steps) {
@@ -125,12 +125,12 @@ async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): P
       model.flush();
     }
     const agent = agents[step.agent];
-    const latest = agent.seen + now - agent.sentAt + 250_000;
+    const sure = agent.seen + now - agent.sentAt;
     if (step.event === "late repeat" && agent.last) await both(...agent.last);
     const ask = word(agent, step);
-    agent.last = [ask, latest];
-    const answer = await both(ask, latest);
-    if (step.event === "repeat") assertEquals(await both(ask, latest), answer);
+    agent.last = [ask, sure];
+    const answer = await both(ask, sure);
+    if (step.event === "repeat") assertEquals(await both(ask, sure), answer);
     hear(agent, answer, now);
     if (agent.waiting.length > 0) assert((answer as Answer)[2] > 0, "who waits is given a time");
   }
