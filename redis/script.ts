@@ -60,7 +60,7 @@ if isKnown then
 elseif ask.epoch then
   isLost = true
 end
-now = math.max(now, state.last + 1)
+now = math.max(now, state.last)
 state.offset, state.last = now - raw, now
 
 -- Tokens that are spent count until one period after the call's start or finish.

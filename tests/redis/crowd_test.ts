@@ -32,7 +32,15 @@ for (const refill of ["after-start", "steady", "after-finish"] as const) {
     // no more commands in any 10 ms than tokens and newcomers
     await clock.runTo();
     await Promise.all(machines);
-    console.log(refill, "took", last, "commands", server.commands.length, server.commands.length / COUNT, began);
+    console.log(
+      refill,
+      "took",
+      last,
+      "commands",
+      server.commands.length,
+      server.commands.length / COUNT,
+      began,
+    );
     assertEquals(calls.every((count) => count === 1), true);
     assert(last > 0);
   });

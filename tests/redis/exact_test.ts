@@ -149,7 +149,12 @@ Deno.test(
             pause: () => processes[0].pause(700),
           }[kind] as () => void;
           plan.push({ at: began + at, act });
-          if (kind === "down") plan.push({ at: began + at + 3_000, act: () => server.isDown = false });
+          if (kind === "down") {
+            plan.push({
+              at: began + at + 3_000,
+              act: () => server.isDown = false,
+            });
+          }
         }
         plan.sort((a, b) => a.at - b.at);
         for (const { at, act } of plan) {

@@ -125,7 +125,7 @@ export class Model {
     } else if (ask.epoch !== undefined) {
       lose();
     }
-    now = Math.max(now, this.last + 1);
+    now = Math.max(now, this.last);
     this.offset = now - time;
     return this.last = now;
   }

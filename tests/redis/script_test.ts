@@ -75,8 +75,7 @@ function word(agent: Agent, { calls, aborts, starts, finishes, event }: Step): A
   const finished = agent.running.splice(0, finishes);
   const sum = (costs: number[]) => costs.reduce((a, b) => a + b, 0);
   const held = sum(agent.granted.map(({ cost }) => cost));
-  const told = (costs: number[]) =>
-    costs.map((cost, i) => [cost, 1_000 * i] as [number, number]);
+  const told = (costs: number[]) => costs.map((cost, i) => [cost, 1_000 * i] as [number, number]);
   return {
     agent: agent.name,
     n: ++agent.n,

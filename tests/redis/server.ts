@@ -56,7 +56,13 @@ export class RedisServer implements AsyncDisposable {
     await this.kill();
     const args = ["--port", `${this.port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly"];
     args.push("no", "--dir", "/tmp", "--loglevel", "warning", "--enable-debug-command", "yes");
-    const options = { args, env: this.#env, stdin: "null", stdout: "null", stderr: "null" } as const;
+    const options = {
+      args,
+      env: this.#env,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    } as const;
     this.#child = new Deno.Command("redis-server", options).spawn();
     for (let tries = 0; tries < 400; tries++) {
       try {
