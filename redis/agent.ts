@@ -225,6 +225,7 @@ export class Agent {
       }
     } while (talk.isWanted && !talk.isStuck);
     talk.isOn = false;
+    if (talk.isStuck) talk.isWanted = false;
     if (talk.isStuck && this.#line.length > 0) this.#ask(); // for those who came since
     else this.#schedule();
   }
