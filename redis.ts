@@ -204,7 +204,7 @@ export class RedisThrottler implements RateLimiter {
       refuse(TASK, "onUnavailable", onUnavailable, '"wait", "reject" or "local"');
     }
     if (onUnavailable === "local" || processes !== undefined) {
-      checkNumber(TASK, "processes", processes, { min: 1, integer: true });
+      checkNumber(TASK, "processes", processes, { min: 1, max: 1_000_000, integer: true });
     }
     checkNumber(TASK, "lease", lease, { min: 1_000, max: 3_600_000, unit: "milliseconds" });
     checkNumber(TASK, "timeout", timeout, { above: true, unit: "milliseconds" });
