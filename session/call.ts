@@ -15,7 +15,7 @@ import { isDecisive } from "./refusal.ts";
 import type { Parse } from "./reply.ts";
 import { type Details, nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { excerpt, keysOf, redact } from "./secrets.ts";
+import { excerpt, keysOf, redact, type Secrets } from "./secrets.ts";
 import { Timeouts } from "./timeouts.ts";
 import { resolve, withoutQuery } from "./url.ts";
 
@@ -277,7 +277,7 @@ export class Call {
    * Adds to a subclass's error what the session knows, and takes out of its texts what was sent. There was an
    * answer, so it cannot be `"not-sent"`; and after some statuses a venue's words do not change what is known.
    */
-  complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
+  complete(error: BrokerError, usual: BrokerError, secrets: Secrets): BrokerError {
     const { message, stack, outcome: own } = error;
     const isDecided = isDecisive(usual.status);
     const { kind, retriable } = isDecided ? usual : error;

@@ -6,7 +6,7 @@
 
 import { type Details, ReplyError } from "./reply_error.ts";
 import { tryJson } from "./json.ts";
-import { excerpt, keysOf } from "./secrets.ts";
+import { excerpt, keysOf, type Secrets } from "./secrets.ts";
 
 /** What a status means. That of a success is one if the venue says so in its answer. */
 export function refusal(status: number, text: string): ReplyError {
@@ -89,7 +89,7 @@ const CODES = ["code", "error_code", "errorCode", "error_type"];
 export function describe(
   { status, headers }: Response,
   cause: unknown,
-  secrets: readonly string[],
+  secrets: Secrets,
 ): Details {
   const text = cause instanceof ReplyError ? cause.text : "";
   const data = Object(tryJson(text));
