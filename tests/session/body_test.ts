@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { checkBody, encodeBody, encodeForm, encodeFormData, toBlob } from "../../session/body.ts";
+import { checkBody, encodeBody, encodeForm, encodeFormData } from "../../session/body.ts";
 import { RequestError } from "../../session/request_error.ts";
 
 Deno.test("encodeForm() writes numbers without an exponent, and lists by repeating their name", () => {
@@ -92,11 +92,4 @@ Deno.test("encodeFormData() awaits the encoding, and keeps the case of the bound
   const parsed = await new Response(await blob.bytes(), { headers }).formData();
   assertEquals(parsed.get("a"), "1");
   assertEquals(await (parsed.get("file") as File).text(), "x,y");
-});
-
-Deno.test("toBlob() keeps what is sent", async () => {
-  for (const body of ["é", new Uint8Array([195, 169]), new Blob(["é"])]) {
-    assertEquals(await toBlob(body).text(), "é");
-  }
-  assertEquals(toBlob(undefined).size, 0);
 });
