@@ -19,7 +19,7 @@ export const room: Room = {
     "tests/broker_test.ts",
     "tests/session/",
     "tests/platform/",
-    "tests/common/broker_error_test.ts",
+    "tests/common/",
   ],
   mutants: [
     // The runtime
