@@ -16,7 +16,7 @@ import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
 import { decode, readRefusal } from "./reply.ts";
 import { nameOf } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { sentValues } from "./secrets.ts";
+import { NO_SECRETS, sentValues } from "./secrets.ts";
 import { abortable } from "./stop.ts";
 import { streamOf } from "./stream.ts";
 import type { Transport } from "./transport.ts";
@@ -209,7 +209,7 @@ export class Exchange {
     const response = this.#response;
     const own = this.#own;
     const isLimited = own?.kind === "rate-limited" || isRateLimit(response?.status ?? 0);
-    const secrets = outgoing && response ? await sentValues(outgoing) : [];
+    const secrets = outgoing && response ? await sentValues(outgoing) : NO_SECRETS;
     if (response) fate.hear(describe(response, cause, secrets));
     const usual = fate.explain(cause, this.#signal);
     const error = own ? fate.complete(own, usual, secrets) : usual;

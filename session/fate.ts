@@ -11,7 +11,7 @@ import type { PreparedRequest } from "./prepared_request.ts";
 import { isDecisive } from "./refusal.ts";
 import { type Details, nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { excerpt, keysOf, redact } from "./secrets.ts";
+import { excerpt, keysOf, redact, type Secrets } from "./secrets.ts";
 
 /** The part of a request that an error shows or depends on. */
 type Shown = Pick<PreparedRequest, "method" | "url" | "isSafe" | "isIdempotent">;
@@ -138,7 +138,7 @@ export class Fate {
    * @param secrets The values that were sent.
    * @returns The same error.
    */
-  complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
+  complete(error: BrokerError, usual: BrokerError, secrets: Secrets): BrokerError {
     const { message, stack, outcome: own } = error;
     const isDecided = isDecisive(usual.status);
     const { kind, retriable } = isDecided ? usual : error;
