@@ -345,7 +345,9 @@ export class Session {
   async #hold(call: Call): Promise<void> {
     const signal = call.stop.begin();
     try {
-      while (this.#venue.renewal.isRunning) await abortable(this.#venue.renewal.run(), signal);
+      while (this.#venue.renewal.isRunning) {
+        await abortable(this.#venue.renewal.hold(call.id), signal);
+      }
     } catch (cause) {
       if (signal.aborted) throw cause;
       call.isFinal = true;
