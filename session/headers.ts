@@ -10,8 +10,21 @@ import { RequestError } from "./request_error.ts";
 /** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
 export type HeaderRecord = Record<string, string>;
 
+/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
+export type HeadersLike = ConstructorParameters<typeof Headers>[0];
+
+/** The methods that a class below Headers overrides. */
+interface Setters {
+  set(name: string, value: string): void;
+  append(name: string, value: string): void;
+  delete(name: string): void;
+}
+
+/** Headers whose setters are methods: `@types/node` declares them as properties. */
+const PlainHeaders: new () => Omit<Headers, keyof Setters> & Setters = Headers;
+
 /** Headers that show no value: neither a malformed one when they refuse it, as the runtimes' own do, nor in a log. */
-export class SafeHeaders extends Headers {
+export class SafeHeaders extends PlainHeaders {
   static {
     const shown = ["Deno.customInspect", "nodejs.util.inspect.custom"].map((name) =>
       Symbol.for(name)
@@ -32,7 +45,7 @@ export class SafeHeaders extends Headers {
    * @param init What they begin with.
    * @throws {RequestError} If one is malformed.
    */
-  constructor(init: HeadersInit = []) {
+  constructor(init: HeadersLike = []) {
     super();
     const entries: Iterable<readonly string[]> = Symbol.iterator in init
       ? init

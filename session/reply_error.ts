@@ -9,9 +9,9 @@ import type { BrokerErrorInit, BrokerErrorKind } from "../common/broker_error.ts
 /** What an error knows beyond its kind. */
 export interface Details extends Partial<BrokerErrorInit> {
   /** Whether a repeat may help, where it is allowed. */
-  worthwhile?: boolean;
+  worthwhile?: boolean | undefined;
   /** A sentence of its own. */
-  message?: string;
+  message?: string | undefined;
 }
 
 /** An answer that is not what was asked for. */
