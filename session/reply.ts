@@ -1,26 +1,60 @@
 /**
- * What a session receives: read within a limit, and decoded. Internal to {@linkcode Session}.
+ * Reads an answer within a limit, checks that all of it has come, and decodes it. Internal to
+ * {@linkcode Session}.
+ *
+ * | an answer that ends early | is seen |
+ * |---|---|
+ * | shorter than its content-length | everywhere; over HTTP/2 on Deno only here |
+ * | cut in the middle of a chunk, or reset | by every runtime |
+ * | gzip or br cut within | by Deno and Bun; Node takes the half for all, so it asks for none |
+ * | deflate cut within | by Bun, and here on Deno, which does not undo deflate itself |
+ * | said to be compressed, and empty | here |
+ * | until the end of the connection, uncompressed | by none: HTTP has no sign for it |
  *
  * @module
  */
 
+import { RUNTIME } from "../platform/runtime.ts";
 import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
 /** How a body is decoded: `json`, `text` or `bytes` whatever its type says, or a function of the text. */
 export type Parse<T> = "json" | "text" | "bytes" | ((text: string) => T);
 
+/** Up to this size, in characters, an answer of another type is looked at as JSON: errors are short. */
+const MAX_ENVELOPE = 65_536;
+
 /**
- * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules.
+ * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An empty
+ * answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
  *
- * @throws {ReplyError} If it is too large, or not what was due.
+ * @param response The answer.
+ * @param limit Longest body, in bytes.
+ * @param parse How to decode it.
+ * @param look Is shown the JSON of an answer whose type or `parse` says something else. What it throws ends
+ * the decoding.
+ * @throws {ReplyError} If the body is too large or ended early, or is not what was due.
  */
-export async function decode<T>(response: Response, limit: number, parse?: Parse<T>): Promise<T> {
-  const type = response.headers.get("content-type") ?? "";
+export async function decode<T>(
+  response: Response,
+  limit: number,
+  parse?: Parse<T>,
+  look?: (data: unknown) => void,
+): Promise<T> {
+  const { headers, status } = response;
+  const type = headers.get("content-type") ?? "";
   const how = parse ?? decoding(type);
-  if (how === "bytes") return await readBytes(response, limit) as T;
-  const text = await readText(response, limit);
-  if (text.length > limit) throw tooLarge(limit); // the headers lied
+  const bytes = await readBytes(response, limit);
+  const mayBeEmpty = status === 201 || status === 202;
+  if (bytes.length === 0 && mayBeEmpty && parse !== "text" && parse !== "bytes") {
+    return undefined as T;
+  }
+  if (how === "bytes") {
+    if (look && beginsAsJson(bytes)) showJson(textOf(bytes, type), look);
+    return bytes as T;
+  }
+  const text = textOf(bytes, type);
+  if (how !== "json" && look && beginsAsJson(bytes)) showJson(text, look);
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
   try {
@@ -38,25 +72,50 @@ function decoding(type: string): "json" | "text" | "bytes" {
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
 }
 
+/** Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a BOM. */
+function beginsAsJson(bytes: Uint8Array): boolean {
+  if (bytes.length > MAX_ENVELOPE) return false;
+  const first = bytes.subarray(0, 64).find((byte) => byte > 0x20 && byte < 0x80);
+  return first === 0x7b || first === 0x5b;
+}
+
+function showJson(text: string, look: (data: unknown) => void): void {
+  let data: unknown;
+  try {
+    data = parseJson(text);
+  } catch {
+    return; // it only begins so
+  }
+  look(data);
+}
+
 /**
- * Reads a body, of which at most `limit` bytes are ever held. The caller aborts what is left of a longer one.
+ * Reads a body, of which at most `limit` bytes are ever held. The caller aborts the rest of a longer one.
  *
- * @throws {ReplyError} If there are more.
+ * @throws {ReplyError} If there are more, or if the body ended early.
  */
 export async function readBytes(
   response: Response,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (fits(response, limit)) return new Uint8Array(await response.arrayBuffer());
+  const bytes = fits(response, limit)
+    ? new Uint8Array(await response.arrayBuffer())
+    : await readChunks(response, limit);
+  if (bytes.length > limit) throw tooLarge(limit); // the headers lied
+  checkWhole(response, bytes.length);
+  return bytes;
+}
+
+async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  const reader = response.body?.getReader();
+  const reader = bodyOf(response)?.getReader();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.length;
     if (size > limit) throw tooLarge(limit);
-    chunks.push(value as Uint8Array<ArrayBuffer>); // of what else, Deno 2.4 cannot say
+    chunks.push(value);
   }
   if (chunks.length === 1) return chunks[0];
   const bytes = new Uint8Array(size);
@@ -69,14 +128,72 @@ export async function readBytes(
 }
 
 /**
- * Reads a body as text; see {@linkcode readBytes}.
+ * The body of an answer, uncompressed. Deno undoes gzip and br, and leaves deflate as it is.
  *
- * @throws {ReplyError} If there is more.
+ * @param response The answer.
+ * @returns The stream of its body; a body that is cut within its compression errors it.
  */
-export function readText(response: Response, limit: number): Promise<string> {
-  // On Deno the short way takes half the time of the long one.
-  if (fits(response, limit)) return response.text();
-  return readBytes(response, limit).then((bytes) => new TextDecoder().decode(bytes));
+export function bodyOf(
+  { body, headers }: Response,
+): ReadableStream<Uint8Array<ArrayBuffer>> | null {
+  const stream = body as ReadableStream<Uint8Array<ArrayBuffer>> | null; // of what else, Deno 2.4 cannot say
+  if (!stream || RUNTIME.name !== "deno") return stream;
+  const isLeft = /^\s*deflate\s*$/i.test(headers.get("content-encoding") ?? "");
+  return isLeft ? stream.pipeThrough(new DecompressionStream("deflate")) : stream;
+}
+
+/**
+ * Checks that a body that has ended is whole, as far as its headers tell.
+ *
+ * @param response The answer.
+ * @param size How many bytes have come, uncompressed.
+ * @throws {ReplyError} If more were due.
+ */
+export function checkWhole({ headers }: Response, size: number): void {
+  const length = headers.get("content-length");
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (!/^\s*identity\s*$/i.test(encoding)) {
+    // What is compressed is never empty, not even nothing is.
+    if (size === 0 && !(Number(length) > 0)) throw cutOff("no byte of a compressed body");
+    return;
+  }
+  // A browser hides the encoding from other origins, but not the length of what was encoded.
+  if (length === null || RUNTIME.name === "unknown" || headers.has("transfer-encoding")) return;
+  if (size < Number(length)) throw cutOff(`${size} of ${Number(length)} bytes`);
+}
+
+function cutOff(problem: string): ReplyError {
+  return new ReplyError(`the answer ended early: ${problem} came`, "network", { worthwhile: true });
+}
+
+/**
+ * Reads a body as text, in the charset that its type declares; see {@linkcode readBytes}.
+ *
+ * @throws {ReplyError} If there is more than `limit`, or if the body ended early.
+ */
+export async function readText(response: Response, limit: number): Promise<string> {
+  const bytes = await readBytes(response, limit);
+  return textOf(bytes, response.headers.get("content-type") ?? "");
+}
+
+const utf8 = new TextDecoder();
+
+/** A body as text. A byte order mark counts more than the type; a charset that is not known is UTF-8. */
+function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
+  const [, charset = "utf-8"] = /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(type) ?? [];
+  const mark = bytes[0] === 0xff && bytes[1] === 0xfe
+    ? "utf-16le"
+    : bytes[0] === 0xfe && bytes[1] === 0xff
+    ? "utf-16be"
+    : bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+    ? "utf-8"
+    : charset;
+  if (/^utf-?8$/i.test(mark)) return utf8.decode(bytes);
+  try {
+    return new TextDecoder(mark).decode(bytes);
+  } catch {
+    return utf8.decode(bytes);
+  }
 }
 
 /** Whether the headers promise a body within the limit. What is compressed may be a bomb. */
