@@ -271,7 +271,6 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-<<<<<<< HEAD
    * Tells whether anybody listens to an event.
    *
    * @param type The event.
@@ -282,12 +281,8 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-   * Ends the feed for its readers: each stream ends once drained, and so does one opened later.
-   * Ending it again changes nothing.
-=======
    * Ends the feed for its readers: each stream ends after the last item of its queue, a stream
    * opened later at once. Ending the feed again changes nothing.
->>>>>>> main
    *
    * @param error The fault that ended the feed, if the feed was not asked to end. Listeners of
    *   `error` are told, and each stream throws the error.
