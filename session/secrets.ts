@@ -58,8 +58,8 @@ export async function sentValues({ url, headers, body }: Outgoing): Promise<Secr
   }
   const secrets = new Set<string>();
   for (const value of values) {
-    if (PLAIN_WORDS.test(value)) continue;
-    for (const { chars } of spellings(value)) if (chars.length >= MIN_VALUE) secrets.add(chars);
+    if (value.length < MIN_VALUE || PLAIN_WORDS.test(value)) continue;
+    for (const { chars } of spellings(value)) if (chars) secrets.add(chars);
   }
   return secrets;
 }
@@ -138,7 +138,8 @@ export function redact(text: string, secrets: Secrets): string {
 }
 
 /** Marks all places at which a text holds a value, or 8 characters in a row of one. */
-function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8Array): void {
+function hide(spelling: Spelling, secrets: Secrets, hidden: Uint8Array): void {
+  const { chars, starts, ends } = spelling;
   const isIn = sieve(chars.length);
   for (let at = 0; at + MIN_VALUE <= chars.length; at++) {
     isIn.add(chars, at, MIN_VALUE);
@@ -152,7 +153,8 @@ function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8
     begins.add(secret, at, MIN_VALUE);
   };
   for (const secret of secrets) {
-    if (secret.length < MIN_KEY) find(secret, 0, MIN_VALUE, secret.length);
+    if (secret.length < MIN_VALUE) hideTiny(secret, spelling, hidden);
+    else if (secret.length < MIN_KEY) find(secret, 0, MIN_VALUE, secret.length);
     else for (let at = 0; at + MIN_KEY <= secret.length; at++) find(secret, at, MIN_KEY, MIN_KEY);
   }
   if (found.size === 0) return;
@@ -163,6 +165,15 @@ function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8
       hidden.fill(1, starts?.[at] ?? at, ends?.[end - 1] ?? end);
       break;
     }
+  }
+}
+
+/** Marks a value that has fewer than 4 characters once its escapes are undone. */
+function hideTiny(secret: string, { chars, starts, ends }: Spelling, hidden: Uint8Array): void {
+  if (!starts || !ends) return;
+  for (let at = chars.indexOf(secret); at >= 0; at = chars.indexOf(secret, at + 1)) {
+    const end = ends[at + secret.length - 1];
+    if (secret.length > 1 || end - starts[at] >= MIN_VALUE) hidden.fill(1, starts[at], end);
   }
 }
 

@@ -179,17 +179,13 @@ Deno.test("readBytes() holds at most its limit, and says so", async () => {
   for (
     const response of [
       new Response(chunks()),
-      new Response(chunks(), { headers: { "content-length": "9" } }),
       new Response("x".repeat(1_001), { headers: { "content-length": "1001" } }),
       new Response("x".repeat(1_001), { headers: { "content-length": "2" } }),
       new Response(chunks(), { headers: { "content-encoding": "gzip", "content-length": "9" } }),
       new Response(chunks(), {
         headers: { "transfer-encoding": "chunked", "content-length": "9" },
       }),
-    ].filter(({ headers }) =>
-      headers.get("content-length") !== "9" || headers.has("content-encoding") ||
-      headers.has("transfer-encoding")
-    )
+    ]
   ) {
     const error = await assertRejects(() => readBytes(response, 1_000), ReplyError);
     assertEquals([error.kind, error.message], [

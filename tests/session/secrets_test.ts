@@ -175,8 +175,7 @@ Deno.test("property: nothing of 8 or more characters of what was sent is shown, 
   const key = fc.constantFrom(...alphabets).chain((alphabet) =>
     fc.array(fc.constantFrom(...alphabet), { minLength: 4, maxLength: 48 })
   ).map((chars) => chars.join("")).filter((key) =>
-    key.trim() === key && !/^[%&\\]|[%&\\].?$/.test(key) &&
-    key.replace(/%[\da-f]{2}/gi, "x").replaceAll("\\", "").length >= 4 // an escape is one character
+    key.trim() === key && !/^[%&\\]|[%&\\].?$/.test(key)
   );
   const chain = fc.array(fc.constantFrom(...Object.keys(SPELLINGS)), { maxLength: 4 });
   const around = fc.constantFrom("", " ", '{"key":"', "key=", "<p>", "x", "nn", "0", "é", "://");
