@@ -7,7 +7,7 @@
  * | shorter than its content-length | everywhere; over HTTP/2 on Deno only here |
  * | cut in the middle of a chunk, or reset | by every runtime |
  * | gzip or br cut within | by Deno and Bun; Node takes the half for all, so it asks for none |
- * | deflate cut within | by Bun, and here on Deno, which does not undo deflate itself |
+ * | deflate cut within | by Bun; Deno does not undo deflate, so there it is an error; Node as above |
  * | said to be compressed, and empty | here |
  * | until the end of the connection, uncompressed | by none: HTTP has no sign for it |
  *
@@ -109,13 +109,13 @@ export async function readBytes(
 async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
-  const reader = bodyOf(response)?.getReader();
+  const reader = response.body?.getReader();
   while (reader) {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.length;
     if (size > limit) throw tooLarge(limit);
-    chunks.push(value);
+    chunks.push(value as Uint8Array<ArrayBuffer>); // of what else, Deno 2.4 cannot say
   }
   if (chunks.length === 1) return chunks[0];
   const bytes = new Uint8Array(size);
@@ -128,21 +128,6 @@ async function readChunks(response: Response, limit: number): Promise<Uint8Array
 }
 
 /**
- * The body of an answer, uncompressed. Deno undoes gzip and br, and leaves deflate as it is.
- *
- * @param response The answer.
- * @returns The stream of its body; a body that is cut within its compression errors it.
- */
-export function bodyOf(
-  { body, headers }: Response,
-): ReadableStream<Uint8Array<ArrayBuffer>> | null {
-  const stream = body as ReadableStream<Uint8Array<ArrayBuffer>> | null; // of what else, Deno 2.4 cannot say
-  if (!stream || RUNTIME.name !== "deno") return stream;
-  const isLeft = /^\s*deflate\s*$/i.test(headers.get("content-encoding") ?? "");
-  return isLeft ? stream.pipeThrough(new DecompressionStream("deflate")) : stream;
-}
-
-/**
  * Checks that a body that has ended is whole, as far as its headers tell.
  *
  * @param response The answer.
@@ -152,6 +137,10 @@ export function bodyOf(
 export function checkWhole({ headers }: Response, size: number): void {
   const length = headers.get("content-length");
   const encoding = headers.get("content-encoding") ?? "identity";
+  if (RUNTIME.name === "deno" && /\bdeflate\b/i.test(encoding)) {
+    const problem = "the answer is compressed as deflate, which Deno neither asks for nor undoes";
+    throw new ReplyError(problem, "network");
+  }
   if (!/^\s*identity\s*$/i.test(encoding)) {
     // What is compressed is never empty, not even nothing is.
     if (size === 0 && !(Number(length) > 0)) throw cutOff("no byte of a compressed body");
