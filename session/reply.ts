@@ -18,8 +18,11 @@ import { RUNTIME } from "../platform/runtime.ts";
 import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
-/** How a body is decoded: `json`, `text` or `bytes` whatever its type says, or a function of the text. */
-export type Parse<T> = "json" | "text" | "bytes" | ((text: string) => T);
+/**
+ * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function of
+ * the text.
+ */
+export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
 /** Up to this size, in characters, an answer of another type is looked at as JSON: errors are short. */
 const MAX_ENVELOPE = 65_536;
@@ -38,7 +41,7 @@ const MAX_ENVELOPE = 65_536;
 export async function decode<T>(
   response: Response,
   limit: number,
-  parse?: Parse<T>,
+  parse?: Exclude<Parse<T>, "stream">,
   look?: (data: unknown) => void,
 ): Promise<T> {
   const { headers, status } = response;
@@ -198,7 +201,8 @@ function fits(response: Response, limit: number): boolean {
   throw tooLarge(limit);
 }
 
-function tooLarge(limit: number): ReplyError {
+/** The error of an answer that is longer than its limit, in bytes. */
+export function tooLarge(limit: number): ReplyError {
   return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }
 

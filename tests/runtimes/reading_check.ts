@@ -210,6 +210,35 @@ check("a body is decoded in the charset that its type declares", async () => {
   });
 });
 
+check("an error in JSON under another type is found, whatever the call asks for", async () => {
+  const server = await FaultServer.listen();
+  const session = new Session({
+    baseUrl: server.url,
+    retry: false,
+    failure: ({ data }) => {
+      const { retCode, msg } = Object(data);
+      if (!retCode) return undefined;
+      return new BrokerError(msg, { kind: "rejected", outcome: "rejected", code: retCode });
+    },
+  });
+  for (const type of ["application/octet-stream", "text/csv", "text/html", "application/zip"]) {
+    for (const parse of [undefined, "text", "bytes", (text: string) => text.split("\n")] as const) {
+      const headers = { "content-type": type };
+      server.will(answer({ headers, body: '{"retCode":10001,"msg":"No margin"}' }));
+      const error = await failure(session.post("orders", { json: {}, parse: parse as "text" }));
+      assert.deepEqual([error.outcome, error.code, error.message], [
+        "rejected",
+        10001,
+        "No margin",
+      ]);
+    }
+  }
+  server.will(answer({ headers: { "content-type": "text/csv" }, body: '{"retCode":0}' }));
+  assert.equal(await session.get("x"), '{"retCode":0}');
+  await session.close();
+  await server.close();
+});
+
 check("a key that the venue echoes is shown in no spelling", async () => {
   await using(async (server, session) => {
     for (
