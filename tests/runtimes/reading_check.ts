@@ -145,12 +145,14 @@ for (const encoding of Object.keys(packed)) {
   });
 
   check(
-    `${encoding} that nobody asked for is undone, and half of it is an error but on Node`,
+    `${encoding} that nobody asked for is undone or an error, and half of it too, but on Node`,
     async () => {
       await using(async (server, session) => {
         const headers = { "content-type": "text/csv", "content-encoding": encoding };
         server.will(answer({ headers, body: packed[encoding] }));
-        assert.equal(await session.get("instruments"), csv);
+        const whole = session.get("instruments");
+        if (isDeno && encoding === "deflate") assert.equal((await failure(whole)).kind, "network");
+        else assert.equal(await whole, csv);
         if (isNode) return; // it cannot be seen there
         server.will(answer({ headers, body: half(packed[encoding]) }));
         assert.equal((await failure(session.get("instruments"))).kind, "network");

@@ -248,7 +248,11 @@ async function timeOf(values: number, size: number): Promise<number> {
 }
 
 Deno.test("excerpt() takes time that grows with the text and the values, not with their product", async () => {
-  await timeOf(125, 8_192); // warms up
-  const small = await timeOf(125, 8_192);
-  assertLessOrEqual(await timeOf(1_000, 65_536) / small, 20);
+  // Where others keep the machine busy one ratio says little. Were it a product, each would be about 64.
+  let ratio = Infinity;
+  for (let turn = 0; turn < 8 && ratio > 20; turn++) {
+    const small = await timeOf(125, 8_192);
+    ratio = Math.min(ratio, await timeOf(1_000, 65_536) / small);
+  }
+  assertLessOrEqual(ratio, 20);
 });
