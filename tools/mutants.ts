@@ -20,8 +20,16 @@ import { room as reconcile } from "./mutants/reconcile.ts";
 import { room as retry } from "./mutants/retry.ts";
 import { room as session } from "./mutants/session.ts";
 import { room as throttler } from "./mutants/throttler.ts";
+import { room as websocketFeeder } from "./mutants/websocket_feeder.ts";
 
-const ROOMS: Record<string, Room> = { throttler, retry, feeder, session, reconcile };
+const ROOMS: Record<string, Room> = {
+  throttler,
+  retry,
+  feeder,
+  session,
+  reconcile,
+  "websocket-feeder": websocketFeeder,
+};
 
 /** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
 const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };

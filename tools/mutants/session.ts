@@ -515,6 +515,34 @@ export const room: Room = {
       "super(message);",
     ]),
 
+    // Answers
+    reply("a chunked answer may be of any length", [
+      "    if (size > limit) throw tooLarge(limit);\n",
+      "",
+    ]),
+    reply("an answer of maxBytes is too long", ["if (size > limit)", "if (size >= limit)"]),
+    reply("bytes are read as text", [
+      'if (how === "bytes") return await',
+      "if (how !== how) return await",
+    ]),
+    reply("plain text is read as JSON", [
+      "if (!parse && /^text\\/plain\\b/.test(type) && /^\\s*[^\\s[{]/.test(text)) return text as T;",
+      "",
+    ]),
+    reply("bad JSON is not worth repeating", [
+      'throw new ReplyError(problem, "decode", { worthwhile: true }, text);',
+      'throw new ReplyError(problem, "decode", {}, text);',
+    ]),
+    reply("what parse() threw is worth repeating", [
+      '"decode", {}, text);\n    const',
+      '"decode", { worthwhile: true }, text);\n    const',
+    ]),
+    reply("a page in HTML is taken for a text", [
+      "^text\\/(?:plain|html)\\b",
+      "^text\\/(?:plain)\\b",
+    ]),
+    reply("the chunks of an answer are mixed up", ["    at += chunk.length;\n", ""]),
+
     // Timeouts
     timeouts("a timeout ends too early", [
       "const wait = since + this.delay - now;",
