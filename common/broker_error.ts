@@ -1,5 +1,5 @@
 /**
- * The one error of a session: why a call failed, and what became of the request.
+ * The one error of a session: why a call failed, and the fate of the request.
  *
  * @module
  */
@@ -35,9 +35,9 @@ export type BrokerErrorKind =
   | "invalid";
 
 /**
- * What became of the request.
+ * The fate of the request.
  *
- * | outcome | what is known | may an order be placed again? |
+ * | outcome | meaning | may an order be placed again? |
  * |---|---|---|
  * | `"not-sent"` | the request never reached the venue | yes |
  * | `"rejected"` | the venue refused the request | yes, once the cause is mended |
@@ -52,7 +52,7 @@ export type Outcome = "not-sent" | "rejected" | "absent" | "unknown";
 export interface BrokerErrorInit {
   /** Why the call failed. */
   kind: BrokerErrorKind;
-  /** What became of the request. */
+  /** The fate of the request. */
   outcome: Outcome;
   /** The method, `POST`. */
   method?: string;
@@ -75,7 +75,7 @@ export interface BrokerErrorInit {
 }
 
 /**
- * Says why a call failed, and what became of its request.
+ * Says why a call failed, and the fate of its request.
  *
  * - No header, query string or request body is in any property, or in message, stack or cause.
  * - A secret does not belong into a path: the path is shown.
@@ -101,7 +101,7 @@ export class BrokerError extends Error {
   override readonly name: string = "BrokerError";
   /** Why the call failed. */
   readonly kind: BrokerErrorKind;
-  /** What became of the request. */
+  /** The fate of the request. */
   readonly outcome: Outcome;
   /** The method, `POST`. */
   declare readonly method?: string;

@@ -1,6 +1,6 @@
 /**
- * Asks Deno whether it lets a request out, before a body is handed over. Deno keeps the body of a
- * request that it denies, and its process then never ends (seen with Deno 2.4 and 2.9). Internal.
+ * Asks Deno for the permission to send, before a body is handed to `fetch`. Deno never releases the
+ * body of a request that it denies, so the process would not end (seen with Deno 2.9). Internal.
  *
  * @module
  */
@@ -11,10 +11,10 @@ interface Permissions {
 }
 
 /**
- * Says whether Deno denies a request. Where Deno would ask the user, it asks now.
+ * Says whether Deno denies a request. Deno asks the user now, where `fetch` would ask.
  *
  * @param url The URL of the request.
- * @param scope The global object, or one like it.
+ * @param scope The global object; another object only in tests.
  * @returns The error that `fetch` would reject with, or `undefined` if the request may go out.
  */
 export function netDenial(url: string, scope: object = globalThis): Error | undefined {

@@ -1,15 +1,15 @@
 /**
- * Reads an answer within a limit, checks that all of it has come, and decodes it. Internal to
+ * Reads an answer within a limit, checks that the answer is whole, and decodes it. Internal to
  * {@linkcode Session}.
  *
  * | an answer that ends early | is seen |
  * |---|---|
  * | shorter than its content-length | everywhere; over HTTP/2 on Deno only here |
  * | cut in the middle of a chunk, or reset | by every runtime |
- * | gzip or br cut within | by Deno and Bun; Node takes the half for all, so it asks for none |
- * | deflate cut within | by Bun; Deno does not undo deflate, so there it is an error; Node as above |
+ * | gzip or br, cut before compression ends | by Deno and Bun; on Node no compression is asked for |
+ * | deflate, cut before compression ends | by Bun; on Deno any deflate is an error; Node as above |
  * | said to be compressed, and empty | here |
- * | until the end of the connection, uncompressed | by none: HTTP has no sign for it |
+ * | without a length, until the connection ends | by none: HTTP has no sign of the end then |
  *
  * @module
  */
@@ -24,7 +24,7 @@ import { nameOf, ReplyError } from "./reply_error.ts";
  */
 export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
-/** Up to this size, in characters, an answer of another type is looked at as JSON: errors are short. */
+/** Longest answer of another type that is tried as JSON, in bytes: errors are short. */
 const MAX_ENVELOPE = 65_536;
 
 /**
@@ -34,9 +34,9 @@ const MAX_ENVELOPE = 65_536;
  * @param response The answer.
  * @param limit Longest body, in bytes.
  * @param parse How to decode it.
- * @param look Is shown the JSON of an answer whose type or `parse` says something else. What it throws ends
- * the decoding.
- * @throws {ReplyError} If the body is too large or ended early, or is not what was due.
+ * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error that it
+ * throws ends the decoding.
+ * @throws {ReplyError} If the body is too large, ended early, or cannot be decoded.
  */
 export async function decode<T>(
   response: Response,
@@ -69,7 +69,7 @@ export async function decode<T>(
   }
 }
 
-/** What a content-type says. Venues mislabel JSON as plain text, and send HTML only when something is broken. */
+/** Chooses by content-type. Venues mislabel JSON as plain text, and send HTML only as an error. */
 function decoding(type: string): "json" | "text" | "bytes" {
   if (type === "" || /\bjson\b|^text\/(?:plain|html)\b/i.test(type)) return "json";
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
@@ -87,15 +87,15 @@ function showJson(text: string, look: (data: unknown) => void): void {
   try {
     data = parseJson(text);
   } catch {
-    return; // it only begins so
+    return; // the text only begins like JSON
   }
   look(data);
 }
 
 /**
- * Reads a body, of which at most `limit` bytes are ever held. The caller aborts the rest of a longer one.
+ * Reads a body. At most `limit` bytes are ever held; the caller aborts the rest of a longer body.
  *
- * @throws {ReplyError} If there are more, or if the body ended early.
+ * @throws {ReplyError} If the body is longer, or ended early.
  */
 export async function readBytes(
   response: Response,
@@ -118,7 +118,7 @@ async function readChunks(response: Response, limit: number): Promise<Uint8Array
     if (done) break;
     size += value.length;
     if (size > limit) throw tooLarge(limit);
-    chunks.push(value as Uint8Array<ArrayBuffer>); // of what else, Deno 2.4 cannot say
+    chunks.push(value as Uint8Array<ArrayBuffer>); // Deno 2.4 types the buffer loosely
   }
   if (chunks.length === 1) return chunks[0];
   const bytes = new Uint8Array(size);
@@ -145,11 +145,11 @@ export function checkWhole({ headers }: Response, size: number): void {
     throw new ReplyError(problem, "network");
   }
   if (!/^\s*identity\s*$/i.test(encoding)) {
-    // What is compressed is never empty, not even nothing is.
+    // Even an empty text has bytes once it is compressed.
     if (size === 0 && !(Number(length) > 0)) throw cutOff("no byte of a compressed body");
     return;
   }
-  // A browser hides the encoding from other origins, but not the length of what was encoded.
+  // A browser may hide the encoding and show the compressed length, so nothing is compared there.
   if (length === null || RUNTIME.name === "unknown" || headers.has("transfer-encoding")) return;
   if (size < Number(length)) throw cutOff(`${size} of ${Number(length)} bytes`);
 }
@@ -161,7 +161,7 @@ function cutOff(problem: string): ReplyError {
 /**
  * Reads a body as text, in the charset that its type declares; see {@linkcode readBytes}.
  *
- * @throws {ReplyError} If there is more than `limit`, or if the body ended early.
+ * @throws {ReplyError} If the body is longer than `limit`, or ended early.
  */
 export async function readText(response: Response, limit: number): Promise<string> {
   const bytes = await readBytes(response, limit);
@@ -188,12 +188,12 @@ function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
   }
 }
 
-/** Whether the headers promise a body within the limit. What is compressed may be a bomb. */
+/** Whether the headers promise a body within the limit. A compressed body may be a bomb. */
 function fits(response: Response, limit: number): boolean {
   const { headers, body } = response;
   if (!body) return true;
   const length = headers.get("content-length");
-  // Chunks are what counts where there are both.
+  // With both a length and chunks, the chunks count.
   if (length === null || headers.has("content-encoding") || headers.has("transfer-encoding")) {
     return false;
   }
@@ -206,7 +206,7 @@ export function tooLarge(limit: number): ReplyError {
   return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }
 
-/** Reads what a venue says with a status other than 2xx: as much as can be had in time, as the status says enough. */
+/** Reads the text of a refusal. A text that cannot be read is empty: the status says enough. */
 export async function readRefusal(response: Response, limit: number): Promise<string> {
   if (response.status < 400) return "";
   try {

@@ -219,6 +219,18 @@ Deno.test("property: nothing of 8 or more characters of what was sent is shown, 
   assert(cut > RUNS / 10);
 });
 
+Deno.test("redact() knows every part of a value that is longer than the text", async () => {
+  const part = (at: number) => `${at}`.padStart(9, "k");
+  const body = Array.from({ length: 30_000 }, (_, i) => part(i)).join("%");
+  const secrets = await sentValues(outgoing({ body }));
+  for (const at of [0, 6_552, 6_553, 6_554, 13_106, 29_999]) {
+    assertEquals(redact(`no <${part(at)}> here`, secrets), "no <[redacted]> here");
+  }
+  for (let at = 65_500; at < 65_560; at++) {
+    assertEquals(redact(`(${body.slice(at, at + 12)})`, secrets), "([redacted])");
+  }
+});
+
 Deno.test("property: redact() changes nothing else", async () => {
   const text = fc.string({ unit: "grapheme", maxLength: 200 });
   await fc.assert(
