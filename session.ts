@@ -16,12 +16,11 @@ import { retry, type RetryEvent } from "./retry.ts";
 import type { Body } from "./session/body.ts";
 import { Call } from "./session/call.ts";
 import { Exchange, quietly, tell, type Venue } from "./session/exchange.ts";
-import { SafeHeaders } from "./session/headers.ts";
+import { type HeadersLike, SafeHeaders } from "./session/headers.ts";
 import { OpenCalls } from "./session/open_calls.ts";
 import {
   checkOptions,
   type Draft,
-  type HeadersLike,
   type Repeats,
   type Reply,
   type RequestOptions,
