@@ -56,3 +56,4 @@ export * from "./session.ts";
 export * from "./broker.ts";
 export * from "./feeder.ts";
 export * from "./websocket_feeder.ts";
+export * from "./sharded_feeder.ts";
