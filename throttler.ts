@@ -16,37 +16,30 @@
  * @module
  */
 
-import { MAX_TIMER } from "./platform/max_timer.ts";
-import {
-  type Bucket,
-  clock,
-  createBucket,
-  floorTick,
-  inherit,
-  type Limit,
-  TICKS,
-} from "./throttler/bucket.ts";
+import { nextAge } from "./common/arrival.ts";
+import type { Limit } from "./throttler/bucket.ts";
+import { Gate, LocalPlace, ThrottlerError } from "./throttler/gate.ts";
+import { Limits, type VenueCount } from "./throttler/limits.ts";
+import { listen, orderOf, Waiter } from "./throttler/line.ts";
+import type {
+  CallOptions,
+  Permit,
+  Place,
+  PlaceOptions,
+  RateLimiter,
+} from "./throttler/rate_limiter.ts";
 
 export type { Limit } from "./throttler/bucket.ts";
-
-/** Why a {@linkcode Throttler} refused a call that it could have run at another time. */
-export class ThrottlerError extends Error {
-  /** The class's own name, for logs. */
-  override readonly name: string = "ThrottlerError";
-  /** `"full"`: `maxQueue` calls wait already. `"closed"`: the throttler was closed. */
-  readonly kind: "full" | "closed";
-
-  /**
-   * Makes the error.
-   *
-   * @param kind What stood in the way.
-   * @param message The same in words.
-   */
-  constructor(kind: "full" | "closed", message: string) {
-    super(message);
-    this.kind = kind;
-  }
-}
+export { ThrottlerError } from "./throttler/gate.ts";
+export type { VenueCount } from "./throttler/limits.ts";
+export type {
+  CallOptions,
+  Permit,
+  Place,
+  PlaceOptions,
+  RateLimiter,
+} from "./throttler/rate_limiter.ts";
+export { type Charge, runAll } from "./throttler/run_all.ts";
 
 /** Options of {@linkcode Throttler}. */
 export interface ThrottlerOptions {
@@ -58,47 +51,6 @@ export interface ThrottlerOptions {
    */
   maxQueue?: number;
 }
-
-/** Options of one call. */
-export interface CallOptions {
-  /**
-   * Tokens that the call spends: an integer. `0` spends none, but waits its turn and for a pause.
-   *
-   * @default {1}
-   */
-  cost?: number;
-  /**
-   * Ends the wait: the call is rejected with the signal's reason, and is not charged. Any number of
-   * calls may share one: it gets a single listener.
-   */
-  signal?: AbortSignal;
-}
-
-/** Leave to start one call now, from {@linkcode Throttler.acquire}. */
-export interface Permit {
-  /** Says that the call has finished, which an `"after-finish"` limit waits for. Repeats change nothing. */
-  [Symbol.dispose](): void;
-}
-
-/** What a venue says of its own count, for {@linkcode Throttler.sync}. */
-export interface VenueCount {
-  /** Tokens left. Either this or `used` is wanted. */
-  remaining?: number;
-  /** Tokens used. */
-  used?: number;
-  /** How long until the venue counts from 0 again, in milliseconds. */
-  resetIn?: number;
-  /**
-   * The period of the limit that the venue speaks of, in milliseconds. Name it where a count goes to
-   * several throttlers, so that those without such a limit refuse it.
-   *
-   * @default the longest
-   */
-  period?: number;
-}
-
-/** Lets `runAll` reach the private parts of the class. */
-const friends = {} as { runAll: typeof runAll };
 
 /**
  * Makes calls wait until all of its limits have tokens for them.
@@ -134,34 +86,9 @@ const friends = {} as { runAll: typeof runAll };
  * assertEquals(orders.size, 0);
  * ```
  */
-export class Throttler {
-  /** Counts the calls that ever waited, so that each knows its age. */
-  static #arrivals = 0;
-
-  static {
-    friends.runAll = (throttlers, fn, options) => Throttler.#runAll(throttlers, fn, options);
-  }
-
-  #buckets: Bucket[] = [];
-  #caps: Cap[] = [];
-  #capacity = 0;
-  #longest = 0;
-  #rate = 0;
-  #hasFinish = false;
-  /** Tokens of the calls whose start, and of those whose finish, is still to be stamped. */
-  #starting = 0;
-  #running = 0;
-  /** The ring of those who wait, oldest first; this end of it is older than all. */
-  readonly #line = new Waiter(0, 0);
-  #size = 0;
-  #queued = 0;
-  readonly #maxQueue: number;
-  /** What rejects the calls of `runAll` that wait, here or elsewhere, and what they cost. */
-  readonly #shared = new Map<(reason: unknown) => void, number>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #wakeAt = Infinity;
-  #isPumping = false;
-  #closed: { reason: unknown } | undefined;
+export class Throttler implements RateLimiter {
+  readonly #limits: Limits;
+  readonly #gate: Gate;
 
   /**
    * Makes a throttler with all tokens there.
@@ -179,13 +106,21 @@ export class Throttler {
     if (!(maxQueue >= 0)) {
       throw new RangeError(`Cannot set maxQueue: it is ${maxQueue}, at least 0 is wanted`);
     }
-    this.#maxQueue = maxQueue;
-    this.#setLimits(limits);
+    this.#limits = new Limits(limits);
+    this.#gate = new Gate(this.#limits, maxQueue);
   }
 
   /** How many calls wait, those of {@linkcode runAll} included, wherever these wait. */
   get size(): number {
-    return this.#size + this.#shared.size;
+    return this.#gate.size;
+  }
+
+  /**
+   * Tokens that a call could spend now without waiting: the least over all limits and over what
+   * `sync` left. `0` while calls wait, during a pause, and once the throttler is closed.
+   */
+  get available(): number {
+    return this.#gate.available;
   }
 
   /**
@@ -210,25 +145,26 @@ export class Throttler {
    * ```
    */
   run<T>(fn: () => T | PromiseLike<T>, options: CallOptions = {}): Promise<T> {
-    const { cost = 1, signal } = options;
+    const { cost = 1, signal, urgent = false } = options;
+    const gate = this.#gate;
     try {
       signal?.throwIfAborted();
       this.#admit(cost);
-      if (this.#isOpen(cost)) return this.#start(fn, cost);
-      this.#checkRoom();
+      if (gate.isOpen(cost, orderOf(Infinity, urgent))) return gate.start(fn, cost);
+      gate.checkRoom();
     } catch (error) {
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      const call = new Waiter(cost, ++Throttler.#arrivals);
+      const call = new Waiter(cost, orderOf(nextAge(), urgent));
       call.fn = fn;
       call.resolve = resolve as (value: unknown) => void;
       call.reject = reject;
       call.unlisten = listen(signal, (reason) => {
-        this.#leave(call);
+        gate.leave(call);
         reject(reason);
       });
-      this.#join(call);
+      gate.join(call);
     });
   }
 
@@ -272,11 +208,11 @@ export class Throttler {
    * @throws {ThrottlerError} If the throttler is closed.
    */
   tryAcquire(options: Omit<CallOptions, "signal"> = {}): Permit | undefined {
-    const { cost = 1 } = options;
+    const { cost = 1, urgent = false } = options;
     this.#admit(cost);
-    if (!this.#isOpen(cost)) return undefined;
+    if (!this.#gate.isOpen(cost, orderOf(Infinity, urgent))) return undefined;
     let dispose = () => {};
-    this.#start(() => new Promise<void>((done) => dispose = done), cost);
+    this.#gate.start(() => new Promise<void>((done) => dispose = done), cost);
     return { [Symbol.dispose]: () => dispose() };
   }
 
@@ -290,7 +226,7 @@ export class Throttler {
    */
   waitTime(cost = 1): number {
     this.#checkCost(cost);
-    return this.#waitOf(cost, Infinity);
+    return this.#gate.waitOf(cost, Infinity);
   }
 
   /**
@@ -304,7 +240,7 @@ export class Throttler {
     if (!(duration >= 0)) {
       throw new RangeError(`Cannot pause: the duration is ${duration}, at least 0 is wanted`);
     }
-    this.#cap(-1, duration); // not 0, which a call of cost 0 would meet
+    this.#limits.cap(-Infinity, duration); // not 0, which a call of cost 0 would meet
   }
 
   /**
@@ -321,17 +257,8 @@ export class Throttler {
    * @param count What is left or used, of which limit, until when.
    * @throws {RangeError} If a number is below 0 or missing, or no limit has that `period`.
    */
-  sync(count: VenueCount): void {
-    const { period = this.#longest, resetIn } = count;
-    const bucket = this.#buckets.find((bucket) => bucket.period === period);
-    if (!bucket) throw new RangeError(`Cannot sync: no limit has a period of ${period}`);
-    if (!((count.remaining ?? count.used ?? NaN) >= 0 && (resetIn ?? 0) >= 0)) {
-      throw new RangeError("Cannot sync: a count is missing or below 0, at least 0 is wanted");
-    }
-    const left = Math.floor(Math.max(0, count.remaining ?? bucket.limit - count.used!));
-    if (resetIn !== undefined) return this.#cap(left, resetIn);
-    const excess = bucket.available(floorTick()) - this.#held(bucket) - left;
-    if (excess > 0) bucket.spend(excess, clock());
+  sync(count: VenueCount): number {
+    return this.#limits.sync(count);
   }
 
   /**
@@ -353,16 +280,9 @@ export class Throttler {
    * @throws {TypeError} If `refill` is none of its three values, or does not go with `burst`.
    */
   update(limits: Limit | readonly Limit[]): void {
-    this.#setLimits(limits);
-    for (const call of this.#waiting()) {
-      if (call.cost <= this.#capacity) continue;
-      this.#leave(call);
-      call.reject(this.#costError(call.cost));
-    }
-    for (const [reject, cost] of this.#shared) {
-      if (cost > this.#capacity) reject(this.#costError(cost));
-    }
-    this.#pump();
+    this.#limits.update(limits);
+    this.#gate.refuse((cost) => cost > this.#limits.capacity ? [this.#costError(cost)] : undefined);
+    this.#gate.pump();
   }
 
   /**
@@ -375,12 +295,21 @@ export class Throttler {
   close(
     reason: unknown = new ThrottlerError("closed", "Cannot start a call: the throttler is closed"),
   ): void {
-    this.#closed ??= { reason };
-    for (const reject of this.#shared.keys()) reject(this.#closed.reason);
-    for (const call of this.#waiting()) {
-      this.#leave(call);
-      call.reject(this.#closed.reason);
-    }
+    const closed = this.#gate.closed ??= { reason };
+    this.#gate.refuse(() => [closed.reason]);
+  }
+
+  /**
+   * Makes a place for one call of {@linkcode runAll}.
+   *
+   * @param options What the call costs, and whom it goes before.
+   * @returns The place. Nothing is charged yet, and the call does not stand in line.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
+   * @throws {ThrottlerError} If the throttler is closed.
+   */
+  place(options: PlaceOptions): Place {
+    this.#admit(options.cost);
+    return new LocalPlace(this.#gate, options);
   }
 
   /** Closes the throttler. */
@@ -389,339 +318,19 @@ export class Throttler {
     return Promise.resolve();
   }
 
-  #setLimits(limits: Limit | readonly Limit[]): void {
-    const buckets = [limits].flat().map((limit) => createBucket(limit as Limit));
-    if (buckets.length === 0) {
-      throw new RangeError("Cannot set the limits: there is none, at least one is wanted");
-    }
-    const running = this.#running - this.#starting;
-    const heirs = buckets.map((bucket) => inherit(bucket, this.#buckets, running));
-    this.#buckets = [...new Set(heirs)]; // of two that are alike, one is enough
-    this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
-    this.#longest = Math.max(...buckets.map((bucket) => bucket.period));
-    this.#rate = Math.min(...buckets.map((bucket) => bucket.limit / bucket.period));
-    this.#hasFinish = buckets.some((bucket) => bucket.isFinish);
-  }
-
   #admit(cost: number): void {
-    if (this.#closed) throw this.#closed.reason;
+    if (this.#gate.closed) throw this.#gate.closed.reason;
     this.#checkCost(cost);
   }
 
   #checkCost(cost: number): void {
-    if (!(Number.isInteger(cost) && cost >= 0 && cost <= this.#capacity)) {
+    if (!(Number.isInteger(cost) && cost >= 0 && cost <= this.#limits.capacity)) {
       throw this.#costError(cost);
     }
   }
 
   #costError(cost: number): RangeError {
-    const wanted = `an integer from 0 to ${this.#capacity} is wanted`;
+    const wanted = `an integer from 0 to ${this.#limits.capacity} is wanted`;
     return new RangeError(`Cannot start a call: its cost is ${cost}, ${wanted}`);
   }
-
-  #checkRoom(): void {
-    if (this.size < this.#maxQueue) return;
-    const message = `Cannot queue a call: ${this.size} wait, maxQueue is ${this.#maxQueue}`;
-    throw new ThrottlerError("full", message);
-  }
-
-  #held(bucket: Bucket): number {
-    return bucket.isFinish ? this.#running : this.#starting;
-  }
-
-  /**
-   * The tick from which every limit allows the cost. `Infinity` while that depends on a call that is
-   * still to finish, unless an estimate will do.
-   */
-  #allowedAt(cost: number, isEstimate = false): number {
-    let at = 0;
-    for (const bucket of this.#buckets) {
-      const need = cost + this.#held(bucket);
-      if (need > bucket.capacity && !isEstimate) return Infinity;
-      at = Math.max(at, bucket.allowedAt(need));
-    }
-    for (const cap of this.#caps) {
-      if (cost + this.#starting > cap.left) at = Math.max(at, cap.until);
-    }
-    return at;
-  }
-
-  /** How long a call of that age would wait at least, behind those who are older. */
-  #waitOf(cost: number, age: number): number {
-    let need = this.#queued + cost;
-    for (let call = this.#line.prev; call.age >= age; call = call.prev) need -= call.cost;
-    return Math.max(0, this.#allowedAt(need, true) / TICKS - performance.now());
-  }
-
-  /** Whether a call of that age, a newcomer if none is given, may start now. */
-  #isOpen(cost: number, age = Infinity): boolean {
-    const oldest = this.#line.next;
-    if (this.#closed || (oldest !== this.#line && oldest.age < age)) return false;
-    return isPast(this.#allowedAt(cost));
-  }
-
-  #waiting(): Waiter[] {
-    const calls: Waiter[] = [];
-    for (let call = this.#line.next; call !== this.#line; call = call.next) calls.push(call);
-    return calls;
-  }
-
-  #join(call: Waiter): void {
-    let before = this.#line.prev;
-    while (before.age > call.age) before = before.prev;
-    call.prev = before;
-    call.next = before.next;
-    call.prev.next = call.next.prev = call;
-    this.#queued += call.cost;
-    if (call.fn) this.#size++;
-    if (before === this.#line) this.#pump();
-  }
-
-  #leave(call: Waiter): void {
-    if (call.next === call) return; // it has left before
-    const wasFirst = call.prev === this.#line;
-    call.prev.next = call.next;
-    call.next.prev = call.prev;
-    call.prev = call.next = call;
-    this.#queued -= call.cost;
-    if (call.fn) this.#size--;
-    call.unlisten();
-    if (wasFirst) this.#pump();
-  }
-
-  /** Starts those who may start, oldest first, and sets the timer for the next. */
-  #pump(): void {
-    if (this.#isPumping) return; // a call that was started here has come back
-    this.#isPumping = true;
-    let at = Infinity;
-    for (let call; (call = this.#line.next) !== this.#line && !this.#closed; at = Infinity) {
-      at = this.#allowedAt(call.cost);
-      if (!isPast(at)) break;
-      if (call.fn) {
-        this.#leave(call);
-        call.resolve(this.#start(call.fn, call.cost));
-      } else {
-        call.resolve(undefined); // a call of runAll, which goes when it can go everywhere
-        at = Infinity;
-        break;
-      }
-    }
-    this.#isPumping = false;
-    this.#wake(at);
-  }
-
-  #wake(at: number): void {
-    if (at === this.#wakeAt) return;
-    this.#wakeAt = at;
-    clearTimeout(this.#timer);
-    if (at === Infinity) return;
-    const wait = Math.ceil(at / TICKS - performance.now());
-    // Timers fire early as well as late: whoever wakes asks the clock again.
-    this.#timer = setTimeout(() => {
-      this.#wakeAt = Infinity;
-      this.#pump();
-    }, Math.min(wait, MAX_TIMER));
-  }
-
-  /** Starts a call. Its tokens are held from here on, and charged once it has started or finished. */
-  #start<T>(fn: () => T | PromiseLike<T>, cost: number): Promise<T> {
-    this.#hold(cost);
-    const result = attempt(fn);
-    const hasFinish = this.#stampStart(cost);
-    this.#pump();
-    return hasFinish ? result.finally(() => this.#stampFinish(cost)) : result;
-  }
-
-  #hold(cost: number): void {
-    this.#starting += cost;
-    this.#running += cost;
-  }
-
-  /** Charges the limits that count starts, and says whether others wait for the finish. */
-  #stampStart(cost: number): boolean {
-    this.#starting -= cost;
-    if (!this.#hasFinish) this.#running -= cost;
-    const now = clock();
-    for (const bucket of this.#buckets) if (!bucket.isFinish) bucket.spend(cost, now);
-    for (const cap of this.#caps) cap.left -= cost;
-    return this.#hasFinish;
-  }
-
-  #stampFinish(cost: number): void {
-    this.#running -= cost;
-    const now = clock();
-    for (const bucket of this.#buckets) if (bucket.isFinish) bucket.spend(cost, now);
-    this.#pump();
-  }
-
-  /** Lets no more than `left` tokens be spent for `duration` milliseconds. */
-  #cap(left: number, duration: number): void {
-    const now = floorTick();
-    const until = Math.ceil(clock() + duration * TICKS);
-    if (this.#caps.some((cap) => cap.left <= left && cap.until >= until)) return;
-    const matters = (cap: Cap) => cap.until > now && (cap.left < left || cap.until > until);
-    this.#caps = [...this.#caps.filter(matters), { left, until }];
-  }
-
-  static #startAll<T>(
-    all: readonly Throttler[],
-    fn: () => T | PromiseLike<T>,
-    cost: number,
-  ): Promise<T> {
-    for (const throttler of all) throttler.#hold(cost);
-    const result = attempt(fn);
-    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));
-    for (const throttler of all) throttler.#pump();
-    if (unfinished.length === 0) return result;
-    return result.finally(() => {
-      for (const throttler of unfinished) throttler.#stampFinish(cost);
-    });
-  }
-
-  static async #runAll<T>(
-    throttlers: readonly Throttler[],
-    fn: () => T | PromiseLike<T>,
-    options: CallOptions = {},
-  ): Promise<T> {
-    const { cost = 1, signal } = options;
-    signal?.throwIfAborted();
-    const all = [...new Set(throttlers)];
-    for (const throttler of all) throttler.#admit(cost);
-    const age = Throttler.#arrivals + 1;
-    const isLate = (throttler: Throttler) => !throttler.#isOpen(cost, age);
-    if (!all.some(isLate)) return Throttler.#startAll(all, fn, cost);
-
-    for (const throttler of all) throttler.#checkRoom();
-    Throttler.#arrivals = age;
-    const places = new Map<Throttler, Waiter>();
-    const yielded = new Set<Throttler>();
-    const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
-    const unlisten = listen(signal, stop);
-    for (const throttler of all) throttler.#shared.set(stop, cost);
-    try {
-      for (let late; (late = all.filter(isLate)).length > 0;) {
-        const next = late.reduce((a, b) => b.#waitOf(cost, age) > a.#waitOf(cost, age) ? b : a);
-        // The turns that it has elsewhere it keeps, except where others had better go meanwhile: in
-        // a faster throttler, or where even tokens that are spent now would be back before. It lets
-        // go of each only once, so that in the end it has them all.
-        for (const [throttler, place] of places) {
-          const isBusy = throttler.#rate > next.#rate ||
-            next.#waitOf(cost, age) > 2 * throttler.#longest;
-          if (throttler === next || yielded.has(throttler) || !isBusy) continue;
-          throttler.#leave(place);
-          places.delete(throttler);
-          yielded.add(throttler);
-        }
-        const place = places.get(next) ?? new Waiter(cost, age);
-        const turn = new Promise<unknown>((resolve) => place.resolve = resolve);
-        place.reject = stop;
-        if (places.has(next)) next.#pump();
-        else next.#join(place);
-        places.set(next, place);
-        await Promise.race([turn, stopped]);
-      }
-      signal?.throwIfAborted();
-      return Throttler.#startAll(all, fn, cost);
-    } finally {
-      unlisten();
-      for (const throttler of all) throttler.#shared.delete(stop);
-      for (const [throttler, place] of places) throttler.#leave(place);
-    }
-  }
-}
-
-/**
- * Calls `fn` as soon as every one of the throttlers allows it. It is charged to all of them at its
- * start, and to none if the wait is aborted or one of them refuses.
- *
- * While it waits for one throttler it holds back nobody in the others. It keeps its age in every
- * line, and in the end its turn in each until the last has come, so that two calls never block each
- * other and none waits for ever. Calls for the same throttlers start in the order in which they came.
- *
- * @param throttlers The throttlers; without any, `fn` is called at once.
- * @param fn The call; it is charged even if it fails.
- * @param options The cost, which each throttler is charged, and the signal.
- * @returns What `fn` returns.
- * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
- * @throws {ThrottlerError} If too many calls wait already for one of them, or one is closed.
- *
- * @example
- * ```ts
- * import { runAll, Throttler } from "@aio-trader/core/throttler";
- * import { assertEquals } from "@std/assert";
- *
- * const orders = new Throttler({ limit: 200, period: 60_000 });
- * const everything = new Throttler({ limit: 10, period: 1_000 });
- *
- * assertEquals(await runAll([orders, everything], () => "sent"), "sent");
- * ```
- */
-export function runAll<T>(
-  throttlers: readonly Throttler[],
-  fn: () => T | PromiseLike<T>,
-  options?: CallOptions,
-): Promise<T> {
-  return friends.runAll(throttlers, fn, options);
-}
-
-/** A call in line between its neighbours. */
-class Waiter {
-  readonly cost: number;
-  readonly age: number;
-  prev: Waiter = this;
-  next: Waiter = this;
-  /** What to start; a place of `runAll` has none. */
-  fn: (() => unknown) | undefined = undefined;
-  resolve: (value: unknown) => void = ignore;
-  reject: (reason: unknown) => void = ignore;
-  unlisten: () => void = ignore;
-
-  constructor(cost: number, age: number) {
-    this.cost = cost;
-    this.age = age;
-  }
-}
-
-function ignore(): void {}
-
-/** All who wait with each signal. It scans its listeners for each that comes or goes: `tell` is one. */
-const waiting = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
-
-/** Waits for a signal, if there is one, and gives the way to stop it. */
-function listen(signal: AbortSignal | undefined, listener: (reason: unknown) => void): () => void {
-  if (!signal) return ignore;
-  const all = waiting.get(signal) ?? new Set();
-  waiting.set(signal, all);
-  if (all.size === 0) signal.addEventListener("abort", tell);
-  all.add(listener);
-  return () => {
-    all.delete(listener);
-    if (all.size === 0) signal.removeEventListener("abort", tell);
-  };
-}
-
-function tell(event: Event): void {
-  const signal = event.target as AbortSignal;
-  // The oldest leaves last, so that whoever starts in its place is none of the others.
-  for (const listener of [...waiting.get(signal)!].reverse()) listener(signal.reason);
-}
-
-/** Calls a function whose failure may come either way. */
-function attempt<T>(fn: () => T | PromiseLike<T>): Promise<T> {
-  try {
-    return Promise.resolve(fn());
-  } catch (error) {
-    return Promise.reject(error);
-  }
-}
-
-/** What a pause or a venue leaves to be spent until a tick. */
-interface Cap {
-  left: number;
-  readonly until: number;
-}
-
-/** Whether a tick has come. The clock is not read for 0, which says that nothing was to wait for. */
-function isPast(tick: number): boolean {
-  return tick === 0 || tick <= floorTick();
 }

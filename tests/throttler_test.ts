@@ -75,7 +75,7 @@ for (
     [{ limit: 1, period: 1, refill: "steady", burst: 1.5 }, RangeError, "burst: it is 1.5"],
     [{ limit: 1, period: 1, burst: 5 }, TypeError, 'the refill is "after-start"'],
     [{ limit: 1, period: 1, refill: "leaky" as "steady" }, TypeError, 'it is "leaky"'],
-    [[], RangeError, "at least one is wanted"],
+    [[], RangeError, "wanted at least one"],
     [[{ limit: 1, period: 1 }, { limit: 0, period: 1 }], RangeError, "limit: it is 0"],
   ] as [Limit | Limit[], ErrorConstructor, string][]
 ) {
@@ -416,7 +416,7 @@ for (
     assertEquals(throttler.size, 2);
     const error = await assertRejects(() => throttler.run(() => {}), ThrottlerError);
     assertEquals(error.kind, "full");
-    assertEquals(error.message, "Cannot queue a call: 2 wait, maxQueue is 2");
+    assertEquals(error.message, "Cannot queue a call: 2 wait, wanted fewer: maxQueue is 2");
     await assertRejects(() => throttler.acquire(), ThrottlerError);
     await time.tickAsync(10);
     assertEquals([throttler.size, ...starts], [1, 0, 10]);
