@@ -190,12 +190,12 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * - When the feed closes, the stream ends after the last item of its queue. When the feed ends with
    *   an error, the stream throws the error after that item, once.
    *
-   * @param options How much may wait for the reader, and what happens then.
+   * @param options How much may wait for the reader, and the rule for a full queue.
    * @returns The stream.
    * @throws {RangeError} If `capacity` is not a positive integer or Infinity.
    * @throws {TypeError} If an option is of the wrong type, or `overflow` is unknown.
    *
-   * @example A reader who is behind, and bounded
+   * @example A slow reader, bounded
    * ```ts
    * import { AbstractFeeder } from "@aio-trader/core/feeder";
    * import { assertEquals } from "@std/assert";

@@ -404,12 +404,20 @@ Deno.test("AbstractFeeder await using ends the streams of a feed whose close() f
 });
 
 Deno.test("AbstractFeeder is closed by await using", async () => {
-  const outer = new TestFeed();
+  let closes = 0;
+  class Counted extends TestFeed {
+    override async close(): Promise<void> {
+      await super.close();
+      closes++;
+    }
+  }
+  const outer = new Counted();
   const stream = outer.stream();
   {
     await using feed = outer;
     feed.give(1);
   }
+  assertEquals(closes, 1);
   assertEquals(await readAll(stream), [1]);
 });
 
