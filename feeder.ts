@@ -55,6 +55,16 @@ export interface FeedEvents<T> {
   retry: { attempt: number; delay: number; ending: Ending };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
+  /**
+   * The feed may have missed items between `since` and `until` (epoch milliseconds). `filled` tells
+   * whether a backfill has delivered them; `cause` why it has not, where it failed.
+   */
+  gap: { since: number; until: number; filled: boolean; cause?: unknown };
+  /**
+   * A subscription has delivered nothing for `duration` milliseconds on a healthy connection, and is
+   * asked for again.
+   */
+  quiet: { key: unknown; subscription: unknown; duration: number };
 }
 
 /**
@@ -104,6 +114,8 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     live: [],
     retry: [],
     error: [],
+    gap: [],
+    quiet: [],
   };
   #streams: ItemStream<T>[] = [];
   #ended: { error?: Error } | undefined;
