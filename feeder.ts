@@ -53,6 +53,11 @@ export interface FeedEvents<T> {
    * `delay` milliseconds.
    */
   retry: { attempt: number; delay: number; ending: Ending };
+  /**
+   * All that is wanted has been asked for on the `connection`th live connection, and confirmed where
+   * the venue confirms: once per connection. `count` is the number of subscriptions.
+   */
+  subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
   /**
@@ -114,6 +119,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     live: [],
     retry: [],
     error: [],
+    subscribed: [],
     gap: [],
     quiet: [],
   };
@@ -277,6 +283,16 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
+   * Tells whether anybody listens to an event.
+   *
+   * @param type The event.
+   * @returns Whether it has a listener.
+   */
+  protected hasListener(type: keyof FeedEvents<T>): boolean {
+    return this.#listeners[type].length > 0;
+  }
+
+  /**
    * Ends the feed for its readers: each stream ends after the last item of its queue, a stream
    * opened later at once. Ending the feed again changes nothing.
    *
@@ -289,7 +305,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     const streams = this.#streams;
     this.#streams = [];
     for (const stream of streams) stream.end(error);
-    if (error && this.#listeners.error.length > 0) this.dispatch("error", error);
+    if (error && this.hasListener("error")) this.dispatch("error", error);
   }
 
   #setListeners<K extends keyof FeedEvents<T>>(

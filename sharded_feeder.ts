@@ -51,7 +51,12 @@ export interface ShardedFeederOptions {
 }
 
 /** The events that every shard passes on as they are. */
-const PASSED_ON = ["retry"] as const satisfies readonly (keyof FeedEvents<unknown>)[];
+const PASSED_ON = [
+  "retry",
+  "subscribed",
+  "gap",
+  "quiet",
+] as const satisfies readonly (keyof FeedEvents<unknown>)[];
 
 /**
  * A feed over as many sockets as its subscriptions take, with the face of a single
@@ -296,7 +301,7 @@ export class ShardedFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#tellState();
   }
 
-  #passOn(shard: WebSocketFeeder<T, S>, type: (typeof PASSED_ON)[number]): void {
+  #passOn<K extends (typeof PASSED_ON)[number]>(shard: WebSocketFeeder<T, S>, type: K): void {
     shard.on(type, (event) => this.dispatch(type, event));
   }
 

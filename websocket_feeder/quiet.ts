@@ -33,8 +33,7 @@ interface Watched {
 }
 
 /** Watches subscriptions, by key, while the feed is live. */
-export class QuietWatch<S> {
-  readonly #quietAfter: (sub: S) => number;
+export class QuietWatch {
   readonly #found: (key: unknown, duration: number) => void;
   readonly #watched = new Map<unknown, Watched>();
   /** By `quietAfter`: one timer for each different value. */
@@ -44,25 +43,28 @@ export class QuietWatch<S> {
   /**
    * Makes a watch that watches nothing.
    *
-   * @param quietAfter How long a subscription may deliver nothing, in milliseconds; `0` and
-   *   `Infinity` watch nothing.
    * @param found Called with the key of a quiet subscription, and how long it has been quiet at least.
    */
-  constructor(quietAfter: (sub: S) => number, found: (key: unknown, duration: number) => void) {
-    this.#quietAfter = quietAfter;
+  constructor(found: (key: unknown, duration: number) => void) {
     this.#found = found;
   }
 
-  /** Watches a subscription from now on; one that is watched already starts anew. */
-  watch(key: unknown, sub: S): void {
+  /**
+   * Watches a subscription from now on. One that is asked for again has been quiet as often as before.
+   *
+   * @param key The key of the subscription.
+   * @param quietAfter How long it may deliver nothing, in milliseconds; `0` and `Infinity` watch
+   *   nothing.
+   */
+  watch(key: unknown, quietAfter: number): void {
+    const { factor } = this.#watched.get(key) ?? { factor: 1 };
     this.forget(key);
-    const quietAfter = this.#quietAfter(sub);
     if (!(quietAfter > 0 && quietAfter < Infinity)) return;
     const group = this.#groups.get(quietAfter) ??
       { quietAfter, keys: new Set(), ticks: 0, timer: undefined };
     this.#groups.set(quietAfter, group);
     group.keys.add(key);
-    this.#watched.set(key, { group, heard: group.ticks, factor: 1 });
+    this.#watched.set(key, { group, heard: group.ticks, factor });
     if (this.#isRunning) this.#wind(group);
   }
 

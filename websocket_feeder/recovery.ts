@@ -47,9 +47,6 @@ export interface RecoveryOptions {
   baseWait: number;
 }
 
-/** Why a backfill is aborted that is not in vain. */
-const TOO_LATE = new DOMException("The backfill took too long", "TimeoutError");
-
 /** Items that wait, bounded. */
 class Held<T> {
   #items: { item: T; at: number }[] = [];
@@ -102,12 +99,22 @@ export class Recovery<T> {
    */
   lose(since: number): void {
     this.#since = Math.min(since, this.#since ?? Infinity);
-    this.#filling?.abort();
+    this.#stop();
   }
 
   /** Has items wait, if there is a gap to fill before them. */
   resume(): void {
-    if (this.#since !== undefined && this.#host.backfill) this.#held ??= new Held();
+    if (this.#since !== undefined) this.doubt();
+  }
+
+  /** Has items wait, as there may be a gap to fill before them. */
+  doubt(): void {
+    if (this.#host.backfill) this.#held ??= new Held();
+  }
+
+  /** Delivers what has waited in doubt: there is no gap. */
+  trust(): void {
+    if (this.#since === undefined) this.#release();
   }
 
   /**
@@ -131,23 +138,28 @@ export class Recovery<T> {
     const { backfillTimeout } = this.#options;
     const timer = backfillTimeout === Infinity
       ? undefined
-      : setTimeout(() => filling.abort(TOO_LATE), Math.min(backfillTimeout, MAX_TIMER));
+      : setTimeout(() => filling.abort(), Math.min(backfillTimeout, MAX_TIMER));
     const { items, cause } = await this.#ask(backfill, gap, filling);
     clearTimeout(timer);
+    if (this.#filling !== filling) return; // another loss: the gap has grown, the items still wait
     this.#filling = undefined;
-    // After another loss the gap has grown, and the items still wait.
-    if (filling.signal.aborted && filling.signal.reason !== TOO_LATE) return;
     for (const item of items ?? []) this.#host.deliver(item);
     this.#close({ ...gap, filled: items !== undefined, ...(!items && { cause }) });
   }
 
   /** Tells of what is still missing, as the feed has ended. */
   end(): void {
-    this.#filling?.abort();
+    this.#stop();
     this.#held = undefined;
     if (this.#since !== undefined) {
       this.#close({ since: this.#since, until: Date.now(), filled: false });
     }
+  }
+
+  /** Ends the backfill that runs: its answer is no longer wanted. */
+  #stop(): void {
+    this.#filling?.abort();
+    this.#filling = undefined;
   }
 
   #close(event: FeedEvents<T>["gap"]): void {

@@ -2,9 +2,9 @@ import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { QuietWatch } from "../../websocket_feeder/quiet.ts";
 
-function watching(quietAfter: (sub: string) => number) {
+function watching() {
   const found: [unknown, number, number][] = [];
-  const watch = new QuietWatch<string>(quietAfter, (key, duration) => {
+  const watch = new QuietWatch((key, duration) => {
     found.push([key, duration, Date.now()]);
   });
   return { watch, found };
@@ -12,8 +12,8 @@ function watching(quietAfter: (sub: string) => number) {
 
 Deno.test("QuietWatch finds one mute of 500 within 1.25 times quietAfter, and no other", () => {
   using time = new FakeTime(0);
-  const { watch, found } = watching(() => 8_000);
-  for (let i = 0; i < 500; i++) watch.watch(i, "");
+  const { watch, found } = watching();
+  for (let i = 0; i < 500; i++) watch.watch(i, 8_000);
   watch.start();
   for (let now = 0; now < 10_000; now += 100) {
     time.tick(100);
@@ -26,9 +26,9 @@ Deno.test("QuietWatch finds one mute of 500 within 1.25 times quietAfter, and no
 
 Deno.test("QuietWatch gives no false alarm in a market that is quiet for an hour, with quietAfter per subscription", () => {
   using time = new FakeTime(0);
-  const { watch, found } = watching((sub) => sub === "busy" ? 1_000 : 2 * 3_600_000);
-  watch.watch("a", "busy");
-  watch.watch("b", "calm");
+  const { watch, found } = watching();
+  watch.watch("a", 1_000);
+  watch.watch("b", 2 * 3_600_000);
   watch.start();
   for (let now = 0; now < 3_600_000; now += 500) {
     time.tick(500);
@@ -40,8 +40,8 @@ Deno.test("QuietWatch gives no false alarm in a market that is quiet for an hour
 
 Deno.test("QuietWatch tells a subscription that stays quiet again after 2, 4, â€¦ times quietAfter", () => {
   using time = new FakeTime(0);
-  const { watch, found } = watching(() => 800);
-  watch.watch("a", "");
+  const { watch, found } = watching();
+  watch.watch("a", 800);
   watch.start();
   time.tick(900 + 1_700 + 3_300);
   assertEquals(found, [["a", 800, 900], ["a", 1_600, 2_600], ["a", 3_200, 5_900]]);
@@ -54,8 +54,8 @@ Deno.test("QuietWatch tells a subscription that stays quiet again after 2, 4, â€
 
 Deno.test("QuietWatch counts only while it runs, and starts anew", () => {
   using time = new FakeTime(0);
-  const { watch, found } = watching(() => 800);
-  watch.watch("a", "");
+  const { watch, found } = watching();
+  watch.watch("a", 800);
   time.tick(5_000);
   watch.start();
   time.tick(700);
@@ -71,11 +71,11 @@ Deno.test("QuietWatch counts only while it runs, and starts anew", () => {
 
 Deno.test("QuietWatch leaves no timer once nothing is watched", () => {
   using time = new FakeTime(0);
-  const { watch, found } = watching((sub) => Number(sub));
+  const { watch, found } = watching();
   watch.start();
-  for (const off of ["0", "Infinity", "NaN"]) watch.watch(off, off);
-  watch.watch("a", "800");
-  watch.watch("a", "1600"); // anew, with another value
+  for (const off of [0, Infinity, NaN]) watch.watch(off, off);
+  watch.watch("a", 800);
+  watch.watch("a", 1_600); // anew, with another value
   watch.forget("a");
   watch.forget("b");
   assertEquals(time.next(), false, "no timer");

@@ -1,0 +1,125 @@
+/**
+ * When an item is delivered, and which is not. Internal.
+ *
+ * @module
+ */
+
+import type { Connection } from "./connection.ts";
+import type { Handover } from "./handover.ts";
+import { Memory } from "./memory.ts";
+import { type Recovering, Recovery, type RecoveryOptions } from "./recovery.ts";
+
+/**
+ * Turns that the caller of `connect()` is given to open its stream before the first item: more than
+ * a few nested async functions take. Counted in microtasks, as a timer may fire a second late in a
+ * hidden browser tab.
+ */
+const TURNS = 24;
+
+/** What a delivery needs of its feed. */
+export interface Delivering<T> extends Omit<Recovering<T>, "deliver"> {
+  /** Delivers an item. */
+  emit(item: T): void;
+  /** Tells items apart; does not throw. */
+  identify(item: T): unknown;
+}
+
+/** Holds back what must wait, and drops what must not come. */
+export class Delivery<T> {
+  /** The connection that is logging in while none is live. */
+  arriving: Connection | undefined;
+  /** What the feed has missed. */
+  readonly recovery: Recovery<T>;
+  readonly #host: Delivering<T>;
+  readonly #memory = new Memory();
+  #handover: Handover | undefined;
+  /** What came with the login, by the connection that it came over. */
+  readonly #held = new Map<Connection, T[]>();
+
+  /**
+   * Makes the delivery of a feed.
+   *
+   * @param host The feed.
+   * @param options How long a gap may take to fill.
+   */
+  constructor(host: Delivering<T>, options: RecoveryOptions) {
+    this.#host = host;
+    this.recovery = new Recovery<T>({
+      get backfill() {
+        return host.backfill;
+      },
+      tell: (gap) => host.tell(gap),
+      deliver: (item) => this.#isNew(item, undefined) && host.emit(item),
+    }, options);
+  }
+
+  /** Begins or ends the time in which two connections deliver. */
+  handOver(handover: Handover | undefined): void {
+    this.#handover = handover;
+    this.recovery.trust();
+  }
+
+  /** Has the items of a connection wait until it is announced. */
+  hold(connection: Connection): void {
+    this.arriving = connection;
+    this.#held.set(connection, []);
+  }
+
+  /**
+   * Decides about an item.
+   *
+   * @param item The item.
+   * @param connection Where it came from, as far as that is known.
+   * @returns Whether it is to be delivered now.
+   */
+  isDue(item: T, connection: Connection | undefined): boolean {
+    if (connection !== undefined) {
+      if (connection.isLeft || connection.ending) return false;
+      const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
+      if (held) return held.push(item) < 0;
+    }
+    if (this.#handover && connection) {
+      if (this.#handover.isHeard) this.recovery.trust();
+      else if (this.#handover.isDoubtful(connection)) this.recovery.doubt();
+    }
+    return !this.recovery.holds(item) && this.#isNew(item, connection);
+  }
+
+  /** Delivers what was held, once whoever awaits `connect()` has had a turn. */
+  async release(connection: Connection): Promise<void> {
+    this.#arrive(connection);
+    for (let i = 0; i < TURNS; i++) await null;
+    this.flush(connection);
+  }
+
+  /** Delivers what was held now. */
+  flush(connection: Connection): void {
+    const held = this.#held.get(connection) ?? [];
+    // A listener may emit in its turn: that comes after.
+    for (let i = 0; i < held.length && !connection.isLeft; i++) {
+      const item = held[i];
+      if (!this.recovery.holds(item) && this.#isNew(item, connection)) this.#host.emit(item);
+    }
+    this.#held.delete(connection);
+  }
+
+  /** Drops what is held of a connection that was never announced. */
+  drop(connection: Connection): void {
+    this.#arrive(connection);
+    this.#held.delete(connection);
+  }
+
+  #arrive(connection: Connection): void {
+    if (this.arriving === connection) this.arriving = undefined;
+  }
+
+  /** Whether an item has not been delivered yet, as far as it can be told apart. */
+  #isNew(item: T, connection: Connection | undefined): boolean {
+    const id = this.#host.identify(item);
+    if (id === undefined) return true;
+    const attempt = connection?.attempt ?? 0;
+    const first = this.#memory.firstOf(id, attempt);
+    if (connection) this.#handover?.note(attempt, first);
+    return first === undefined;
+  }
+}
