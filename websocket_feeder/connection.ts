@@ -121,6 +121,8 @@ export class Connection implements FeedConnection {
   liveSince: number = Infinity;
   /** Whether its items are no longer wanted: it is heard for the answers that are due. */
   isLeft = false;
+  /** Whether we are closing it. */
+  isParting = false;
 
   /** Frames and time (epoch milliseconds) at the last two looks: see `heardAt`. */
   #looks: [before: Look, last: Look] | undefined;
@@ -182,6 +184,7 @@ export class Connection implements FeedConnection {
    */
   async attach(socket: WebSocket, hooks: SocketHooks, watch?: UpgradeWatch): Promise<void> {
     this.#socket = socket;
+    if (this.ending) discard(socket); // createSocket() has closed the feed
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
       this.frames++;
@@ -347,6 +350,12 @@ export class Connection implements FeedConnection {
     this.#socket!.close(1000, "");
   }
 
+  /** Ends the connection now, as the feed closes. */
+  leave(): void {
+    this.isParting = true;
+    this.end({ reason: "closed by us" });
+  }
+
   /** Ends the connection now. Only the first ending counts. */
   end(ending: Partial<Ending>): void {
     if (this.ending) return;
@@ -362,7 +371,7 @@ export class Connection implements FeedConnection {
     this.#timers.clear();
     if (this.#socket) discard(this.#socket);
     this.#controller.abort();
-    const kind = this.isLeft ? "closed" : "network";
+    const kind = this.isParting ? "closed" : "network";
     this.#questions.endAll(kind, `the connection ended (${this.ending.reason})`);
     this.#resolveEnded(this.ending);
   }
