@@ -106,6 +106,10 @@ const TASKS: Readonly<Record<string, string>> = {
  * - What has ended is not heard any more: no frame, no event, no timer of an old connection.
  * - A frame that cannot be read and a listener that throws are reported to `error`; the connection
  *   stays.
+ * - After a loss, each item that the venue delivered or can still tell is delivered once, in the order
+ *   of its subscription: see {@linkcode WebSocketFeeder.backfill}. The event `gap` tells of the time
+ *   that was lost, and whether the feed has filled it.
+ * - With `quietAfter`, a subscription that delivers nothing on a healthy connection is asked for again.
  *
  * @typeParam T What the feed delivers.
  * @typeParam S What is subscribed to.
