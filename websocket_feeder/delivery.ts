@@ -55,8 +55,9 @@ export class Delivery<T> {
 
   /** Begins or ends the time in which two connections deliver. */
   handOver(handover: Handover | undefined): void {
+    // Where a replacement has failed and the old one is still silent, its items wait on.
+    if (this.#handover?.isHeard) this.recovery.trust();
     this.#handover = handover;
-    this.recovery.trust();
   }
 
   /** Has the items of a connection wait until it is announced. */
@@ -78,9 +79,9 @@ export class Delivery<T> {
       const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
       if (held) return held.push(item) < 0;
     }
-    if (this.#handover && connection) {
-      if (this.#handover.isHeard) this.recovery.trust();
-      else if (this.#handover.isDoubtful(connection)) this.recovery.doubt();
+    if (connection) {
+      if (this.#handover?.isHeard ?? true) this.recovery.trust();
+      else if (this.#handover!.isDoubtful(connection)) this.recovery.doubt();
     }
     return !this.recovery.holds(item) && this.#isNew(item, connection);
   }
