@@ -39,14 +39,14 @@ export interface ReconcileOptions<T> {
    *
    * @default {10_000}
    */
-  horizon?: number;
+  horizon?: number | undefined;
   /**
    * Longest time of the whole reconciliation, in milliseconds, at least `horizon`. A look-up needs time
    * after `horizon`, so leave it some. `Infinity` never gives up.
    *
    * @default {60_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** Wait before the second look-up, in milliseconds. */

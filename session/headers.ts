@@ -10,8 +10,24 @@ import { RequestError } from "./request_error.ts";
 /** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
 export type HeaderRecord = Record<string, string>;
 
-/** Headers that show no value, neither in the error about a malformed one nor in a log. The runtimes' own do. */
-export class SafeHeaders extends Headers {
+/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
+export type HeadersLike = ConstructorParameters<typeof Headers>[0];
+
+/** The methods that a class below Headers overrides. */
+interface Setters {
+  set(name: string, value: string): void;
+  append(name: string, value: string): void;
+  delete(name: string): void;
+}
+
+/** Headers whose setters are methods: `@types/node` declares them as properties. */
+const PlainHeaders: new () => Omit<Headers, keyof Setters> & Setters = Headers;
+
+/**
+ * Headers that show no value, neither in the error about a malformed one nor in a log. The runtimes'
+ * own do.
+ */
+export class SafeHeaders extends PlainHeaders {
   static {
     const shown = ["Deno.customInspect", "nodejs.util.inspect.custom"].map((name) =>
       Symbol.for(name)
@@ -32,7 +48,7 @@ export class SafeHeaders extends Headers {
    * @param init The first headers.
    * @throws {RequestError} If a header is malformed.
    */
-  constructor(init: HeadersInit = []) {
+  constructor(init: HeadersLike = []) {
     super();
     const entries: Iterable<readonly string[]> = Symbol.iterator in init
       ? init

@@ -9,9 +9,9 @@ import type { BrokerErrorInit, BrokerErrorKind } from "../common/broker_error.ts
 /** Details of an error beyond its kind. */
 export interface Details extends Partial<BrokerErrorInit> {
   /** Whether a repeat may help, where it is allowed. */
-  worthwhile?: boolean;
+  worthwhile?: boolean | undefined;
   /** A sentence of its own. */
-  message?: string;
+  message?: string | undefined;
 }
 
 /** An answer that is unfit: refused, cut short, not decodable. */

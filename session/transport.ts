@@ -8,14 +8,15 @@
 import { netDenial } from "../platform/permission.ts";
 import { RUNTIME, type Runtime } from "../platform/runtime.ts";
 import type { Outgoing } from "./body.ts";
+import type { HeaderRecord } from "./headers.ts";
 import { IdleAnswers } from "./idle_answers.ts";
 
 /** How a session was told to send. */
 export interface TransportOptions {
   /** Sends the requests instead of the runtime's `fetch`, and answers for what it repeats. */
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
   /** More options for `fetch`. */
-  fetchOptions?: object;
+  fetchOptions?: object | undefined;
 }
 
 /** What a transport must know of a request. */
@@ -152,7 +153,7 @@ const setBody: Record<
    */
   node(init, body) {
     const blob = toBlob(body);
-    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;
+    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;
     init.body = blob.stream();
     init.duplex = "half";
     return init;
