@@ -531,7 +531,7 @@ export const room: Room = {
       "if (look && beginsAsJson(bytes)) showJson(",
       "if (look && !bytes) showJson(",
     ]),
-    reply("every charset is UTF-8", ["new TextDecoder(mark)", "new TextDecoder()"]),
+    reply("every charset is UTF-8", ["new TextDecoder(charset)", "new TextDecoder()"]),
     reply("bytes are read as text", [
       '  if (how === "bytes") {',
       "  if (how !== how) {",
