@@ -9,7 +9,7 @@
 export interface Range {
   /** Least value. @default {0} */
   min?: number;
-  /** Greatest value. @default {Infinity} */
+  /** Greatest value. Messages name it if it is below `Number.MAX_SAFE_INTEGER`. @default {Infinity} */
   max?: number;
   /** Whether `min` itself is refused. @default {false} */
   above?: boolean;
@@ -104,9 +104,10 @@ function kindOf(value: unknown): string {
 function inWords(range: Range): string {
   const { min = 0, max = Infinity, above = false, integer = false } = range;
   const { unit = integer ? "an integer" : "a number" } = range;
-  if (max < Infinity && !above) return `${unit} from ${min} to ${max}`;
+  const hasMax = max < Number.MAX_SAFE_INTEGER;
+  if (hasMax && !above) return `${unit} from ${min} to ${max}`;
   const least = above ? `above ${min}` : `of at least ${min}`;
-  return max < Infinity ? `${unit} ${least}, at most ${max}` : `${unit} ${least}`;
+  return hasMax ? `${unit} ${least}, at most ${max}` : `${unit} ${least}`;
 }
 
 /** Says what is wrong with a number that must be above 0, if anything is. */
