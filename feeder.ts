@@ -25,74 +25,11 @@
  * @module
  */
 
-import { Fifo, KeyedQueue, type Queue } from "./feeder/queue.ts";
+import { checkChoice, refuse } from "./common/check.ts";
+import { type Ending, FeedError, type FeedErrorOptions } from "./feeder/feed_error.ts";
+import { type FeedStream, ItemStream, type StreamOptions } from "./feeder/item_stream.ts";
 
-/** What {@linkcode FeedError} is told beside its message. */
-export interface FeedErrorOptions extends ErrorOptions {
-  /**
-   * Whether another attempt is pointless.
-   *
-   * @default {false}
-   */
-  fatal?: boolean;
-  /**
-   * How long the connection had been live, in milliseconds.
-   *
-   * @default {0}
-   */
-  uptime?: number;
-  /** How the connection ended. */
-  ending?: Ending;
-}
-
-/**
- * Something went wrong in a feed. Those that end it reject `connect()` and are what `closed`
- * resolves to; those that do not are told to the listeners of `error`.
- */
-export class FeedError extends Error {
-  /** Always `"FeedError"`. */
-  override readonly name: string = "FeedError";
-  /** Whether another attempt is pointless. */
-  readonly fatal: boolean;
-  /** How long the connection had been live, in milliseconds. */
-  readonly uptime: number;
-  /** How the connection ended, where one did. */
-  readonly ending?: Ending;
-
-  /**
-   * Makes an error of a feed.
-   *
-   * @param message What is wrong and what was wanted.
-   * @param options Its cause, and what is known of the connection.
-   */
-  constructor(message: string, options: FeedErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.fatal = options.fatal ?? false;
-    this.uptime = options.uptime ?? 0;
-    this.ending = options.ending;
-  }
-
-  /** Whether `retry` may try again: the opposite of `fatal`. */
-  get retriable(): boolean {
-    return !this.fatal;
-  }
-}
-
-/** How a connection ended. */
-export interface Ending {
-  /** The close code, 1006 where the runtime gave none. */
-  code: number;
-  /** The venue's reason or, where we ended it ourselves, ours. */
-  reason: string;
-  /** Whether both sides agreed to close. */
-  clean: boolean;
-  /** Whether the connection had been open. */
-  opened: boolean;
-  /** The HTTP status that refused the upgrade, where the runtime tells it (Node does not). */
-  status?: number;
-  /** What was thrown by the venue's class, where that ended it. */
-  cause?: unknown;
-}
+export { type Ending, FeedError, type FeedErrorOptions, type FeedStream, type StreamOptions };
 
 /**
  * Where a feed stands: `"idle"` until `connect()`, then `"connecting"` (dialling or logging in),
@@ -100,83 +37,79 @@ export interface Ending {
  */
 export type FeedState = "idle" | "connecting" | "live" | "waiting" | "closing" | "closed";
 
-/** The events of a feed, and what their listeners are given. */
+/** The events of a feed, each with the value that its listeners are given. */
 export interface FeedEvents<T> {
   /** One item of the feed. */
   item: T;
-  /** The feed's state has changed. */
+  /** The feed has changed its state. */
   state: { state: FeedState; previous: FeedState };
   /**
-   * The feed is live: for the `connection`th time, counted from 1; `resumed` after `downtime`
-   * milliseconds without a connection: `false` and `0` the first time.
+   * The feed is live: for the `connection`th time, counted from 1. `resumed` after `downtime`
+   * milliseconds without a connection; `false` and `0` the first time.
    */
   live: { connection: number; resumed: boolean; downtime: number };
   /**
-   * A connection ended, or the one that was to replace it could not be made; the `attempt`th repeat
-   * follows after `delay` milliseconds.
+   * A connection ended, or its replacement could not be made. The `attempt`th repeat follows after
+   * `delay` milliseconds.
    */
   retry: { attempt: number; delay: number; ending: Ending };
+  /**
+   * All that is wanted has been asked for on the `connection`th live connection, and confirmed where
+   * the venue confirms: once per connection. `count` is the number of subscriptions.
+   */
+  subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
 }
 
-/** Options of {@linkcode AbstractFeeder.stream}. */
-export interface StreamOptions<T> {
-  /**
-   * Items that may wait for the reader. `Infinity` sets no limit.
-   *
-   * @default {16_384}
-   */
-  capacity?: number;
-  /**
-   * What happens to an item that finds the queue full: `"drop-oldest"` makes room for it,
-   * `"drop-newest"` drops it, `"error"` ends the stream: it throws once what is queued is read.
-   *
-   * @default {"drop-oldest"}
-   */
-  overflow?: "drop-oldest" | "drop-newest" | "error";
-  /**
-   * Tells items apart, so that only the latest of each key is kept for a reader who is behind. It
-   * keeps its place in the queue, so a busy key does not starve. Off unless given.
-   */
-  key?: (item: T) => unknown;
-}
-
-/** One reader's view of a feed: what {@linkcode AbstractFeeder.stream} returns. */
-export interface FeedStream<T> extends AsyncIterableIterator<T, undefined>, AsyncDisposable {
-  /** Items that wait for the reader. */
-  readonly size: number;
-  /** Items that the reader never got: dropped when the queue was full, or replaced by their key. */
-  readonly dropped: number;
-  /** Reads the next item. */
-  next(): Promise<IteratorResult<T, undefined>>;
-  /** Detaches the stream from the feed and forgets what is queued. */
-  return(): Promise<IteratorResult<T, undefined>>;
-  /** The stream itself. */
-  [Symbol.asyncIterator](): FeedStream<T>;
-}
-
 /**
- * Base class of all market feeds: a source of items that is connected once, closed once, and read
- * by listeners, by `for await`, or both.
+ * Base class of all market feeds: a source of items that is connected once and closed once.
+ * Listeners, streams (`for await`), or both read the items.
  *
- * - Listeners are called synchronously, in the order in which they were added. One that throws (or
- *   whose promise rejects) is reported to `error`; the others are still called.
- * - Each stream has its own bounded queue, so a slow reader delays nobody, and costs no more memory
- *   than its queue.
- * - An `error` that nobody listens to is thrown in a microtask of its own, where the runtime
- *   reports it as uncaught, unless it ended the feed: then `connect()` and every stream tell.
+ * - Listeners are called synchronously, in the order in which they were added. A listener that
+ *   throws, or whose promise rejects, is reported to `error`; the others are still called.
+ * - Each stream has its own bounded queue. A slow reader delays no other reader, and its memory is
+ *   bounded by its queue.
+ * - An `error` without a listener is thrown in a microtask of its own, where the runtime reports the
+ *   error as uncaught. An error that ended the feed is not thrown so: `connect()` and every stream
+ *   tell it.
  *
- * @typeParam T What the feed delivers.
+ * @typeParam T The items of the feed.
+ *
+ * @example A feed, read by a listener and by a stream
+ * ```ts
+ * import { AbstractFeeder } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Countdown extends AbstractFeeder<number> {
+ *   override async connect() {
+ *     for (let n = 3; n > 0; n--) this.emit(n);
+ *   }
+ *   override async close() {
+ *     this.end();
+ *   }
+ * }
+ *
+ * const heard: number[] = [];
+ * const feed = new Countdown();
+ * feed.on("item", (n) => heard.push(n));
+ * const stream = feed.stream();
+ * await feed.connect();
+ * await feed.close();
+ *
+ * assertEquals(heard, [3, 2, 1]);
+ * assertEquals(await Array.fromAsync(stream), [3, 2, 1]);
+ * ```
  */
 export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDisposable {
-  // Both are replaced, never changed, so that a loop over them sees no change made within it.
+  // The lists are replaced, never changed: a loop over a list sees no change made within the loop.
   readonly #listeners: { [K in keyof FeedEvents<T>]: Listener<FeedEvents<T>[K]>[] } = {
     item: [],
     state: [],
     live: [],
     retry: [],
     error: [],
+    subscribed: [],
   };
   #streams: ItemStream<T>[] = [];
   #ended: { error?: Error } | undefined;
@@ -189,13 +122,13 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   abstract connect(): Promise<void>;
 
   /**
-   * Closes the feed, for good. Closing it again changes nothing.
+   * Closes the feed for good. Closing the feed again changes nothing.
    *
    * @returns A promise that resolves once the feed is closed.
    */
   abstract close(): Promise<void>;
 
-  /** Closes the feed, for `await using`, and ends its streams should `close()` have forgotten to. */
+  /** Closes the feed, for `await using`. Streams that `close()` forgot are ended too. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
     this.end();
@@ -204,18 +137,47 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   /**
    * Adds a listener. The same function may be added several times.
    *
+   * - A listener hears events from the next one on, one added within an event too.
+   * - A removed listener hears nothing more, not even the event that is being told.
+   * - A listener that throws, or whose promise rejects, is reported to `error`.
+   *
    * @param type The event.
-   * @param listener Called synchronously with each event; if it throws, that is reported to `error`.
-   * @returns A function that removes the listener: once called, the listener hears nothing more.
+   * @param listener Called synchronously with each event.
+   * @returns A function that removes the listener.
    * @throws {TypeError} If there is no such event, or the listener is no function.
+   *
+   * @example Listening for a while
+   * ```ts
+   * import { AbstractFeeder } from "@aio-trader/core/feeder";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Manual extends AbstractFeeder<number> {
+   *   override async connect() {}
+   *   override async close() {
+   *     this.end();
+   *   }
+   *   give(item: number) {
+   *     this.emit(item);
+   *   }
+   * }
+   *
+   * await using feed = new Manual();
+   * const heard: number[] = [];
+   * const remove = feed.on("item", (item) => heard.push(item));
+   * feed.give(1);
+   * remove();
+   * feed.give(2);
+   *
+   * assertEquals(heard, [1]);
+   * ```
    */
   on<K extends keyof FeedEvents<T>>(
     type: K,
     listener: (event: FeedEvents<T>[K]) => unknown,
   ): () => void {
-    if (!Object.hasOwn(this.#listeners, type) || typeof listener !== "function") {
-      const types = Object.keys(this.#listeners).join(", ");
-      throw new TypeError(`Cannot listen to ${type}: wanted a function and one of ${types}`);
+    checkChoice("Cannot listen", "type", type, Object.keys(this.#listeners));
+    if (typeof listener !== "function") {
+      refuse("Cannot listen", "listener", listener, "a function");
     }
     const entry: Listener<FeedEvents<T>[K]> = { listener, removed: false };
     this.#setListeners(type, [...this.#listeners[type], entry]);
@@ -226,16 +188,41 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-   * Opens a stream of the items emitted from now on (not from the first `next()` on). Leave it with
-   * `break`, `return()` or `await using`: one that is neither read nor left stays attached, and full.
+   * Opens a stream of the items emitted from now on (not from the first `next()` on).
    *
-   * When the feed closes, the stream ends once drained; when the feed ends with an error, the stream
-   * throws it once drained.
+   * - Every reader has a stream, and gets every item.
+   * - A stream is left with `break`, `return()` or `await using`. A stream that is neither read nor
+   *   left stays attached, and full.
+   * - When the feed closes, the stream ends after the last item of its queue. When the feed ends with
+   *   an error, the stream throws the error after that item, once.
    *
-   * @param options How much may wait for the reader, and what then.
+   * @param options How much may wait for the reader, and the rule for a full queue.
    * @returns The stream.
    * @throws {RangeError} If `capacity` is not a positive integer or Infinity.
-   * @throws {TypeError} If `overflow` or `key` is not one of those allowed.
+   * @throws {TypeError} If an option is of the wrong type, or `overflow` is unknown.
+   *
+   * @example A slow reader, bounded
+   * ```ts
+   * import { AbstractFeeder } from "@aio-trader/core/feeder";
+   * import { assertEquals } from "@std/assert";
+   *
+   * class Countdown extends AbstractFeeder<number> {
+   *   override async connect() {
+   *     for (let n = 5; n > 0; n--) this.emit(n);
+   *   }
+   *   override async close() {
+   *     this.end();
+   *   }
+   * }
+   *
+   * const feed = new Countdown();
+   * const latest = feed.stream({ capacity: 2 });
+   * await feed.connect();
+   * await feed.close();
+   *
+   * assertEquals(latest.dropped, 3);
+   * assertEquals(await Array.fromAsync(latest), [2, 1]);
+   * ```
    */
   stream(options: StreamOptions<T> = {}): FeedStream<T> {
     const stream = new ItemStream<T>(options, () => {
@@ -275,7 +262,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * Calls the listeners of an event.
    *
    * @param type The event.
-   * @param event What they are given.
+   * @param event The value that the listeners are given.
    */
   protected dispatch<K extends keyof FeedEvents<T>>(type: K, event: FeedEvents<T>[K]): void {
     const listeners = this.#listeners[type];
@@ -284,11 +271,21 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-   * Ends the feed for its readers: each stream ends once drained, and so does one opened later.
-   * Ending it again changes nothing.
+   * Tells whether anybody listens to an event.
    *
-   * @param error What ended the feed, if it was not asked to end: listeners of `error` are told,
-   *   and each stream throws it.
+   * @param type The event.
+   * @returns Whether it has a listener.
+   */
+  protected hasListener(type: keyof FeedEvents<T>): boolean {
+    return this.#listeners[type].length > 0;
+  }
+
+  /**
+   * Ends the feed for its readers: each stream ends after the last item of its queue, a stream
+   * opened later at once. Ending the feed again changes nothing.
+   *
+   * @param error The fault that ended the feed, if the feed was not asked to end. Listeners of
+   *   `error` are told, and each stream throws the error.
    */
   protected end(error?: FeedError): void {
     if (this.#ended) return;
@@ -296,7 +293,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     const streams = this.#streams;
     this.#streams = [];
     for (const stream of streams) stream.end(error);
-    if (error && this.#listeners.error.length > 0) this.dispatch("error", error);
+    if (error && this.hasListener("error")) this.dispatch("error", error);
   }
 
   #setListeners<K extends keyof FeedEvents<T>>(
@@ -332,123 +329,6 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
 interface Listener<E> {
   readonly listener: (event: E) => unknown;
   removed: boolean;
-}
-
-type Reader<T> = PromiseWithResolvers<IteratorResult<T, undefined>>["resolve"];
-
-class ItemStream<T> implements FeedStream<T> {
-  readonly #capacity: number;
-  readonly #overflow: StreamOptions<T>["overflow"];
-  readonly #key: StreamOptions<T>["key"];
-  readonly #queue: Queue<T>;
-  readonly #detach: () => void;
-  /** Who waits for the next item, and who waits behind that one: rarely anybody. */
-  #reader: Reader<T> | undefined;
-  readonly #readers: Reader<T>[] = [];
-  #dropped = 0;
-  #ended = false;
-  #error: Error | undefined;
-
-  constructor(
-    { capacity = 16_384, overflow = "drop-oldest", key }: StreamOptions<T>,
-    detach: () => void,
-  ) {
-    if (capacity !== Infinity && !(Number.isInteger(capacity) && capacity > 0)) {
-      throw new RangeError(
-        `Cannot open a stream: capacity is ${capacity}, wanted a positive integer or Infinity`,
-      );
-    }
-    if (overflow !== "drop-oldest" && overflow !== "drop-newest" && overflow !== "error") {
-      throw new TypeError(
-        `Cannot open a stream: overflow is ${overflow}, wanted "drop-oldest", "drop-newest" or "error"`,
-      );
-    }
-    if (key !== undefined && typeof key !== "function") {
-      throw new TypeError(`Cannot open a stream: key is a ${typeof key}, wanted a function`);
-    }
-    this.#capacity = capacity;
-    this.#overflow = overflow;
-    this.#key = key;
-    this.#queue = key ? new KeyedQueue() : new Fifo();
-    this.#detach = detach;
-  }
-
-  get size(): number {
-    return this.#queue.size;
-  }
-
-  get dropped(): number {
-    return this.#dropped;
-  }
-
-  push(item: T): void {
-    const reader = this.#reader;
-    if (reader !== undefined) {
-      this.#reader = this.#readers.length > 0 ? this.#readers.shift() : undefined;
-      return reader({ value: item, done: false });
-    }
-    const key = this.#key?.(item);
-    if (this.#queue.replace(key, item)) this.#dropped++;
-    else if (this.#queue.size < this.#capacity) this.#queue.push(key, item);
-    else this.#overflowed(key, item);
-  }
-
-  /** Ends the stream once it is drained, with an error if one is given. */
-  end(error?: Error): void {
-    this.#ended = true;
-    this.#error = error;
-    this.#reader?.(this.#last());
-    for (const reader of this.#readers.splice(0)) reader(this.#last());
-    this.#reader = undefined;
-  }
-
-  next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#queue.size > 0) {
-      return Promise.resolve({ value: this.#queue.shift(), done: false });
-    }
-    if (this.#ended) return this.#last();
-    return new Promise((resolve) => {
-      if (this.#reader === undefined) this.#reader = resolve;
-      else this.#readers.push(resolve);
-    });
-  }
-
-  return(): Promise<IteratorResult<T, undefined>> {
-    this.#detach();
-    this.#queue.clear();
-    this.end();
-    return this.#last();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return();
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  #overflowed(key: unknown, item: T): void {
-    this.#dropped++;
-    if (this.#overflow === "drop-oldest") {
-      this.#queue.shift();
-      this.#queue.push(key, item);
-    } else if (this.#overflow === "error") {
-      this.#detach();
-      this.end(
-        new FeedError(
-          `Cannot queue the item: the reader is ${this.#capacity} items behind, which is its capacity`,
-        ),
-      );
-    }
-  }
-
-  /** What a reader gets after the last item: the error, once, and then the end. */
-  #last(): Promise<IteratorResult<T, undefined>> {
-    const error = this.#error;
-    this.#error = undefined;
-    return error ? Promise.reject(error) : Promise.resolve({ value: undefined, done: true });
-  }
 }
 
 /** Throws where no caller can catch it, so that the runtime reports it as uncaught. */

@@ -12,9 +12,8 @@ import {
 } from "./common/broker_error.ts";
 import { notPositive } from "./common/check.ts";
 import { MAX_TIMER } from "./platform/max_timer.ts";
-import { isDeno, isNode, isRepeatedByBun } from "./platform/runtime.ts";
 import { retry, type RetryEvent } from "./retry.ts";
-import { type Body, checkBody, encodeFormData, type Outgoing, toBlob } from "./session/body.ts";
+import { type Body, checkBody, encodeFormData, type Outgoing } from "./session/body.ts";
 import { abortable, Call, type Repeats, type RequestOptions } from "./session/call.ts";
 import { SafeHeaders } from "./session/headers.ts";
 import { tryJson } from "./session/json.ts";
@@ -24,6 +23,7 @@ import { nameOf } from "./session/reply_error.ts";
 import { RequestError } from "./session/request_error.ts";
 import { sentValues } from "./session/secrets.ts";
 import { Timeouts } from "./session/timeouts.ts";
+import { Transport } from "./session/transport.ts";
 import { checkBelow, parseBase } from "./session/url.ts";
 import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
 
@@ -172,6 +172,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #maxBytes: number;
   readonly #timeouts: Timeouts;
+  readonly #transport: Transport;
   readonly #base: string;
   readonly #headers: SafeHeaders;
   readonly #calls = new Set<Call>();
@@ -200,6 +201,7 @@ export class Session {
     this.#options = { ...options };
     this.#maxBytes = maxBytes;
     this.#timeouts = new Timeouts(timeout);
+    this.#transport = new Transport(this.#options);
     this.#base = parseBase(options.baseUrl);
     this.#headers = new SafeHeaders(options.headers);
   }
@@ -275,6 +277,8 @@ export class Session {
   ): Promise<Reply<T>> {
     const call = new Call(method, this.#base, options, this.#options, this.#timeouts);
     call.prepare(this.#base, path);
+    const refused = this.#transport.refusal(call);
+    if (refused) throw call.error("invalid", refused);
     call.renewed = this.#isLoggingIn;
     if (this.#closing) throw call.error("closed", "the session is closed");
     this.#calls.add(call);
@@ -350,7 +354,7 @@ export class Session {
     } catch (error) {
       const { onUnauthorized } = this.#options;
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized" &&
-        (call.idempotent || error.outcome === "rejected");
+        (call.isIdempotent || error.outcome === "rejected");
       if (!isRefused || !onUnauthorized || call.options.renew === false || call.renewed) {
         if (isRefused) call.final = true; // another repeat would be refused as well
         throw error;
@@ -418,7 +422,9 @@ export class Session {
       if (sign) await this.#sign(call, out, sign, signal);
       let { body } = out;
       if (body instanceof FormData) body = await encodeFormData(body, out.headers);
-      if (body !== undefined || !call.idempotent) body = toBlob(body);
+      const isReady = this.#transport.ready(call);
+      if (isReady) await isReady;
+      signal.throwIfAborted();
       response = await this.#send(call, { ...out, body }, signal);
       const { status, headers, ok } = response;
       this.#emit(call, { type: "response", status, duration: performance.now() - start });
@@ -475,21 +481,11 @@ export class Session {
     out.body = checkBody(draft.body);
   }
 
-  #send(call: Call, { url, headers, body }: Outgoing, signal: AbortSignal): Promise<Response> {
-    const { method, safe } = call;
-    const { fetch: send = fetch, fetchOptions } = this.#options;
-    const init: RequestInit & { duplex?: "half" } = { ...fetchOptions, method, headers, signal };
-    init.redirect = "manual"; // a redirect would take the keys along
-    if (!safe && isRepeatedByBun(method)) init.keepalive = false;
-    if (!safe && isDeno && body === undefined) call.before = "unknown";
-    if (isNode && body instanceof Blob) {
-      init.headers = { ...headers, "content-length": `${body.size}` };
-      init.body = body.stream();
-      init.duplex = "half";
-    } else init.body = body;
+  #send(call: Call, out: Outgoing, signal: AbortSignal): Promise<Response> {
     this.#emit(call, { type: "request" });
+    if (this.#transport.mayRepeat(out.body, call)) call.before = "unknown";
     call.sent = true;
-    return send(url, init);
+    return this.#transport.send(out, call, signal);
   }
 
   /** What the venue's own envelope says, if it is an error. */

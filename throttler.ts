@@ -17,7 +17,7 @@
  */
 
 import { nextAge } from "./common/arrival.ts";
-import { checkBoolean, checkNumber, checkSignal, refuse } from "./common/check.ts";
+import { checkBoolean, checkNumber, checkObject, checkSignal, refuse } from "./common/check.ts";
 import type { Limit } from "./throttler/bucket.ts";
 import { Gate, LocalPlace, ThrottlerError } from "./throttler/gate.ts";
 import { Limits, type VenueCount } from "./throttler/limits.ts";
@@ -108,6 +108,7 @@ export class Throttler implements RateLimiter {
     limits: (Limit & ThrottlerOptions) | readonly Limit[],
     options: ThrottlerOptions = {},
   ) {
+    checkObject("Cannot make a throttler", "options", options);
     const { maxQueue = Infinity }: ThrottlerOptions = { ...limits, ...options };
     checkNumber("Cannot make a throttler", "maxQueue", maxQueue, { integer: true });
     this.#limits = new Limits(limits);
@@ -184,6 +185,7 @@ export class Throttler implements RateLimiter {
     const gate = this.#gate;
     try {
       if (typeof fn !== "function") refuse(TASK, "fn", fn, "a function");
+      checkObject(TASK, "options", options);
       if (signal !== undefined) checkSignal(TASK, "signal", signal);
       signal?.throwIfAborted();
       this.#admit(cost, urgent);
@@ -262,6 +264,7 @@ export class Throttler implements RateLimiter {
    */
   tryAcquire(options: Omit<CallOptions, "signal"> = {}): Permit | undefined {
     const { cost = 1, urgent = false } = options;
+    checkObject(TASK, "options", options);
     this.#admit(cost, urgent);
     if (!this.#gate.isOpen(cost, orderOf(Infinity, urgent))) return undefined;
     let dispose = () => {};

@@ -1,6 +1,10 @@
 /**
- * Checks of options: one helper per kind. Each throws a sentence in the same grammar:
- * `Cannot set the limit: limit is "10", a string; wanted an integer of at least 1`. Internal.
+ * Checks of options, one function for each kind. Every refusal speaks the same grammar:
+ *
+ *     Cannot set the limit: limit is "10", a string; wanted an integer >= 1 or Infinity
+ *     Cannot set the limit: limit is 0, wanted an integer >= 1 or Infinity
+ *
+ * A wrong type is a TypeError, a number out of range (or NaN) a RangeError. Internal.
  *
  * @module
  */
@@ -9,23 +13,31 @@
 export interface Range {
   /** Least value. @default {0} */
   min?: number;
-  /** Greatest value. Messages name it if it is below `Number.MAX_SAFE_INTEGER`. @default {Infinity} */
+  /**
+   * Greatest value; `Infinity` allows `Infinity` itself. A message names it below
+   * `Number.MAX_SAFE_INTEGER`.
+   *
+   * @default {Infinity}
+   */
   max?: number;
   /** Whether `min` itself is refused. @default {false} */
   above?: boolean;
-  /** Whether fractions are refused; `Infinity` is allowed where `max` allows it. @default {false} */
+  /** Whether fractions are refused. @default {false} */
   integer?: boolean;
   /** The unit, for the message: `"milliseconds"`. @default {"a number"} or `"an integer"` */
   unit?: string;
 }
 
+/** Longest part of a string that a message quotes, in characters. */
+const MAX_SHOWN = 40;
+
 /**
- * Checks a number.
+ * Checks a number. The caller fills in the default first: `undefined` is refused.
  *
  * @param task The beginning of the message: `"Cannot open a stream"`.
  * @param name The option.
- * @param value What was given.
- * @param range The numbers that are allowed.
+ * @param value The value of the option.
+ * @param range The numbers that the option allows.
  * @returns The number.
  * @throws {TypeError} If the value is no number.
  * @throws {RangeError} If the number is out of range, or NaN.
@@ -39,11 +51,33 @@ export function checkNumber(task: string, name: string, value: unknown, range: R
 }
 
 /**
+ * Checks a string that names one of a few choices.
+ *
+ * @param task The beginning of the message.
+ * @param name The option.
+ * @param value The value of the option.
+ * @param choices The strings that the option allows.
+ * @returns The string.
+ * @throws {TypeError} If the value is none of the choices.
+ */
+export function checkChoice<T extends string>(
+  task: string,
+  name: string,
+  value: unknown,
+  choices: readonly T[],
+): T {
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  const quoted = choices.map((choice) => `"${choice}"`);
+  refuse(task, name, value, quoted.join(", ").replace(/, ("[^"]*")$/, " or $1"));
+}
+
+/**
  * Checks a function.
  *
  * @param task The beginning of the message.
  * @param name The option.
- * @param value What was given; `undefined` passes.
+ * @param value The value of the option; `undefined` passes.
  * @throws {TypeError} If the value is no function.
  */
 export function checkFunction(task: string, name: string, value: unknown): void {
@@ -55,7 +89,7 @@ export function checkFunction(task: string, name: string, value: unknown): void 
  *
  * @param task The beginning of the message.
  * @param name The option.
- * @param value What was given; `undefined` passes.
+ * @param value The value of the option; `undefined` passes.
  * @throws {TypeError} If the value is no boolean.
  */
 export function checkBoolean(task: string, name: string, value: unknown): void {
@@ -69,13 +103,27 @@ export function checkBoolean(task: string, name: string, value: unknown): void {
  *
  * @param task The beginning of the message.
  * @param name The option.
- * @param value What was given; `undefined` passes.
+ * @param value The value of the option; `undefined` passes.
  * @throws {TypeError} If the value is no signal.
  */
 export function checkSignal(task: string, name: string, value: unknown): void {
+  if (value === undefined) return;
   const { throwIfAborted, addEventListener } = Object(value);
-  if (value === undefined || (typeof throwIfAborted === "function" && addEventListener)) return;
+  if (typeof throwIfAborted === "function" && typeof addEventListener === "function") return;
   refuse(task, name, value, "an AbortSignal");
+}
+
+/**
+ * Checks that options are an object, so that the names in it can be read.
+ *
+ * @param task The beginning of the message.
+ * @param name The parameter, or the option that has options of its own.
+ * @param value The value; `undefined` passes.
+ * @throws {TypeError} If the value is no object, or is an array.
+ */
+export function checkObject(task: string, name: string, value: unknown): void {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (value !== undefined && !isObject) refuse(task, name, value, "an object");
 }
 
 /**
@@ -83,31 +131,41 @@ export function checkSignal(task: string, name: string, value: unknown): void {
  *
  * @param task The beginning of the message.
  * @param name The option.
- * @param value What was given. A string is quoted: never pass one that may be a secret.
- * @param wanted What was wanted instead.
+ * @param value The value of the option. A string is quoted, so a secret must never be passed.
+ * @param wanted The values that the option allows, in words.
  * @throws {TypeError} Always.
  */
 export function refuse(task: string, name: string, value: unknown, wanted: string): never {
-  const shown = typeof value === "string" ? `${JSON.stringify(value)}, a string` : kindOf(value);
-  throw new TypeError(`${task}: ${name} is ${shown}; wanted ${wanted}`);
+  throw new TypeError(`${task}: ${name} is ${describe(value)}; wanted ${wanted}`);
 }
 
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "bigint" || typeof value === "boolean") {
-    return `${value}, a ${typeof value}`;
+/** A value as a message shows it: primitives with their type, everything else by its kind only. */
+function describe(value: unknown): string {
+  switch (typeof value) {
+    case "string": {
+      const isLong = value.length > MAX_SHOWN;
+      return `${JSON.stringify(isLong ? `${value.slice(0, MAX_SHOWN)}…` : value)}, a string`;
+    }
+    case "number":
+    case "bigint":
+    case "boolean":
+      return `${value}, a ${typeof value}`;
+    case "object":
+      if (value === null) return "null";
+      return Array.isArray(value) ? "an array" : "an object";
+    case "undefined":
+      return "undefined";
+    default:
+      return `a ${typeof value}`;
   }
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
-function inWords(range: Range): string {
-  const { min = 0, max = Infinity, above = false, integer = false } = range;
-  const { unit = integer ? "an integer" : "a number" } = range;
-  const hasMax = max < Number.MAX_SAFE_INTEGER;
-  if (hasMax && !above) return `${unit} from ${min} to ${max}`;
-  const least = above ? `above ${min}` : `of at least ${min}`;
-  return hasMax ? `${unit} ${least}, at most ${max}` : `${unit} ${least}`;
+function inWords({ min = 0, max = Infinity, above = false, integer = false, unit }: Range): string {
+  const noun = unit ?? (integer ? "an integer" : "a number");
+  const least = `${noun} ${above ? ">" : ">="} ${min}`;
+  if (max === Infinity) return integer ? `${least} or Infinity` : least;
+  if (max >= Number.MAX_SAFE_INTEGER) return least;
+  return above ? `${least} and <= ${max}` : `${noun} from ${min} to ${max}`;
 }
 
 /** Says what is wrong with a number that must be above 0, if anything is. */

@@ -1,25 +1,60 @@
 /**
- * What runtimes do that the web platform does not say: which of them repeats a request by itself. Internal.
+ * The runtime that the module runs on. Internal.
  *
  * @module
  */
 
-/** Deno repeats whatever is no stream, so an order without a body that goes out plain. */
-export const isDeno: boolean = "Deno" in globalThis;
+/** A runtime by name. `"unknown"` stands for every other one, browsers among them. */
+export type RuntimeName = "deno" | "node" | "bun" | "workerd" | "unknown";
+
+/** A runtime, as far as it can be told. */
+export interface Runtime {
+  /** Its name. */
+  readonly name: RuntimeName;
+  /** Its version, or `""` where it tells none. */
+  readonly version: string;
+}
+
+/** Signs by which a runtime is known: how its user agent begins, and where it keeps its version. */
+interface Signs {
+  name: RuntimeName;
+  agent: RegExp;
+  version?: string[];
+}
+
+/** In this order: Deno and Bun have the `process` of Node, and workerd may have it too. */
+const RUNTIMES: Signs[] = [
+  { name: "deno", agent: /^Deno\//, version: ["Deno", "version", "deno"] },
+  { name: "bun", agent: /^Bun\//, version: ["Bun", "version"] },
+  { name: "workerd", agent: /^Cloudflare-Workers$/ },
+  { name: "node", agent: /^Node\.js\//, version: ["process", "versions", "node"] },
+];
 
 /**
- * Whether a Blob must be streamed: Node's fetch, as the standard says, sends a request again after a 421 if it still
- * has what its body was made of. With a content-length of our own it is not chunked.
+ * Tells the runtime by two signs that must agree: its user agent and its own version. Polyfills of
+ * `process` or `Deno` in a browser fail the first sign, and so does the window of Electron. Without
+ * a user agent (Node's can be turned off) the version decides.
+ *
+ * @param scope The global object, or one like it.
+ * @returns The runtime.
  */
-export const isNode: boolean = !isDeno && !("Bun" in globalThis) &&
-  "process" in globalThis;
+export function detectRuntime(scope: object): Runtime {
+  const agent = read(scope, ["navigator", "userAgent"]);
+  for (const { name, agent: pattern, version: path } of RUNTIMES) {
+    if (agent !== undefined && !pattern.test(agent)) continue;
+    if (!path && agent !== undefined) return { name, version: "" };
+    const version = path && read(scope, path);
+    if (version !== undefined) return { name, version };
+  }
+  return { name: "unknown", version: "" };
+}
 
-/** Bun before 1.4 repeats a POST too: seen with 1.2.0 to 1.3.11, though not with 1.3.14. */
-const isOldBun = /^1\.[0-3]\./.test(
-  `${(globalThis as { Bun?: { version: string } }).Bun?.version}`,
-);
+/** The runtime of this realm. */
+export const RUNTIME: Runtime = detectRuntime(globalThis);
 
-/** Whether Bun sends such a request again when a connection that it reuses ends without an answer (oven-sh/bun#28708). */
-export function isRepeatedByBun(method: string): boolean {
-  return isOldBun || method === "PUT" || method === "DELETE";
+/** Reads a string at the end of a path of properties. */
+function read(scope: object, path: string[]): string | undefined {
+  let value: unknown = scope;
+  for (const key of path) value = (value as Record<string, unknown> | null | undefined)?.[key];
+  return typeof value === "string" ? value : undefined;
 }

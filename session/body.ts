@@ -31,7 +31,7 @@ export interface Outgoing {
   url: string;
   /** By lower-case name. */
   headers: HeaderRecord;
-  /** Before it becomes a Blob. */
+  /** Before it gets the form that `fetch` is given. */
   body: Payload["body"];
 }
 
@@ -119,15 +119,6 @@ export function encodeForm(values: object, what: string): URLSearchParams {
     }
   }
   return params;
-}
-
-/**
- * Makes a body that no runtime sends twice. Deno's fetch repeats a request by itself when a reused connection
- * closes without an answer, unless the body is a stream (denoland/deno#35610); a Blob is one, and still has a
- * length. An empty one goes out chunked there over HTTP/1.1.
- */
-export function toBlob(body: string | Uint8Array<ArrayBuffer> | Blob | undefined): Blob {
-  return body instanceof Blob ? body : new Blob(body === undefined ? [] : [body]);
 }
 
 /** Makes a Blob of a FormData, and sets its type: a Blob's own is lower-cased, which would break the boundary. */

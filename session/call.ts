@@ -85,9 +85,9 @@ export class Call {
   /** Longest time of all, in milliseconds. */
   readonly deadline: number;
   /** Whether the venue only answers. */
-  readonly safe: boolean;
+  readonly isSafe: boolean;
   /** Whether it may reach the venue more than once. */
-  readonly idempotent: boolean;
+  readonly isIdempotent: boolean;
   /** What is sent. */
   payload: Payload = { body: undefined, type: undefined };
   /** The headers that the caller gave. */
@@ -130,8 +130,8 @@ export class Call {
     const { timeout = timeouts.delay } = options;
     this.#timeouts = timeout === timeouts.delay ? timeouts : new Timeouts(timeout);
     this.deadline = options.deadline ?? defaults.deadline ?? Infinity;
-    this.safe = METHODS.indexOf(this.method) < 3;
-    this.idempotent = options.idempotent ?? this.safe;
+    this.isSafe = METHODS.indexOf(this.method) < 3;
+    this.isIdempotent = options.idempotent ?? this.isSafe;
     this.url = base;
   }
 
@@ -214,12 +214,12 @@ export class Call {
       this.url = withoutQuery(this.target);
       this.payload = encodeBody(this.options);
       if (this.options.headers) this.headers = new SafeHeaders(this.options.headers).record;
-      if (this.safe && this.payload.body !== undefined) {
+      if (this.isSafe && this.payload.body !== undefined) {
         throw new RequestError(
           `Cannot send a body with ${this.method}: wanted POST, PUT, PATCH or DELETE`,
         );
       }
-      if (this.safe && !this.idempotent) {
+      if (this.isSafe && !this.isIdempotent) {
         throw new RequestError(
           `Cannot send a ${this.method} only once: any runtime may repeat it, wanted POST`,
         );
@@ -235,9 +235,9 @@ export class Call {
     const { worthwhile = false, message, outcome: own, ...rest } = { ...this.seen, ...details };
     let outcome = own ?? (this.sent ? "unknown" : this.before);
     // An order that was refused now may be refused because it was executed before.
-    if (this.before === "unknown" && !(this.safe && own === "rejected")) outcome = "unknown";
-    const doubt = outcome === "unknown" && !this.safe ? "; it may have been executed" : "";
-    const retriable = worthwhile && (this.idempotent || outcome === "not-sent");
+    if (this.before === "unknown" && !(this.isSafe && own === "rejected")) outcome = "unknown";
+    const doubt = outcome === "unknown" && !this.isSafe ? "; it may have been executed" : "";
+    const retriable = worthwhile && (this.isIdempotent || outcome === "not-sent");
     return new BrokerError(message ?? `Cannot ${method} ${url}: ${why}${doubt}`, {
       ...rest,
       kind,
@@ -297,7 +297,7 @@ export class Call {
   /** Whether the session may go on after this error. */
   mayRepeat(error: unknown): error is BrokerError {
     return !this.final && !this.#stopped && error instanceof BrokerError &&
-      (this.idempotent || error.outcome === "not-sent");
+      (this.isIdempotent || error.outcome === "not-sent");
   }
 }
 

@@ -380,32 +380,32 @@ for (
     [
       "maxQueue",
       () => new Throttler({ limit: 1, period: 1 }, { maxQueue: "5" as never }),
-      'maxQueue is "5", a string; wanted an integer of at least 0',
+      'maxQueue is "5", a string; wanted an integer >= 0 or Infinity',
     ],
     [
       "limit",
       () => new Throttler({ limit: "10" as never, period: 1 }),
-      'Cannot set the limit: limit is "10", a string; wanted an integer of at least 1',
+      'Cannot set the limit: limit is "10", a string; wanted an integer >= 1',
     ],
     [
       "duration",
       (t) => t.pause("5" as never),
-      'Cannot pause: duration is "5", a string; wanted milliseconds of at least 0',
+      'Cannot pause: duration is "5", a string; wanted milliseconds >= 0',
     ],
     [
       "remaining",
       (t) => t.sync({ remaining: null as never }),
-      "Cannot sync: remaining is null; wanted a number of at least 0",
+      "Cannot sync: remaining is null; wanted a number >= 0",
     ],
     [
       "used",
       (t) => t.sync({ used: "3" as never }),
-      'Cannot sync: used is "3", a string; wanted a number of at least 0',
+      'Cannot sync: used is "3", a string; wanted a number >= 0',
     ],
     [
       "resetIn",
       (t) => t.sync({ used: 3, resetIn: "3" as never }),
-      'Cannot sync: resetIn is "3", a string; wanted milliseconds of at least 0',
+      'Cannot sync: resetIn is "3", a string; wanted milliseconds >= 0',
     ],
     [
       "cost of waitTime()",
@@ -420,12 +420,12 @@ for (
     [
       "urgent of tryAcquire()",
       (t) => t.tryAcquire({ urgent: 1 as never }),
-      "urgent is a number; wanted true or false",
+      "urgent is 1, a number; wanted true or false",
     ],
     [
       "update",
       (t) => t.update({ limit: 1, period: "1s" as never }),
-      'period is "1s", a string; wanted milliseconds above 0',
+      'period is "1s", a string; wanted milliseconds > 0',
     ],
   ] as [string, (throttler: Throttler) => unknown, string][]
 ) {
@@ -462,6 +462,17 @@ for (
     assertEquals([called, throttler.available, other.available], [false, 5, 9]);
   });
 }
+
+Deno.test("Throttler.run(), tryAcquire() and runAll() refuse options that are no object", async () => {
+  const throttler = new Throttler({ limit: 5, period: 9 });
+  const words = "Cannot start a call: options is 3, a number; wanted an object";
+  await assertRejects(() => throttler.run(() => {}, 3 as never), TypeError, words);
+  await assertRejects(() => throttler.acquire(3 as never), TypeError, words);
+  await assertRejects(() => runAll([throttler], () => {}, 3 as never), TypeError, words);
+  assertThrows(() => throttler.tryAcquire(3 as never), TypeError, words);
+  assertThrows(() => new Throttler({ limit: 5, period: 9 }, 3 as never), TypeError, "options is 3");
+  assertEquals(throttler.available, 5);
+});
 
 Deno.test("Throttler.run() and runAll() refuse what is no function, and charge nothing", async () => {
   const throttler = new Throttler({ limit: 5, period: 9 });
@@ -1417,9 +1428,9 @@ Deno.test("Throttler.sync() refuses counts that are missing, negative, or of an 
   for (
     const [count, words] of [
       [{}, "remaining and used are missing, wanted one of them"],
-      [{ remaining: -1 }, "remaining is -1, wanted a number of at least 0"],
-      [{ used: NaN }, "used is NaN, wanted a number of at least 0"],
-      [{ used: 1, resetIn: -1 }, "resetIn is -1, wanted milliseconds of at least 0"],
+      [{ remaining: -1 }, "remaining is -1, wanted a number >= 0"],
+      [{ used: NaN }, "used is NaN, wanted a number >= 0"],
+      [{ used: 1, resetIn: -1 }, "resetIn is -1, wanted milliseconds >= 0"],
       [{ used: 1, period: 7 }, "period is 7, wanted that of a limit: 1000"],
     ] as const
   ) assertThrows(() => throttler.sync(count), RangeError, words);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { checkNumber, refuse } from "../common/check.ts";
+import { checkChoice, checkNumber, checkObject, refuse } from "../common/check.ts";
 
 /** One limit: so many tokens per period, and when a spent token returns. */
 export interface Limit {
@@ -107,16 +107,13 @@ const COUNT = { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true };
  * @throws {TypeError} If an option has the wrong type, or `burst` does not go with `refill`.
  */
 export function createBucket(options: Limit): Bucket {
-  if (typeof options !== "object" || options === null) {
-    refuse(TASK, "it", options, "an object with limit and period");
-  }
+  if (options === undefined) refuse(TASK, "it", options, "an object");
+  checkObject(TASK, "it", options);
   const { limit, period, refill = "after-start", burst } = options;
   checkNumber(TASK, "limit", limit, COUNT);
   checkNumber(TASK, "period", period, { above: true, max: Number.MAX_VALUE, unit: "milliseconds" });
+  checkChoice(TASK, "refill", refill, ["after-start", "after-finish", "steady"]);
   if (refill === "steady") return new SteadyBucket(limit, period, burst);
-  if (refill !== "after-start" && refill !== "after-finish") {
-    refuse(TASK, "refill", refill, '"after-start", "after-finish" or "steady"');
-  }
   if (burst !== undefined) {
     throw new TypeError(`${TASK}: refill is "${refill}", wanted "steady" beside a burst`);
   }

@@ -5,7 +5,7 @@
  */
 
 import { nextAge } from "../common/arrival.ts";
-import { checkBoolean, checkNumber, checkSignal, refuse } from "../common/check.ts";
+import { checkBoolean, checkNumber, checkObject, checkSignal, refuse } from "../common/check.ts";
 import { listen } from "./line.ts";
 import type { CallOptions, Place, RateLimiter } from "./rate_limiter.ts";
 
@@ -61,6 +61,7 @@ export function runAll<T>(
   const { cost = 1, signal, urgent = false } = options;
   try {
     if (typeof fn !== "function") refuse(TASK, "fn", fn, "a function");
+    checkObject(TASK, "options", options);
     checkBoolean(TASK, "urgent", urgent);
     checkSignal(TASK, "signal", signal);
     signal?.throwIfAborted();

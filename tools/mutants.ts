@@ -1,388 +1,212 @@
 /**
- * Breaks the throttler on purpose, one way at a time, and sees whether its tests notice:
+ * Breaks the library on purpose, one way at a time, and sees whether the unit tests notice:
  *
- *     deno task test:mutants           # all
- *     deno task test:mutants stamp     # those whose name contains "stamp"
+ *     deno task test:mutants                    # all
+ *     deno task test:mutants session            # those of one room
+ *     deno task test:mutants throttler stamp    # those of the throttler with "stamp" in their name
+ *     deno task test:mutants stamp              # those of every room with "stamp" in their name
  *
- * Exits with 1 if a mutant survives or no longer fits the source.
+ * The tables stand in `tools/mutants/`, one for each room. The mirrored test file of a broken source
+ * runs first, the other tests of the room only after a mirrored file that noticed nothing. A test
+ * that never ends has noticed the mutant. Exits with 1 if a mutant survives, or no longer fits its
+ * source.
  *
  * @module
  */
 
-/** One way to break it. Each text must occur exactly once in the source. */
-interface Mutant {
-  name: string;
-  file: "bucket.ts" | "throttler.ts";
-  edits: [find: string, replace: string][];
-}
+import { apply, type Mutant, type Room } from "./mutants/mutant.ts";
+import { room as feeder } from "./mutants/feeder.ts";
+import { room as retry } from "./mutants/retry.ts";
+import { room as throttler } from "./mutants/throttler.ts";
 
-const SOURCES = ["bucket.ts", "throttler.ts"];
-const TESTS = [
-  "throttler_test.ts",
-  "throttler_property_test.ts",
-  "fake_clock.ts",
-  "virtual_clock.ts",
-];
+const ROOMS: Record<string, Room> = { throttler, retry, feeder };
 
-/** A mutant that never comes to an end is noticed too. */
-const TIMEOUT = 120_000;
-
-const bucket = (name: string, ...edits: [string, string][]): Mutant => ({
-  name,
-  file: "bucket.ts",
-  edits,
-});
-const throttler = (name: string, ...edits: [string, string][]): Mutant => ({
-  name,
-  file: "throttler.ts",
-  edits,
-});
-
-const MUTANTS: Mutant[] = [
-  // Clocks and rounding
-  bucket("the wall clock is used", [
-    "return performance.now() * TICKS",
-    "return Date.now() * TICKS",
-  ]),
-  bucket("the clock is read rounding up", ["Math.floor(clock())", "Math.ceil(clock())"]),
-  bucket("stamps are rounded down", [
-    "const back = Math.ceil(at) + this.#ticks;",
-    "const back = Math.floor(at) + this.#ticks;",
-  ]),
-  bucket("the period is rounded down", [
-    "this.#ticks = Math.ceil(period * TICKS)",
-    "this.#ticks = Math.floor(period * TICKS)",
-  ]),
-  throttler("an early timer is trusted", [
-    "if (!isPast(at)) break;",
-    "if (!isPast(at - TICKS)) break;",
-  ]),
-  throttler("a timer of more than 2^31 ms is not clamped", ["Math.min(wait, MAX_TIMER)", "wait"]),
-  throttler("the wait is rounded to 10 ms", [
-    "Math.ceil(at / TICKS - performance.now())",
-    "Math.ceil((at / TICKS - performance.now()) / 10) * 10",
-  ]),
-  throttler("a timer that is not needed any more is left", ["clearTimeout(this.#timer);", ""]),
-  throttler("a timer that would come too late is left", [
-    "if (at === this.#wakeAt) return;",
-    "if (at <= this.#wakeAt && this.#wakeAt < Infinity) return;",
-  ]),
-
-  // The window
-  bucket("a token returns a tick early", [
-    "while (this.#spent[this.#head] <= now)",
-    "while (this.#spent[this.#head] <= now + 1)",
-  ]),
-  bucket("a token returns a millisecond late", [
-    "const back = Math.ceil(at) + this.#ticks;",
-    "const back = Math.ceil(at) + this.#ticks + 2 * TICKS;",
-  ]),
-  bucket("one call too many", [
-    "    if (cost <= this.#free) return 0;\n    const now",
-    "    if (cost <= this.#free + 1) return 0;\n    const now",
-  ]),
-  bucket("the tick of a stamp is taken to have begun", [
-    "this.available(Math.floor(at));",
-    "this.available(Math.ceil(at));",
-  ]),
-  bucket("starts of one tick overwrite each other", [
-    "this.#spent[last + 1] += cost",
-    "this.#spent[last + 1] = cost",
-  ]),
-  bucket("the memory is cleared too far", [
-    "this.#spent.slice(this.#head)",
-    "this.#spent.slice(this.#head + 2)",
-  ]),
-  throttler("only the last of several limits counts", [
-    "at = Math.max(at, bucket.allowedAt(need));",
-    "at = bucket.allowedAt(need);",
-  ]),
-
-  // The steady bucket
-  bucket("a steady token returns a tick early", [
-    "Math.ceil(n * this.#ticks / this.limit)",
-    "Math.floor(n * this.#ticks / this.limit)",
-  ]),
-  bucket("a steady bucket drifts", [
-    "    this.#ticks = period * TICKS;",
-    "    this.#ticks = Math.ceil(period * TICKS);",
-  ]),
-  bucket("a steady bucket saves up one more", [
-    "return wanted <= this.#returned ? 0",
-    "return wanted <= this.#returned + 1 ? 0",
-  ]),
-  bucket("a steady bucket saves up without end", ["    this.#base = at;\n", ""]),
-  bucket("a steady bucket counts from the tick before", ["      this.#fill(up);\n", ""]),
-
-  // Starting
-  bucket("a steady bucket that fills up in a tick is full before it", [
-    "      if (!isFull) this.#returned = -1;",
-    "",
-  ]),
-
-  throttler("the start is stamped before fn", [
-    "const result = attempt(fn);\n    const hasFinish = this.#stampStart(cost);",
-    "const hasFinish = this.#stampStart(cost);\n    const result = attempt(fn);",
-  ]),
-  throttler("a call that throws is not charged", [
-    "    const result = attempt(fn);\n    const hasFinish",
-    `    let result;
-    try {
-      result = Promise.resolve(fn());
-    } catch (error) {
-      this.#starting -= cost;
-      this.#running -= cost;
-      return Promise.reject(error);
-    }
-    const hasFinish`,
-  ]),
-  throttler(
-    "a call that is being started holds nothing",
-    ["    this.#starting += cost;\n", ""],
-    ["    this.#starting -= cost;\n", ""],
-  ),
-  throttler("a fractional cost is let in", [
-    "Number.isInteger(cost) &&",
-    "Number.isFinite(cost) &&",
-  ]),
-  throttler("a cost above the capacity waits for ever", [" && cost <= this.#capacity)", ")"]),
-
-  // The line
-  throttler("a newcomer passes those who wait", [
-    "if (this.#closed || (oldest !== this.#line && oldest.age < age)) return false;",
-    "if (this.#closed) return false;",
-  ]),
-  throttler("last come, first served", [
-    "let before = this.#line.prev;",
-    "let before = this.#line;",
-  ]),
-  throttler("a call that is started comes back into the pump", [
-    "if (this.#isPumping) return; // a call that was started here has come back",
-    "",
-  ]),
-  throttler("an aborted call is charged", [
-    "        this.#leave(call);\n        reject(reason);",
-    "        this.#leave(call);\n        this.#start(() => {}, cost);\n        reject(reason);",
-  ]),
-  throttler("an aborted call stays in line", [
-    "        this.#leave(call);\n        reject(reason);",
-    "        reject(reason);",
-  ]),
-  throttler("nobody moves up when the first leaves", ["    if (wasFirst) this.#pump();\n", ""]),
-  throttler("the listener is left on the signal", ["    call.unlisten();\n", ""]),
-  throttler("each call puts a listener on its signal", [
-    "const all = waiting.get(signal) ?? new Set();",
-    "const all = new Set<(reason: unknown) => void>();",
-  ]),
-  throttler("a signal's listener is left when its last call has left", [
-    'if (all.size === 0) signal.removeEventListener("abort", tell);',
-    "",
-  ]),
-  throttler("an aborted call starts in the place of another", [
-    "[...waiting.get(signal)!].reverse()",
-    "[...waiting.get(signal)!]",
-  ]),
-  throttler("maxQueue lets one more wait", [
-    "if (this.size < this.#maxQueue)",
-    "if (this.size <= this.#maxQueue)",
-  ]),
-  throttler("waitTime forgets those who wait", [
-    "let need = this.#queued + cost;",
-    "let need = cost;",
-  ]),
-
-  // after-finish
-  throttler("a call that runs holds nothing", [
-    "return bucket.isFinish ? this.#running : this.#starting;",
-    "return this.#starting;",
-  ]),
-  bucket("a finish is not waited for", [
-    'this.isFinish = refill === "after-finish"',
-    "this.isFinish = false",
-  ]),
-  throttler("a call that fails never finishes", [
-    "result.finally(() => this.#stampFinish(cost))",
-    "result.then((value) => (this.#stampFinish(cost), value))",
-  ]),
-  throttler("nobody is woken by a finish", [
-    "if (bucket.isFinish) bucket.spend(cost, now);\n    this.#pump();",
-    "if (bucket.isFinish) bucket.spend(cost, now);",
-  ]),
-
-  // pause, sync, update, close
-  throttler("the last pause wins", [
-    "this.#caps = [...this.#caps.filter(matters), { left, until }];",
-    "this.#caps = [{ left, until }];",
-  ]),
-  throttler("a shorter pause is forgotten with its count", [
-    "cap.until > now && (cap.left < left || cap.until > until)",
-    "cap.until > now && cap.until > until",
-  ]),
-  throttler("a pause lets calls of cost 0 go", [
-    "this.#cap(-1, duration);",
-    "this.#cap(0, duration);",
-  ]),
-  throttler("what is left until a reset is not counted down", [
-    "cap.left -= cost;",
-    "cap.left -= 0;",
-  ]),
-  throttler("sync loosens", ["if (excess > 0) bucket.spend", "bucket.spend"]),
-  throttler("sync forgets the calls that run", [" - this.#held(bucket) - left;", " - left;"]),
-  bucket("update forgets what was spent", [
-    "for (const [at, cost] of spent.reverse()) bucket.spend(cost, at);",
-    "",
-  ]),
-  bucket("update forgets the calls that run", [
-    "if (other.isFinish && !isFinish) history.push",
-    "if (false) history.push",
-  ]),
-  bucket("update remembers what one of the limits does", [
-    "(kin.length > 0 ? kin : old).flatMap",
-    "(kin.length > 0 ? kin : old.slice(0, 1)).flatMap",
-  ]),
-  bucket("update takes finishes for starts", ["(kin.length > 0 ? kin : old)", "old"]),
-  bucket("update adds up what two limits remember", [
-    "spent.push([at, sum - most])",
-    "spent.push([at, cost])",
-  ]),
-  bucket("update loses the part of a steady token that is back", ["if (twin) return twin;", ""]),
-  bucket("update takes a steady token in the tick of a start for two", [
-    "Math.min(missing, this.#spent)",
-    "missing",
-  ]),
-  throttler("update charges a call that is being started twice", [
-    "const running = this.#running - this.#starting;",
-    "const running = this.#running;",
-  ]),
-  throttler("update charges a limit that is named twice twice", [
-    "[...new Set(heirs)]",
-    "heirs",
-  ]),
-  throttler("update leaves calls in line that can never start", [
-    "      if (call.cost <= this.#capacity) continue;\n",
-    "      continue;\n",
-  ]),
-  throttler("close starts those who wait behind a dear call", [
-    " && !this.#closed; at = Infinity)",
-    "; at = Infinity)",
-  ]),
-
-  // runAll
-  throttler("runAll charges the first throttler only", [
-    "      signal?.throwIfAborted();\n      return Throttler.#startAll(all, fn, cost);",
-    "      signal?.throwIfAborted();\n      return Throttler.#startAll(all.slice(0, 1), fn, cost);",
-  ]),
-  throttler("runAll stamps the start before fn", [
-    `    const result = attempt(fn);
-    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));`,
-    `    const unfinished = all.filter((throttler) => throttler.#stampStart(cost));
-    const result = attempt(fn);`,
-  ]),
-  throttler("runAll starts an aborted call whose turn has come", [
-    "      signal?.throwIfAborted();\n      return",
-    "      return",
-  ]),
-  throttler("runAll never lets others pass", [
-    "yielded.has(throttler) || !isBusy",
-    "!isBusy || true",
-  ]),
-  throttler(
-    "runAll lets others pass for ever",
-    ["yielded.has(throttler) || !isBusy", "false"],
-  ),
-  throttler("runAll goes to the end of every line", [
-    "places.get(next) ?? new Waiter(cost, age)",
-    "places.get(next) ?? new Waiter(cost, ++Throttler.#arrivals)",
-  ]),
-  throttler("runAll stays in the lines that it leaves", [
-    "      for (const [throttler, place] of places) throttler.#leave(place);\n",
-    "",
-  ]),
-  throttler("runAll does not hear of a close elsewhere", [
-    "    for (const reject of this.#shared.keys()) reject(this.#closed.reason);\n",
-    "",
-  ]),
-];
+/** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
+const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };
 
 const root = new URL("../", import.meta.url);
 
-async function prepare(mutant?: Mutant): Promise<string> {
-  const folder = await Deno.makeTempDir({ prefix: "mutant-" });
-  await Deno.mkdir(`${folder}/tests`);
-  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
-  await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports, lock: false }));
-  for (const file of SOURCES) {
-    let text = await Deno.readTextFile(new URL(file, root));
-    for (const [find, replace] of mutant?.file === file ? mutant.edits : []) {
-      const count = text.split(find).length - 1;
-      if (count !== 1) throw new Error(`"${mutant!.name}" fits ${file} ${count} times: ${find}`);
-      text = text.replace(find, () => replace);
+/** A mutant, ready to be judged. */
+interface Case {
+  mutant: Mutant;
+  /** The broken source, or why the mutant does not fit. */
+  source: string | RangeError;
+  /** Test files: the mirrored one, then the others. */
+  tests: string[][];
+}
+
+/** The fate of a mutant: the test that noticed the mutant, or the reason why none did. */
+type Verdict = { killer: string } | { failure: string };
+
+/** A copy of the library and its tests, in which mutants are made, one after the other. */
+class Sandbox {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  static async make(): Promise<Sandbox> {
+    const folder = await Deno.makeTempDir({ prefix: "mutants-" });
+    const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+    const { imports, workspace, compilerOptions, publish } = config;
+    await Deno.writeTextFile(
+      `${folder}/deno.json`,
+      JSON.stringify({ imports, workspace, compilerOptions, lock: false }),
+    );
+    const folders = publish.include.filter((path: string) => path.endsWith("/"));
+    for await (const { name, isFile } of Deno.readDir(root)) {
+      if (isFile && name.endsWith(".ts")) await copy(name, folder);
     }
-    await Deno.writeTextFile(`${folder}/${file}`, text);
+    for (const path of [...folders, "tests/"]) await copyFolder(path, folder);
+    return new Sandbox(folder);
   }
-  for (const file of TESTS) {
-    await Deno.copyFile(new URL(`tests/${file}`, root), `${folder}/tests/${file}`);
+
+  /** Runs tests against the sources, one of them broken if a mutant is given. */
+  async judge({ mutant, source, tests }: Case, timeout: number): Promise<Verdict> {
+    if (typeof source !== "string") return { failure: `DOES NOT FIT: ${source.message}` };
+    await Deno.writeTextFile(`${this.#folder}/${mutant.file}`, source);
+    try {
+      for (const files of tests) {
+        const killer = await this.run(files, timeout);
+        if (killer !== undefined) return { killer };
+      }
+      return { failure: "NOTHING: it survived" };
+    } finally {
+      await copy(mutant.file, this.#folder);
+    }
   }
-  return folder;
+
+  /** Runs test files. Resolves to the name of the first test that failed, if any did. */
+  async run(files: string[], timeout: number): Promise<string | undefined> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--no-check", "--fail-fast", ...files],
+      cwd: this.#folder,
+      env: {
+        NO_COLOR: "1",
+        RUNS: "2000",
+        DENO_TEST_SANITIZE_OPS: "1",
+        DENO_TEST_SANITIZE_RESOURCES: "1",
+      },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    let isHung = false;
+    const timer = setTimeout(() => {
+      isHung = true;
+      child.kill("SIGKILL");
+    }, timeout);
+    const { success, stdout, stderr } = await child.output();
+    clearTimeout(timer);
+    if (success) return undefined;
+    if (isHung) return "(no end)";
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    // The first test that is cancelled was running when an error came from outside of any test.
+    const failed = text.match(/^(.+?) \.\.\. (?:FAILED|cancelled)/m)?.[1];
+    if (failed !== undefined) return failed;
+    throw new Error(`The tests did not run:\n${text}`);
+  }
+
+  async remove(): Promise<void> {
+    await Deno.remove(this.#folder, { recursive: true });
+  }
 }
 
-/** Runs the tests against a mutant, or the original; says which test failed, if any did. */
-async function killerOf(folder: string): Promise<string | undefined> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", "--fail-fast", "tests/throttler_test.ts"]
-      .concat("tests/throttler_property_test.ts"),
-    cwd: folder,
-    env: {
-      NO_COLOR: "1",
-      RUNS: "2000",
-      DENO_TEST_SANITIZE_OPS: "1",
-      DENO_TEST_SANITIZE_RESOURCES: "1",
-    },
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  let isHung = false;
-  const timer = setTimeout(() => {
-    isHung = true;
-    child.kill("SIGKILL");
-  }, TIMEOUT);
-  const { success, stdout, stderr } = await child.output();
-  clearTimeout(timer);
-  if (success) return undefined;
-  if (isHung) return "(no end)";
-  const text = new TextDecoder().decode(stdout);
-  // What is cancelled first is what ran when an error came from outside of any test.
-  const failed = text.match(/^(.+?) \.\.\. (?:FAILED|cancelled)/m)?.[1];
-  if (failed !== undefined) return failed;
-  throw new Error(`The tests did not run:\n${text}${new TextDecoder().decode(stderr)}`);
+async function copy(path: string, folder: string): Promise<void> {
+  await Deno.copyFile(new URL(path, root), `${folder}/${path}`);
 }
 
-const wanted = MUTANTS.filter(({ name }) => name.includes(Deno.args[0] ?? ""));
-const folders: string[] = [];
-const results = new Map<Mutant, string | undefined>();
-try {
-  for (const mutant of wanted) folders.push(await prepare(mutant)); // all fit, or nothing runs
-  const original = await prepare();
-  folders.push(original);
-  const failed = await killerOf(original);
+async function copyFolder(path: string, folder: string): Promise<void> {
+  await Deno.mkdir(`${folder}/${path}`, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(new URL(path, root))) {
+    if (isDirectory) await copyFolder(`${path}${name}/`, folder);
+    else await copy(`${path}${name}`, folder);
+  }
+}
+
+/** The mutants that the command line asks for. */
+async function wanted(args: string[]): Promise<Case[]> {
+  const { [args[0]]: only } = ROOMS;
+  const words = (only ? args.slice(1) : args).join(" ");
+  const cases: Case[] = [];
+  for (const room of only ? [only] : Object.values(ROOMS)) {
+    for (const mutant of room.mutants) {
+      if (mutant.name.includes(words)) cases.push(await prepare(mutant, room));
+    }
+  }
+  return cases;
+}
+
+async function prepare(mutant: Mutant, room: Room): Promise<Case> {
+  const mirrored = `tests/${mutant.file.replace(/\.ts$/, "_test.ts")}`;
+  const hasMirror = await Deno.stat(new URL(mirrored, root)).then(() => true, () => false);
+  const others = room.tests.filter((path) => path !== mirrored);
+  const tests = hasMirror ? [[mirrored], others] : [[...room.tests]];
+  const source = await Deno.readTextFile(new URL(mutant.file, root)).then(
+    (text) => broken(mutant, text),
+    () => new RangeError(`there is no ${mutant.file}`),
+  );
+  return { mutant, source, tests: tests.filter((files) => files.length > 0) };
+}
+
+function broken(mutant: Mutant, text: string): string | RangeError {
+  try {
+    return apply(mutant, text);
+  } catch (error) {
+    if (error instanceof RangeError) return error;
+    throw error;
+  }
+}
+
+/** Judges the cases, as many at a time as there are sandboxes. */
+async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Verdict>> {
+  const start = performance.now();
+  const files = new Set(cases.flatMap(({ tests }) => tests.flat()));
+  const failed = await sandboxes[0].run([...files], PATIENCE.most);
   if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
-  const queue = wanted.map((mutant, i) => ({ mutant, folder: folders[i] }));
-  const work = async () => {
+  const { factor, least, most } = PATIENCE;
+  const timeout = Math.min(Math.max(least, factor * (performance.now() - start)), most);
+
+  const verdicts = new Map<Case, Verdict>();
+  const queue = [...cases];
+  await Promise.all(sandboxes.map(async (sandbox) => {
     for (let next; (next = queue.shift());) {
-      results.set(next.mutant, await killerOf(next.folder));
-      console.error(`${results.size}/${wanted.length} ${next.mutant.name}`);
+      verdicts.set(next, await sandbox.judge(next, timeout));
+      console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}`);
     }
-  };
-  await Promise.all(Array.from({ length: Math.max(1, navigator.hardwareConcurrency - 1) }, work));
-} finally {
-  for (const folder of folders) await Deno.remove(folder, { recursive: true });
+  }));
+  return verdicts;
 }
 
-const width = Math.max(...wanted.map(({ name }) => name.length));
-console.log(`${"mutant".padEnd(width)}  killed by`);
-for (const mutant of wanted) {
-  console.log(`${mutant.name.padEnd(width)}  ${results.get(mutant) ?? "NOTHING: it survived"}`);
+/** Prints the table, and returns whether all were killed. */
+function report(cases: Case[], verdicts: Map<Case, Verdict>): boolean {
+  const width = Math.max(...cases.map(({ mutant }) => mutant.name.length));
+  let killed = 0;
+  console.log(`${"mutant".padEnd(width)}  killed by`);
+  for (const each of cases) {
+    const verdict = verdicts.get(each)!;
+    if ("killer" in verdict) killed++;
+    const words = "killer" in verdict ? verdict.killer : verdict.failure;
+    console.log(`${each.mutant.name.padEnd(width)}  ${words}`);
+  }
+  console.log(`\n${killed} of ${cases.length} killed`);
+  return killed === cases.length;
 }
-const survivors = wanted.filter((mutant) => results.get(mutant) === undefined);
-console.log(`\n${wanted.length - survivors.length} of ${wanted.length} killed`);
-if (survivors.length > 0 || wanted.length === 0) Deno.exit(1);
+
+if (import.meta.main) {
+  const cases = await wanted(Deno.args);
+  if (cases.length === 0) {
+    console.error(`No mutant has that name; the rooms are ${Object.keys(ROOMS).join(", ")}`);
+    Deno.exit(1);
+  }
+  const sandboxes: Sandbox[] = [];
+  let areKilled;
+  try {
+    const workers = Math.max(1, navigator.hardwareConcurrency - 1);
+    while (sandboxes.length < workers) sandboxes.push(await Sandbox.make());
+    areKilled = report(cases, await judge(cases, sandboxes));
+  } finally {
+    for (const sandbox of sandboxes) await sandbox.remove();
+  }
+  if (!areKilled) Deno.exit(1);
+}

@@ -7,7 +7,7 @@ for (
     [
       { limit: "10", period: 1 },
       TypeError,
-      'limit is "10", a string; wanted an integer of at least 1',
+      'limit is "10", a string; wanted an integer >= 1',
     ],
     [{ limit: 10n, period: 1 }, TypeError, "limit is 10, a bigint; wanted an integer"],
     [{ limit: null, period: 1 }, TypeError, "limit is null; wanted an integer"],
@@ -16,14 +16,14 @@ for (
     [
       { limit: 1, period: "1s" },
       TypeError,
-      'period is "1s", a string; wanted milliseconds above 0',
+      'period is "1s", a string; wanted milliseconds > 0',
     ],
-    [{ limit: 1 }, TypeError, "period is undefined; wanted milliseconds above 0"],
-    [{ limit: 1, period: -5 }, RangeError, "period is -5, wanted milliseconds above 0"],
-    [{ limit: 1, period: 1, refill: 5 }, TypeError, 'refill is a number; wanted "after-start"'],
+    [{ limit: 1 }, TypeError, "period is undefined; wanted milliseconds > 0"],
+    [{ limit: 1, period: -5 }, RangeError, "period is -5, wanted milliseconds > 0"],
+    [{ limit: 1, period: 1, refill: 5 }, TypeError, 'refill is 5, a number; wanted "after-start"'],
     [{ limit: 1, period: 1, refill: "steady", burst: "5" }, TypeError, 'burst is "5", a string'],
-    [undefined, TypeError, "it is undefined; wanted an object with limit and period"],
-    [10, TypeError, "it is a number; wanted an object with limit and period"],
+    [undefined, TypeError, "it is undefined; wanted an object"],
+    [10, TypeError, "it is 10, a number; wanted an object"],
   ] as [Limit, ErrorConstructor, string][]
 ) {
   Deno.test(`createBucket() refuses ${Deno.inspect(limit)}, and says what it is`, () => {

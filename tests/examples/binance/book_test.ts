@@ -266,7 +266,7 @@ for (const limit of [Infinity, 2]) {
       }),
       { numRuns: 500 },
     );
-    assert(shown > 1_000, `only ${shown} books were compared`);
+    assert(shown > 100, `only ${shown} books were compared`);
   });
 }
 

@@ -1,0 +1,219 @@
+/**
+ * How a request is handed to fetch so that no runtime repeats an order. Internal to
+ * {@linkcode Session}. What each runtime does, and the check that shows it: `docs/runtimes.md`.
+ *
+ * @module
+ */
+
+import { RUNTIME, type Runtime } from "../platform/runtime.ts";
+import type { Outgoing } from "./body.ts";
+import { IdleAnswers } from "./idle_answers.ts";
+
+/** How a session was told to send. */
+export interface TransportOptions {
+  /** Sends the requests instead of the runtime's `fetch`, and answers for what it repeats. */
+  fetch?: typeof fetch;
+  /** More options for `fetch`. */
+  fetchOptions?: object;
+}
+
+/** What a transport must know of a request. */
+export interface Sending {
+  /** The method, in upper case. */
+  readonly method: string;
+  /** Whether the method only reads: GET, HEAD or OPTIONS. */
+  readonly isSafe: boolean;
+  /** Whether the venue may get the request more than once without harm. */
+  readonly isIdempotent: boolean;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Init = RequestInit & { duplex?: "half" };
+
+/** Bun before 1.4 repeats a POST too: seen with 1.2.0 to 1.3.11, though not with 1.3.14. */
+const OLD_BUN = /^1\.[0-3]\./;
+
+const REFUSAL = "this runtime may send an order twice by itself, " +
+  "wanted Deno, Node, Bun or workerd, or a fetch of the session's own";
+
+const encoder = new TextEncoder();
+
+/**
+ * Hands requests to fetch.
+ *
+ * - No runtime that is known repeats an order.
+ * - In any other runtime, such as a browser, an order is refused in words.
+ * - Redirects are not followed: a redirect would take the keys along.
+ * - On Deno, no order takes an answer that lay on an idle connection.
+ *
+ * A `fetch` of the session's own answers for itself: no order is refused, and none waits.
+ */
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #runtime: Runtime;
+  readonly #idle: IdleAnswers | undefined;
+
+  /**
+   * Creates a transport.
+   *
+   * @param options How the session was told to send.
+   * @param runtime The runtime; another one only in tests.
+   */
+  constructor(options: TransportOptions, runtime: Runtime = RUNTIME) {
+    this.#options = options;
+    this.#runtime = runtime;
+    if (runtime.name === "deno" && !options.fetch) this.#idle = new IdleAnswers(runtime.version);
+  }
+
+  /**
+   * Says why a request cannot be sent from this runtime.
+   *
+   * @returns The reason, in words, or `undefined` if the request can be sent.
+   */
+  refusal({ isSafe, isIdempotent }: Sending): string | undefined {
+    const isRefused = this.#isUnknown && !isSafe && !isIdempotent;
+    return isRefused ? REFUSAL : undefined;
+  }
+
+  /**
+   * Tells whether the runtime may repeat the request in silence, so that no failure of it can have
+   * an outcome other than `"unknown"`. Never true for an order that is not refused.
+   *
+   * @param body The body, before it has been made ready for `fetch`.
+   */
+  mayRepeat(body: Outgoing["body"], { isSafe, isIdempotent }: Sending): boolean {
+    if (isSafe || !isIdempotent) return false;
+    return this.#isUnknown || this.#runtime.name === "deno" && body === undefined;
+  }
+
+  /**
+   * Waits until an order may go out.
+   *
+   * @returns A promise, or `undefined` if there is nothing to wait for.
+   */
+  ready({ isSafe }: Sending): Promise<void> | undefined {
+    return isSafe ? undefined : this.#idle?.look();
+  }
+
+  /** Hands a request to fetch. */
+  async send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
+    const init = this.toInit(outgoing, sending);
+    init.signal = signal;
+    const { fetch: send = fetch } = this.#options;
+    const sent = this.#idle ? performance.now() : 0;
+    const response = await send(outgoing.url, init);
+    this.#idle?.answered(sent);
+    return response;
+  }
+
+  /**
+   * Gives a request the form in which this runtime sends it once.
+   *
+   * @returns What is handed to `fetch` beside the URL; the signal is missing.
+   */
+  toInit({ headers, body }: Outgoing, { method, isSafe, isIdempotent }: Sending): RequestInit {
+    const init: Init = { ...this.#options.fetchOptions, method, headers, redirect: "manual" };
+    const { name, version } = this.#runtime;
+    const isOldBun = name === "bun" && OLD_BUN.test(version);
+    if (!isSafe && (isOldBun || method === "PUT" || method === "DELETE")) {
+      init.keepalive = false; // Bun repeats these on a connection that it reuses: oven-sh/bun#28708
+    }
+    if (body === undefined && isIdempotent && (isSafe || name !== "workerd")) return init;
+    return setBody[name](init, body as Exclude<Outgoing["body"], FormData>, this.#options);
+  }
+
+  /** Whether nothing is known of the runtime, and nobody else answers for it. */
+  get #isUnknown(): boolean {
+    return this.#runtime.name === "unknown" && !this.#options.fetch;
+  }
+}
+
+/** Sets a body that each runtime sends once, even on a connection that ends without an answer. */
+const setBody: Record<
+  Runtime["name"],
+  (init: Init, body: string | Bytes | Blob | undefined, options: TransportOptions) => Init
+> = {
+  /**
+   * Deno repeats what it can read twice (denoland/deno#35610). A Blob is read once and has a length.
+   * An empty one goes out chunked over HTTP/1.1.
+   */
+  deno(init, body = "", { fetch }) {
+    init.body = body instanceof Blob || fetch ? toBlob(body) : new OnceBlob(toBytes(body));
+    return init;
+  },
+  /**
+   * Node sends a request again after a 421, as the fetch standard says, if it still has what the
+   * body was made of: so it gets a stream. With a content-length it is not chunked.
+   */
+  node(init, body) {
+    const blob = toBlob(body);
+    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;
+    init.body = blob.stream();
+    init.duplex = "half";
+    return init;
+  },
+  bun(init, body) {
+    init.body = toBlob(body);
+    return init;
+  },
+  /** workerd repeats a PUT or DELETE that has no body. */
+  workerd(init, body) {
+    init.body = body === undefined ? new ReadableStream({ start: (c) => c.close() }) : toBlob(body);
+    return init;
+  },
+  unknown(init, body) {
+    init.body = toBlob(body);
+    return init;
+  },
+};
+
+function toBlob(body: string | Bytes | Blob | undefined): Blob {
+  return body instanceof Blob ? body : new Blob(body === undefined ? [] : [body]);
+}
+
+function toBytes(body: string | Bytes): Bytes {
+  return typeof body === "string" ? encoder.encode(body) : body;
+}
+
+/**
+ * A Blob whose bytes stay in JavaScript. Deno keeps those of any other Blob in Rust and asks for
+ * them again: slower by 10 to 20 µs an order.
+ */
+class OnceBlob extends Blob {
+  readonly #bytes: Bytes;
+
+  constructor(bytes: Bytes) {
+    super();
+    this.#bytes = bytes;
+  }
+
+  override get size(): number {
+    return this.#bytes.length;
+  }
+
+  override stream(): ReadableStream<Bytes> {
+    const bytes = this.#bytes;
+    return new ReadableStream({
+      start(controller) {
+        if (bytes.length > 0) controller.enqueue(bytes);
+        controller.close();
+      },
+    });
+  }
+
+  override slice(start?: number, end?: number, type?: string): Blob {
+    return new Blob([this.#bytes]).slice(start, end, type);
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return this.slice().arrayBuffer();
+  }
+
+  override bytes(): Promise<Bytes> {
+    return this.slice().bytes();
+  }
+
+  override text(): Promise<string> {
+    return this.slice().text();
+  }
+}

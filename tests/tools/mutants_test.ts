@@ -1,0 +1,17 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { apply, breaking } from "../../tools/mutants/mutant.ts";
+
+const url = breaking("session/url.ts");
+
+Deno.test("a mutant's edits are made one after the other", () => {
+  const mutant = url("it is broken", ["a", "bb"], ["bbc", "$&"]);
+  assertEquals(mutant.file, "session/url.ts");
+  assertEquals(apply(mutant, "acd"), "$&d");
+});
+
+Deno.test("a mutant whose text does not occur exactly once does not fit", () => {
+  const fits = (source: string) => apply(url("it is broken", ["ab", "x"]), source);
+  assertThrows(() => fits("a b"), RangeError, "occurs 0 times, wanted once: ab");
+  assertThrows(() => fits("ab ab"), RangeError, "occurs 2 times, wanted once: ab");
+  assertEquals(fits("cab"), "cx");
+});
