@@ -271,10 +271,10 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
-   * Tells whether anybody listens to an event.
+   * Tells whether an event has listeners.
    *
    * @param type The event.
-   * @returns Whether it has a listener.
+   * @returns Whether there is a listener.
    */
   protected hasListener(type: keyof FeedEvents<T>): boolean {
     return this.#listeners[type].length > 0;

@@ -1,6 +1,6 @@
 /**
- * The house rules that can be read from one file, as a plugin of `deno lint`. `tools/house.ts` runs
- * them on the library; CONTRIBUTING.md says why they are there.
+ * The house rules for a single file, as a plugin of `deno lint`. `tools/house.ts` runs this plugin on
+ * the library; CONTRIBUTING.md gives the reasons.
  *
  * A room, a function or a class above its size needs a comment that begins with the words of the
  * message and a colon, and then gives the reason. The comment stands right before the function or the
@@ -76,7 +76,7 @@ function classFields(context: Context): Deno.lint.LintVisitor {
   };
 }
 
-/** No name and no syntax that one of the runtimes lacks. */
+/** Refuses names and syntax that one of the runtimes lacks. */
 function portable(context: Context): Deno.lint.LintVisitor {
   const testKit = context.filename.endsWith("/testing.ts");
   const imports = (node: { source?: unknown } & Ranged) => {
@@ -105,7 +105,7 @@ function portable(context: Context): Deno.lint.LintVisitor {
   };
 }
 
-/** No state of a module, no enum and no default export. */
+/** Refuses state of a module, enums and default exports. */
 function shape(context: Context): Deno.lint.LintVisitor {
   const report = (message: string) => (node: Ranged) => {
     context.report({ range: node.range, message });

@@ -16,10 +16,12 @@
 
 import { apply, type Mutant, type Room } from "./mutants/mutant.ts";
 import { room as feeder } from "./mutants/feeder.ts";
+import { room as reconcile } from "./mutants/reconcile.ts";
 import { room as retry } from "./mutants/retry.ts";
+import { room as session } from "./mutants/session.ts";
 import { room as throttler } from "./mutants/throttler.ts";
 
-const ROOMS: Record<string, Room> = { throttler, retry, feeder };
+const ROOMS: Record<string, Room> = { throttler, retry, feeder, session, reconcile };
 
 /** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
 const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };

@@ -1,5 +1,5 @@
 /**
- * Runs all that is checked of a commit, one step after the other:
+ * Runs every check of a commit, one step after the other:
  *
  *     deno task ok                  # every step
  *     deno task ok --only=lint,doc  # these steps
@@ -30,7 +30,7 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
 
 const root = new URL("../", import.meta.url);
 
-/** One step: the arguments of deno, or a function that says what is wrong. */
+/** One step: the arguments of deno, or a function that returns the fault in words. */
 type Step = string[] | (() => Promise<string | undefined>);
 
 /** All steps in the order in which they run. */
@@ -59,7 +59,7 @@ export async function readmeCommands(): Promise<Map<string, string>> {
   return new Map([...commands].map(([, command, task]) => [task, command]));
 }
 
-/** The changes of the work tree, as git tells them. */
+/** The uncommitted changes of the work tree. */
 async function workTree(): Promise<string> {
   let text = "";
   for (const args of [["status", "--porcelain"], ["diff", "HEAD"]]) {
@@ -70,7 +70,7 @@ async function workTree(): Promise<string> {
   return text;
 }
 
-/** Runs one command with the output of this program, and returns what is wrong with its end. */
+/** Runs one command with the output of this program. Returns the fault in words, if there is one. */
 async function run(command: Deno.Command): Promise<string | undefined> {
   const child = command.spawn();
   const kill = (signal: Deno.Signal) => () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { circles, importsOf, intrusions, type Library } from "../../tools/house.ts";
+import { circles, importsOf, intrusions, isTestable, type Library } from "../../tools/house.ts";
 import plugin from "../../tools/house_rules.ts";
 
 const library = (imports: Record<string, string[]>): Library => new Map(Object.entries(imports));
@@ -47,6 +47,13 @@ Deno.test("intrusions() finds an import of another room's cupboard", () => {
     "b.ts imports a/x.ts, which only a.ts and its folder may",
   ]);
   assertEquals(intrusions(library({ "common/c.ts": ["a/x.ts"] })).length, 1);
+});
+
+Deno.test("isTestable() tells functions, classes and values from types", () => {
+  const types = [`export interface A {}`, `export type B = () => void;`, `export * from "./a.ts";`];
+  for (const source of types) assertEquals(isTestable(source), false, source);
+  const code = ["export function f() {}", "async function g() {}", "export abstract class C {}"];
+  for (const source of [...code, "const a = 1;"]) assertEquals(isTestable(source), true, source);
 });
 
 Deno.test("house/function-size counts lines of code, and accepts a reason in a comment", () => {

@@ -1,7 +1,6 @@
 /**
- * What this repository relies on in `@std`. It passes against the real packages and against the
- * stand-ins of `tools/std/`, whichever `tools/deno.ts` has bound; so a test that passes with one
- * passes with the other.
+ * The part of `@std` that this repository relies on. These tests pass with the real packages and with
+ * the stand-ins of `tools/std/`, so a test that passes with one passes with the other.
  */
 
 import * as std from "@std/assert";
@@ -99,7 +98,7 @@ const unequal: [unknown, unknown][] = [
   [() => 1, () => 1],
 ];
 
-/** By assertion: what it takes, and what it refuses. */
+/** By assertion: arguments that pass, and arguments that fail. */
 const contract: Record<string, { passes: unknown[][]; fails: unknown[][] }> = {
   assert: { passes: [[true], [1], ["a"], [{}]], fails: [[false], [0], [""], [null], [undefined]] },
   assertFalse: { passes: [[false], [0], [""], [null]], fails: [[true], [1], [{}]] },
@@ -124,7 +123,7 @@ const contract: Record<string, { passes: unknown[][]; fails: unknown[][] }> = {
   assertStringIncludes: { passes: [["abc", "bc"], ["abc", ""]], fails: [["abc", "cb"]] },
 };
 
-/** Where the message of an assertion is its last argument, at which position. */
+/** The position of the message among the arguments, where it is not 2. */
 const messageAt: Record<string, number> = { assert: 1, assertFalse: 1 };
 
 for (const [name, { passes, fails }] of Object.entries(contract)) {

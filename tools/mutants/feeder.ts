@@ -77,11 +77,11 @@ export const room: Room = {
       "    this.#ended",
     ]),
     feeder("listeners of error are not told what ended the feed", [
-      'if (error && this.#listeners.error.length > 0) this.dispatch("error", error);',
+      'if (error && this.hasListener("error")) this.dispatch("error", error);',
       "",
     ]),
     feeder("the error that ended the feed is thrown though nobody listens", [
-      "if (error && this.#listeners.error.length > 0)",
+      'if (error && this.hasListener("error"))',
       "if (error)",
     ]),
     feeder("await using leaves streams open that close() forgot", [

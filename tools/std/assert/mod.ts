@@ -1,6 +1,6 @@
 /**
- * A stand-in for `@std/assert`: the assertions that the tests of this repository use. What passes
- * and what fails is as with the real ones; the messages are plainer.
+ * A stand-in for `@std/assert`: the assertions that the tests of this repository use. They pass and
+ * fail as the real ones do; the messages are plainer.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { inspect } from "node:util";
 // deno-lint-ignore no-explicit-any -- any class will do
 type Class<T> = abstract new (...args: any[]) => T;
 
-/** What every failed assertion throws. */
+/** The error of a failed assertion. */
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -127,7 +127,7 @@ export async function assertRejects(
   return fail(`expected the promise to reject${typeof wanted === "string" ? `: ${wanted}` : ""}`);
 }
 
-/** Returns the error of `assertThrows` or `assertRejects` if it is the one that was wanted. */
+/** Returns the error of `assertThrows` or `assertRejects` if the error is of the wanted kind. */
 function checked(
   error: unknown,
   wanted?: Class<Error> | string,
@@ -157,8 +157,8 @@ function expect(
 }
 
 /**
- * Equal by value. As in the real one 0 equals -0, NaN equals NaN, and what holds no readable value
- * is itself only.
+ * Compares by value. As in the real one, 0 equals -0 and NaN equals NaN. An object without readable
+ * values equals itself only.
  */
 function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()): boolean {
   if (a === b || Object.is(a, b)) return true;
@@ -170,7 +170,7 @@ function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()):
   if (a instanceof WeakMap || a instanceof WeakSet) {
     throw new TypeError("Cannot compare weak collections");
   }
-  if (seen.get(a) === b) return true; // a circle: its other members decide
+  if (seen.get(a) === b) return true; // a circle: the other members decide
   seen.set(a, b);
 
   if (a instanceof Map || a instanceof Set) {
@@ -185,15 +185,12 @@ function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()):
     );
 }
 
-/** The prototype, where none at all counts as that of a plain object. */
+/** The prototype; an object without one counts as a plain object. */
 function kind(value: object): unknown {
   return Object.getPrototypeOf(value) ?? Object.prototype;
 }
 
-/**
- * The names that a comparison reads: the enumerable ones, and with a class every one, getters
- * included.
- */
+/** The names that a comparison reads: of a class every name, getters included, else the enumerable. */
 function members(value: object): PropertyKey[] {
   if (kind(value) === Object.prototype || Array.isArray(value) || ArrayBuffer.isView(value)) {
     return Reflect.ownKeys(value).filter((key) =>
