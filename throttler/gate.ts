@@ -28,17 +28,26 @@ import type { Place, PlaceOptions } from "./rate_limiter.ts";
 export class ThrottlerError extends Error {
   /** `"ThrottlerError"`. */
   override readonly name: string = "ThrottlerError";
-  /** `"full"`: `maxQueue` calls wait already. `"closed"`: the limiter was closed. */
-  readonly kind: "full" | "closed";
+  /**
+   * - `"full"`: `maxQueue` calls wait already.
+   * - `"closed"`: the limiter was closed.
+   * - `"unavailable"`: the server of a `RedisThrottler` does not answer, or refuses.
+   */
+  readonly kind: "full" | "closed" | "unavailable";
 
   /**
    * Makes the error.
    *
    * @param kind Why the call was refused.
    * @param message The same in words.
+   * @param options The cause, if there is one.
    */
-  constructor(kind: "full" | "closed", message: string) {
-    super(message);
+  constructor(
+    kind: "full" | "closed" | "unavailable",
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
     this.kind = kind;
   }
 }
