@@ -44,7 +44,7 @@ const encoder = new TextEncoder();
  * - No runtime that is known repeats an order.
  * - In any other runtime, such as a browser, an order is refused in words.
  * - Redirects are not followed: a redirect would take the keys along.
- * - On Deno, no order takes an answer that lay on an idle connection.
+ * - No order takes an answer that lay on an idle connection before the order went out.
  *
  * A `fetch` of the session's own answers for itself: no order is refused, and none waits.
  */
@@ -62,7 +62,7 @@ export class Transport {
   constructor(options: TransportOptions, runtime: Runtime = RUNTIME) {
     this.#options = options;
     this.#runtime = runtime;
-    if (runtime.name === "deno" && !options.fetch) this.#idle = new IdleAnswers(runtime.version);
+    if (!options.fetch) this.#idle = new IdleAnswers(runtime);
   }
 
   /**
@@ -92,7 +92,7 @@ export class Transport {
    * @returns A promise, or `undefined` if there is nothing to wait for.
    */
   ready({ isSafe }: Sending): Promise<void> | undefined {
-    return isSafe ? undefined : this.#idle?.look();
+    return isSafe ? undefined : this.#idle?.wait();
   }
 
   /** Hands a request to fetch. */
