@@ -23,7 +23,9 @@ type Runtime = "deno" | keyof typeof VERSIONS;
 const runtimes: Runtime[] = ["deno", "node22", "node24", "bun"];
 
 const cache = new URL("../.cache/", import.meta.url);
-const folder = new URL("../tests/runtimes/", import.meta.url);
+/** The checks are in `tests/runtimes/`, or in the folder of `tests/` that `--in` names. */
+const where = Deno.args.findLast((arg) => arg.startsWith("--in="))?.slice(5) ?? "runtimes";
+const folder = new URL(`../tests/${where}/`, import.meta.url);
 const suffix = "_check.ts";
 
 /** Installs a runtime unless it is there, and returns the path of its program. */
