@@ -53,6 +53,11 @@ export interface FeedEvents<T> {
    * `delay` milliseconds.
    */
   retry: { attempt: number; delay: number; ending: Ending };
+  /**
+   * All that is wanted has been asked for on the `connection`th live connection, and confirmed where
+   * the venue confirms: once per connection. `count` is the number of subscriptions.
+   */
+  subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
 }
@@ -104,6 +109,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     live: [],
     retry: [],
     error: [],
+    subscribed: [],
   };
   #streams: ItemStream<T>[] = [];
   #ended: { error?: Error } | undefined;
@@ -190,12 +196,12 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * - When the feed closes, the stream ends after the last item of its queue. When the feed ends with
    *   an error, the stream throws the error after that item, once.
    *
-   * @param options How much may wait for the reader, and what happens then.
+   * @param options How much may wait for the reader, and the rule for a full queue.
    * @returns The stream.
    * @throws {RangeError} If `capacity` is not a positive integer or Infinity.
    * @throws {TypeError} If an option is of the wrong type, or `overflow` is unknown.
    *
-   * @example A reader who is behind, and bounded
+   * @example A slow reader, bounded
    * ```ts
    * import { AbstractFeeder } from "@aio-trader/core/feeder";
    * import { assertEquals } from "@std/assert";
@@ -265,6 +271,16 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
   }
 
   /**
+   * Tells whether an event has listeners.
+   *
+   * @param type The event.
+   * @returns Whether there is a listener.
+   */
+  protected hasListener(type: keyof FeedEvents<T>): boolean {
+    return this.#listeners[type].length > 0;
+  }
+
+  /**
    * Ends the feed for its readers: each stream ends after the last item of its queue, a stream
    * opened later at once. Ending the feed again changes nothing.
    *
@@ -277,7 +293,7 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     const streams = this.#streams;
     this.#streams = [];
     for (const stream of streams) stream.end(error);
-    if (error && this.#listeners.error.length > 0) this.dispatch("error", error);
+    if (error && this.hasListener("error")) this.dispatch("error", error);
   }
 
   #setListeners<K extends keyof FeedEvents<T>>(

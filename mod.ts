@@ -53,6 +53,8 @@
 export * from "./retry.ts";
 export * from "./throttler.ts";
 export * from "./session.ts";
+export { reconcile, type ReconcileContext, type ReconcileOptions } from "./reconcile.ts";
+export * from "./venue_clock.ts";
 export * from "./broker.ts";
 export * from "./feeder.ts";
 export * from "./websocket_feeder.ts";

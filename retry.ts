@@ -161,9 +161,14 @@ function wrap<This, Args extends unknown[], Result>(
     }
   }
 
-  return Object.defineProperties(retrying, {
-    name: { value: fn.name, configurable: true },
-    length: { value: fn.length, configurable: true },
+  return likened(retrying, fn);
+}
+
+/** Gives a wrapper the name and the length of its function. */
+function likened<Wrapper>(wrapper: Wrapper, { name, length }: { name: string; length: number }) {
+  return Object.defineProperties(wrapper, {
+    name: { value: name, configurable: true },
+    length: { value: length, configurable: true },
   });
 }
 

@@ -21,7 +21,7 @@ import { describe, isRateLimit, refusal, retryAfter } from "./session/refusal.ts
 import { decode, type Parse, readRefusal } from "./session/reply.ts";
 import { nameOf } from "./session/reply_error.ts";
 import { RequestError } from "./session/request_error.ts";
-import { sentValues } from "./session/secrets.ts";
+import { NO_SECRETS, sentValues } from "./session/secrets.ts";
 import { Timeouts } from "./session/timeouts.ts";
 import { Transport } from "./session/transport.ts";
 import { checkBelow, parseBase } from "./session/url.ts";
@@ -444,7 +444,7 @@ export class Session {
       if (own) throw refusal(status, "");
       return reply;
     } catch (cause) {
-      const secrets = out && response ? await sentValues(out) : [];
+      const secrets = out && response ? await sentValues(out) : NO_SECRETS;
       if (response) call.seen = describe(response, cause, secrets);
       const usual = call.fault(cause);
       const error = own ? call.complete(own, usual, secrets) : usual;

@@ -33,116 +33,27 @@
  * @module
  */
 
-import { Connection, type Frame } from "./websocket_feeder/connection.ts";
+import { checkNumber } from "./common/check.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
-import { Handover } from "./websocket_feeder/handover.ts";
-import { retry } from "./retry.ts";
-import { type Change, fingerprint, Subscriptions } from "./websocket_feeder/subscriptions.ts";
-import type { Throttler } from "./throttler.ts";
+import { Connection, type FeedConnection, type Frame } from "./websocket_feeder/connection.ts";
+import { Delivery } from "./websocket_feeder/delivery.ts";
+import { fingerprint } from "./websocket_feeder/fingerprint.ts";
+import type { Host } from "./websocket_feeder/host.ts";
+import { Lifecycle } from "./websocket_feeder/lifecycle.ts";
+import {
+  complete,
+  type Endpoint,
+  type FeedOptions,
+  type WebSocketFeederOptions,
+} from "./websocket_feeder/options.ts";
+import { type AskOptions, notSent } from "./websocket_feeder/questions.ts";
+import { Reader } from "./websocket_feeder/reader.ts";
+import type { Asking, Change } from "./websocket_feeder/subscriptions.ts";
+import { Wanted } from "./websocket_feeder/wanted.ts";
 
-export type { Frame } from "./websocket_feeder/connection.ts";
-
-/** Where a feed is to be had: what {@linkcode WebSocketFeeder.endpoint} returns. */
-export interface Endpoint {
-  /** The address, `ws:` or `wss:`. */
-  url: string | URL;
-  /** The subprotocols to offer. */
-  protocols?: string | string[];
-  /** The headers of the upgrade request. Browsers cannot send any, Deno from 2.5 on. */
-  headers?: Record<string, string>;
-}
-
-/** Options of {@linkcode WebSocketFeeder}. Every duration is in milliseconds. */
-export interface WebSocketFeederOptions {
-  /**
-   * Longest time from the start of an attempt until it is live: endpoint, dial and handshake.
-   * `Infinity` sets no limit.
-   *
-   * @default {10_000}
-   */
-  connectTimeout?: number;
-  /**
-   * Longest time that `close()` waits for the venue's answer. `0` does not wait.
-   *
-   * @default {2_000}
-   */
-  closeTimeout?: number;
-  /**
-   * How long no frame at all may come before the connection is replaced, noticed at most an eighth
-   * later. Choose more than the venue's own heartbeat: a quiet market is not silence. `0` is off.
-   *
-   * @default {0}
-   */
-  staleAfter?: number;
-  /**
-   * How often what `ping()` returns is sent. `0` is off.
-   *
-   * @default {0}
-   */
-  pingInterval?: number;
-  /**
-   * How long a connection may be live before it is replaced, for venues that end it after a while:
-   * choose less than theirs. The new one is live and subscribed before the old one is dropped, so
-   * nothing is lost; what both deliver comes twice, unless `identify` tells it apart. `0` is off.
-   *
-   * @default {0}
-   */
-  maxLifetime?: number;
-  /**
-   * How long a replaced connection goes on beside its replacement, once that has asked for all
-   * subscriptions: enough for the venue to begin. It goes on longer while it alone delivers.
-   *
-   * @default {1_000}
-   */
-  overlap?: number;
-  /**
-   * Repeats after the first attempt, counted anew once a connection has been live for
-   * `resetRetryAfter`. `0` never repeats, `Infinity` never gives up.
-   *
-   * @default {Infinity}
-   */
-  maxRetries?: number;
-  /**
-   * Wait before the first repeat; it doubles with each one. `0` repeats at once.
-   *
-   * @default {500}
-   */
-  baseWait?: number;
-  /**
-   * Longest wait between two attempts. `Infinity` sets no limit.
-   *
-   * @default {30_000}
-   */
-  maxWait?: number;
-  /**
-   * How long a connection must have been live for its loss to start the count and the waits again.
-   *
-   * @default {30_000}
-   */
-  resetRetryAfter?: number;
-  /**
-   * How much of each wait is left to chance, from `0` to `1`.
-   *
-   * @default {1}
-   */
-  jitter?: number;
-  /**
-   * Paces every frame that goes out, over all connections: subscriptions, pings, and what `send`
-   * is given. Off unless given.
-   *
-   * It holds where frames leave us. On the way two may come closer together (Deno's sockets alone
-   * make up to 40 ms of it, as they wait for an answer before a small second frame), so leave a
-   * margin: for 5 per second, `{ limit: 5, period: 1_100 }`.
-   */
-  pace?: Pick<Throttler, "run">;
-  /** Closes the feed when it aborts. */
-  signal?: AbortSignal;
-  /**
-   * Told every frame that comes in, before `receive`, and every frame that goes out, and over which
-   * connection, counted from 1.
-   */
-  tap?(direction: "in" | "out", data: Frame, attempt: number): void;
-}
+export type { FeedConnection, Frame } from "./websocket_feeder/connection.ts";
+export type { Endpoint, WebSocketFeederOptions } from "./websocket_feeder/options.ts";
+export type { AskOptions } from "./websocket_feeder/questions.ts";
 
 /** Counts of a {@linkcode WebSocketFeeder} since it was made. */
 export interface FeedStats {
@@ -156,10 +67,15 @@ export interface FeedStats {
   items: number;
 }
 
-type Optional = "pace" | "signal" | "tap";
-type ValidOptions =
-  & Required<Omit<WebSocketFeederOptions, Optional>>
-  & Pick<WebSocketFeederOptions, Optional>;
+/** Options of {@linkcode WebSocketFeeder.refuse}. */
+export interface RefuseOptions {
+  /**
+   * How long to wait before the subscription is asked for again, in milliseconds. Refused again soon
+   * after, it waits longer: the waits double from one second to `maxWait`. Unless given, it is not
+   * asked for again.
+   */
+  retryAfter?: number;
+}
 
 /** Close codes that the next attempt would meet again. */
 const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
@@ -168,15 +84,12 @@ const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
 const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
 
 /** What a hook is for, where it may throw without ending anything. */
-const TASKS = {
+const TASKS: Readonly<Record<string, string>> = {
   receive: "read a frame",
   identify: "tell an item apart",
   request: "ask for subscriptions",
   ping: "ping",
 };
-
-/** Why a wait was cut short by `reconnect()`. */
-const DIAL_NOW = Symbol("dial now");
 
 /**
  * Base class of feeds over WebSocket. A venue writes where to dial (`endpoint`), how to read a frame
@@ -230,43 +143,41 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /** Most subscriptions at a time. No limit unless given. */
   declare protected readonly limit?: number;
 
-  readonly #options: ValidOptions;
-  readonly #desired = new Map<unknown, S>();
-  /** Every connection that has not ended, the one being made too. */
-  readonly #connections = new Set<Connection>();
-  /** Those of them that are live: one, or two while one replaces the other. */
-  readonly #live = new Map<Connection, Subscriptions<S>>();
+  readonly #options: FeedOptions;
   readonly #stats: FeedStats = { attempts: 0, connections: 0, frames: 0, items: 0 };
   readonly #connected = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<FeedError | undefined>();
-  #state: FeedState = "idle";
-  #error: FeedError | undefined;
-  /** Cuts a wait short. */
-  #hurry = new AbortController();
-  /** What `send` uses: the connection that a hook is being called for, else the one that is live. */
-  #current: Connection | undefined;
-  #sender: Connection | undefined;
-  /** How the latest connection ended, and when. */
-  #ending: Ending | undefined;
-  #downSince = 0;
-  /** What was delivered since the replacement of a connection began. */
-  #handover: Handover | undefined;
-  /** Whether `reconnect()` has been called since the feed was live. */
-  #isAsked = false;
+  readonly #reader: Reader;
+  readonly #delivery: Delivery<T>;
+  readonly #wanted: Wanted<S>;
+  readonly #lifecycle: Lifecycle;
+  /** The live connection that `subscribed` has not been told of. */
+  #untold: Connection | undefined;
 
   /**
    * Makes a feed. It does nothing until `connect()`.
    *
    * @param options Timeouts, retries, pace.
    * @throws {RangeError} If a number in `options` is out of its range.
+   * @throws {TypeError} If an option is of the wrong type.
    */
   constructor(options: WebSocketFeederOptions = {}) {
     super();
-    this.#options = validate(options);
+    this.#options = complete(options);
+    this.#reader = new Reader({
+      receive: (data, connection) => this.receive(data, connection),
+      threw: (error) => this.#threw("receive", error),
+      patience: this.#options.connectTimeout,
+    });
+    this.#delivery = new Delivery((item) => this.#deliver(item), (item) => this.#identify(item));
+    this.#wanted = new Wanted(this.#asking(), this.#options);
+    this.#lifecycle = new Lifecycle(this.#host(), this.#options, (handover) => {
+      this.#delivery.handover = handover;
+    });
     // Told by `closed` too: nobody has to listen to both.
     this.#connected.promise.catch(() => {});
     const { signal } = this.#options;
-    if (signal?.aborted) this.#finish();
+    if (signal?.aborted) this.#lifecycle.close();
     else if (signal) {
       const close = () => void this.close();
       signal.addEventListener("abort", close);
@@ -276,7 +187,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Where the feed stands. */
   get state(): FeedState {
-    return this.#state;
+    return this.#lifecycle.phase.state;
   }
 
   /** Resolves, never rejects, once the feed is closed: to the error that ended it, or undefined. */
@@ -286,7 +197,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** What is subscribed to, by key: what every connection is brought to. */
   get subscriptions(): ReadonlyMap<unknown, S> {
-    return this.#desired;
+    return this.#wanted.all;
   }
 
   /** Counts since the feed was made; they go on counting. */
@@ -298,27 +209,33 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Connects, and stays connected until `close()` or a fatal ending. Calling it again returns the
    * same promise.
    *
+   * - A first attempt that fails is told to the listeners of `error`; the feed goes on trying.
+   * - Items that came with the login wait for the caller: a `for await` begun right after
+   *   `await feed.connect()` gets them.
+   *
    * @returns A promise that resolves once the feed is live for the first time.
    * @throws {FeedError} If the feed ends before: the error that `closed` resolves to. If the signal
    *   ended it, its reason.
+   * @throws {RangeError} If `batch` is below 1.
+   * @throws {TypeError} If the class has a `ping()` and there is no `pingInterval`, or the reverse.
    */
   override connect(): Promise<void> {
-    if (this.#state === "closing" || this.#state === "closed") return Promise.reject(this.#over());
-    if (this.#state === "idle") {
-      const { batch = 1 } = this;
-      if (!(batch >= 1)) {
-        return Promise.reject(
-          new RangeError(`Cannot connect the feed: batch is ${batch}, wanted at least 1`),
-        );
+    const { state } = this.#lifecycle.phase;
+    if (state === "closing" || state === "closed") return Promise.reject(this.#over());
+    if (state === "idle") {
+      try {
+        this.#checkClass();
+      } catch (error) {
+        return Promise.reject(error);
       }
-      void this.#run();
+      this.#lifecycle.connect();
     }
     return this.#connected.promise;
   }
 
   /**
-   * Closes the feed, for good, in any state: sends `goodbye()`, closes the socket and waits for the
-   * venue's answer, at most `closeTimeout`.
+   * Closes the feed, for good, in any state: waits for the answers that are due, sends `goodbye()`,
+   * closes the socket and waits for the venue's answer, all of it for at most `closeTimeout`.
    *
    * A venue that never answers can be hung up on in Bun only: Deno and Node have no call for it, and
    * keep a process alive until the venue closes its end (or the process exits by its own call).
@@ -326,15 +243,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @returns A promise that resolves once the feed is closed.
    */
   override async close(): Promise<void> {
-    if (this.#state === "idle") this.#finish();
-    else if (this.#state !== "closing" && this.#state !== "closed") {
-      this.#setState("closing");
-      this.#hurry.abort();
-      for (const connection of this.#connections) {
-        if (this.#live.has(connection)) void this.#part(connection);
-        else connection.end({ reason: "closed by us" });
-      }
-    }
+    this.#lifecycle.close();
     await this.closed;
   }
 
@@ -347,10 +256,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @param reason Why, for the `retry` event.
    */
   reconnect(reason = "reconnect"): void {
-    if (this.#isAsked || (this.#state !== "live" && this.#state !== "waiting")) return;
-    this.#isAsked = true;
-    if (this.#state === "live") this.#endAll({ reason });
-    else this.#hurry.abort(DIAL_NOW);
+    this.#lifecycle.reconnect(reason);
   }
 
   /**
@@ -362,18 +268,14 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    */
   subscribe(...subs: S[]): void {
     const wanted = new Map(subs.map((sub) => [this.key(sub), sub]));
-    const limit = this.limit ?? Infinity;
-    const added = [...wanted.keys()].filter((key) => !this.#desired.has(key));
-    const size = this.#desired.size + added.length;
+    const { limit = Infinity } = this;
+    const size = this.#wanted.sizeWith(wanted);
     if (size > limit) {
       throw new RangeError(
         `Cannot subscribe: there would be ${size} subscriptions, wanted at most ${limit}`,
       );
     }
-    for (const [key, sub] of wanted) {
-      this.#desired.set(key, sub);
-      this.#mark(key);
-    }
+    this.#wanted.add(wanted);
   }
 
   /**
@@ -382,10 +284,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @param subs What to unsubscribe from, found by `key`. One that is not there is ignored.
    */
   unsubscribe(...subs: S[]): void {
-    for (const sub of subs) {
-      const key = this.key(sub);
-      if (this.#desired.delete(key)) this.#mark(key);
-    }
+    for (const sub of subs) this.#wanted.remove(this.key(sub));
   }
 
   /**
@@ -393,7 +292,101 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * announces its end. It is the one whose frame is being received, else the live one.
    */
   protected replace(): void {
-    (this.#current ?? this.#sender)?.retire();
+    (this.#reader.hook ?? this.#lifecycle.connection)?.retire();
+  }
+
+  /**
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Nothing is
+   * kept for the next connection. In a hook, until its first `await`, it goes over the connection
+   * that the hook is called for; else over the one that is live, or being made if none is.
+   *
+   * @param frame The frame.
+   * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
+   */
+  protected send(frame: Frame): boolean {
+    return (this.#reader.hook ?? this.#lifecycle.connection)?.send(frame) ?? false;
+  }
+
+  /**
+   * Sends a frame over the live connection and waits for its answer, as
+   * {@linkcode FeedConnection.ask} does: for orders over the socket.
+   *
+   * @param id What the answer is known by: never used before on this feed.
+   * @param frame The frame.
+   * @param options How long to wait.
+   * @returns A promise of the answer. Nobody has to handle its rejection.
+   * @throws {BrokerError} If there is no answer: with the outcome `"not-sent"` where the frame never
+   *   left, as without a live connection, else `"unknown"`.
+   */
+  protected ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R> {
+    const { phase } = this.#lifecycle;
+    const connection = this.#reader.hook ?? (phase.state === "live" ? phase.connection : undefined);
+    if (connection) return connection.ask(id, frame, options);
+    if (phase.state === "closing" || phase.state === "closed") {
+      return notSent("closed", "the feed is closed");
+    }
+    return notSent("network", "there is no live connection");
+  }
+
+  /**
+   * Notes that the venue has granted subscriptions, for venues that confirm them: with the option
+   * `confirmTimeout`. Called from `receive`, it counts for that connection.
+   *
+   * @param subs The subscriptions, found by `key`. One that was not asked for is ignored.
+   */
+  protected confirm(...subs: S[]): void {
+    const connection = this.#inQuestion ?? this.#lifecycle.connection;
+    if (!connection) return;
+    for (const sub of subs) this.#wanted.confirm(this.key(sub), connection);
+  }
+
+  /**
+   * Notes that the venue refuses a subscription, which is reported to `error`. Without `retryAfter`
+   * it is taken back, and not asked for until it is subscribed to again; with it, it is asked for
+   * again later.
+   *
+   * @param sub The subscription, found by `key`.
+   * @param why What the venue said.
+   * @param options When to ask again.
+   * @throws {RangeError} If `retryAfter` is negative.
+   */
+  protected refuse(sub: S, why: string, options: RefuseOptions = {}): void {
+    const { retryAfter } = options;
+    const key = this.key(sub);
+    if (retryAfter === undefined) {
+      if (!this.#wanted.refuse(key)) return;
+      return this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));
+    }
+    checkNumber("Cannot refuse a subscription", "retryAfter", retryAfter, { unit: "milliseconds" });
+    const wait = this.#wanted.postpone(key, retryAfter);
+    if (wait === undefined) return;
+    const message = `Cannot subscribe to ${String(key)} now: ${why}; asked again in ${wait} ms`;
+    this.dispatch("error", new FeedError(message));
+  }
+
+  /**
+   * Has subscriptions asked for anew, unsubscribed first: for a book that no longer matches its
+   * checksum, say. The first time that is done at once. Soon after another time it waits: the waits
+   * double from one second to `maxWait`, and after twelve times in a row one takes ten minutes. A
+   * subscription that was left alone for `resetRetryAfter` counts anew.
+   *
+   * @param subs The subscriptions, found by `key`. One that is not there is ignored.
+   */
+  protected resubscribe(...subs: S[]): void {
+    for (const sub of subs) this.#wanted.repair(this.key(sub));
+  }
+
+  /**
+   * Delivers one item to every listener and every stream, unless the connection that it came from
+   * has ended. Items that came before the event `live` wait for it.
+   *
+   * @param item The item.
+   * @param connection Where it came from. Unless given, that of the frame that is being read, if any.
+   */
+  protected override emit(item: T, connection?: FeedConnection): void {
+    const from = connection as Connection | undefined ?? this.#inQuestion ??
+      this.#delivery.arriving;
+    if (this.#delivery.isDue(item, from)) this.#deliver(item);
   }
 
   /**
@@ -409,54 +402,62 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /**
    * Reads one frame: decodes it and calls `emit` for each item in it. If it throws, that is reported
    * to `error` and the connection stays, unless it throws a fatal {@linkcode FeedError}: that ends
-   * the feed. Keep it synchronous: frames do not wait for one another.
+   * the feed.
+   *
+   * It may return a promise, to decompress, say. All frames then wait for the one before, so order
+   * is kept, and nothing is delivered that comes of it after its connection has ended. So it must
+   * not await an answer (`ask`), which waits behind it.
    *
    * @param data Text, or bytes.
-   * @param attempt Which connection it came from, counted from 1. Two deliver at a time while one
-   *   replaces the other (`maxLifetime`): a feed that keeps a state, such as a book, keeps one for each.
+   * @param connection Where it came from. Two deliver at a time while one replaces the other
+   *   (`maxLifetime`): a feed that keeps a state, such as a book, keeps one for each.
    */
-  protected abstract receive(data: string | ArrayBuffer, attempt: number): void;
+  protected abstract receive(
+    data: string | ArrayBuffer,
+    connection: FeedConnection,
+  ): void | Promise<void>;
 
   /**
-   * Writes the frames that ask the venue.
+   * Writes the frames that ask the venue. It may return a promise, for a signature, say: the frames
+   * are sent once that has settled, over this connection or not at all.
    *
    * @param op What to ask for.
    * @param subs What for: at most `batch`.
+   * @param connection Where it is asked.
    * @returns One frame, or several in their order.
    */
   protected abstract request(
     op: "subscribe" | "unsubscribe",
     subs: S[],
-  ): Frame | Iterable<Frame>;
+    connection: FeedConnection,
+  ): Frame | Iterable<Frame> | Promise<Frame | Iterable<Frame>>;
 
   /**
-   * Logs in, before anything is subscribed to. Answers come to `receive` meanwhile: keep a promise
-   * there that it settles. Whatever this rejects with ends the attempt.
+   * Logs in, before anything is subscribed to and before the first frame is received. Answers come
+   * to `receive` meanwhile, which gives them to `connection.answer`. Whatever this rejects with ends
+   * the attempt.
    *
-   * @param _signal Aborts when the attempt is over.
-   * @param _send Sends over this connection, as `send` does. After an `await`, `send` itself means the
-   *   live connection where there is one, which this one may be about to replace (`maxLifetime`).
+   * @param _connection The connection to log in over.
    */
-  protected handshake(
-    _signal: AbortSignal,
-    _send: (frame: Frame) => boolean,
-  ): void | Promise<void> {}
+  protected handshake(_connection: FeedConnection): void | Promise<void> {}
 
   /**
    * Writes what is sent every `pingInterval`.
    *
+   * @param _connection Where it is sent.
    * @returns A frame, or nothing.
    */
-  protected ping(): Frame | undefined {
+  protected ping(_connection: FeedConnection): Frame | undefined | Promise<Frame | undefined> {
     return undefined;
   }
 
   /**
    * Writes what is sent before the socket is closed.
    *
+   * @param _connection Where it is sent.
    * @returns A frame, or nothing.
    */
-  protected goodbye(): Frame | undefined {
+  protected goodbye(_connection: FeedConnection): Frame | undefined | Promise<Frame | undefined> {
     return undefined;
   }
 
@@ -465,7 +466,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * same book, say) unsubscribes from the old one first.
    *
    * @param sub A subscription.
-   * @returns The subscription itself if it is no object, else its JSON.
+   * @returns The subscription itself if it is no object, else its JSON, which does not depend on the
+   *   order of properties.
    */
   protected key(sub: S): unknown {
     return typeof sub === "object" ? fingerprint(sub) : sub;
@@ -526,329 +528,169 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  /** Delivers one item to every listener and every stream. */
-  protected override emit(item: T): void {
-    if (this.#handover && this.#isRepeated(item, this.#handover)) return;
+  /** The connection whose hook is running, as far as that is known. */
+  get #inQuestion(): Connection | undefined {
+    return this.#reader.hook ?? this.#reader.reading;
+  }
+
+  #deliver(item: T): void {
     this.#stats.items++;
     super.emit(item);
   }
 
-  /**
-   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Nothing is
-   * kept for the next connection. In `receive`, and in `handshake` until its first `await`, that is
-   * the connection in question; else the one that is live, or being made if none is.
-   *
-   * @param frame The frame.
-   * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
-   */
-  protected send(frame: Frame): boolean {
-    const connection = this.#current ?? this.#sender;
-    return connection !== undefined && connection.send(frame);
+  /** What the rooms of the feed call: its hooks, and its voice. */
+  #host(): Host {
+    const during = <R>(connection: Connection, hook: () => R) =>
+      this.#reader.during(connection, hook);
+    return {
+      open: () => this.#makeConnection(++this.#stats.attempts),
+      endpoint: (signal) => this.endpoint(signal),
+      createSocket: (url, init) => this.createSocket(url, init),
+      handshake: (connection) => during(connection, () => this.#handshake(connection)),
+      receive: (connection, data) => {
+        this.#stats.frames++;
+        this.#reader.read(connection, data);
+      },
+      ping: (connection) => during(connection, () => this.ping(connection)),
+      goodbye: (connection) => during(connection, () => this.goodbye(connection)),
+      isFatal: (ending) => this.isFatal(ending),
+      subscribe: (connection) => {
+        const subscriptions = this.#wanted.begin(connection);
+        void subscriptions.flush();
+        return subscriptions.done;
+      },
+      moved: (state, previous) => this.dispatch("state", { state, previous }),
+      live: (connection, downtime) => this.#announce(connection, downtime),
+      left: (connection) => this.#wanted.leave(connection),
+      ended: (connection) => this.#forget(connection),
+      closed: (error) => this.#close(error),
+      tell: (type, event) => {
+        if (type !== "error" || this.hasListener("error")) this.dispatch(type, event as never);
+      },
+      threw: (hook, error) => this.#threw(hook, error),
+      report: (message, cause) => this.#report(message, cause),
+    };
   }
 
-  /**
-   * Takes back a subscription that the venue refuses: it is reported to `error` and not asked again,
-   * until it is subscribed to again.
-   *
-   * @param sub The subscription, found by `key`.
-   * @param why What the venue said.
-   */
-  protected refuse(sub: S, why: string): void {
-    const key = this.key(sub);
-    for (const subscriptions of this.#live.values()) subscriptions.forget(key);
-    if (this.#desired.delete(key)) {
-      this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));
-    }
+  /** How the venue is asked for subscriptions. */
+  #asking(): Asking<S> {
+    const batch = () => this.batch ?? Infinity;
+    return {
+      get batch() {
+        return batch();
+      },
+      confirmTimeout: this.#options.confirmTimeout,
+      write: (change, connection) => this.#write(change, connection),
+      done: (connection) => this.#tellSubscribed(connection),
+      unconfirmed: (keys, connection) => this.#giveUp(keys, connection),
+    };
   }
 
-  /**
-   * Has subscriptions asked for anew, unsubscribed first: for a book that no longer matches its
-   * checksum, say.
-   *
-   * @param subs The subscriptions, found by `key`. One that is not there is ignored.
-   */
-  protected resubscribe(...subs: S[]): void {
-    for (const sub of subs) this.#mark(this.key(sub), true);
-  }
-
-  /** The loop: `retry` around one session, begun again when `reconnect()` cuts a wait short. */
-  async #run(): Promise<void> {
-    while (true) {
-      this.#hurry = new AbortController();
-      try {
-        await retry(() => this.#session(), {
-          ...this.#options,
-          signal: this.#hurry.signal,
-          shouldRetry: (error) => error instanceof FeedError && error.retriable,
-          onRetry: ({ attempt, delay }) => {
-            this.#setState("waiting");
-            this.dispatch("retry", { attempt, delay, ending: this.#ending! });
-          },
-        })();
-      } catch (error) {
-        if (error === DIAL_NOW) continue;
-        return this.#finish(this.#state === "closing" ? undefined : error as FeedError);
-      }
-    }
-  }
-
-  /** One connection and those that replace it, until there is none: throws how the last one ended. */
-  async #session(): Promise<never> {
-    this.#setState("connecting");
-    let connection = await this.#establish();
-    if (!connection.ending) this.#announce(connection);
-    while (!connection.ending) connection = await this.#replace(connection);
-    this.#ending = connection.ending;
-    this.#downSince = performance.now();
-    throw this.#failure(connection.ending, connection.uptime);
-  }
-
-  /** Makes a connection: dials, logs in, starts its timers. It may have ended when this resolves. */
-  async #establish(): Promise<Connection> {
-    const { connectTimeout, staleAfter, pingInterval, pace, tap } = this.#options;
-    const attempt = ++this.#stats.attempts;
+  #makeConnection(attempt: number): Connection {
+    const { pace, tap } = this.#options;
     const report = (message: string, cause: unknown) => this.#report(message, cause);
-    const connection = new Connection({ attempt, pace, tap, report });
-    this.#connections.add(connection);
-    connection.ended.then(() => this.#forget(connection));
-    const stopTimer = connection.after(
-      connectTimeout,
-      () => connection.end({ reason: `not live within ${connectTimeout} ms` }),
-    );
-    try {
-      // A listener of `state` may have closed the feed.
-      if (this.#state === "closing") throw this.#over();
-      const endpoint = await connection.unlessEnded(this.endpoint(connection.signal));
-      const receive = (data: string | ArrayBuffer) => this.#receive(connection, data);
-      await connection.unlessEnded(connection.attach(this.#dial(endpoint), receive));
-      if (this.#live.size === 0) this.#sender = connection;
-      await connection.unlessEnded(this.#shake(connection));
-    } catch (cause) {
-      const { name } = Object(cause);
-      connection.end({ cause, reason: `endpoint(), createSocket() or handshake() threw ${name}` });
-      return connection;
-    }
-    stopTimer();
-    connection.liveSince = performance.now();
-    if (staleAfter > 0) connection.watch(staleAfter);
-    if (pingInterval > 0) this.#keepPinging(connection, pingInterval);
-    const subscriptions = new Subscriptions<S>(connection, {
-      batch: this.batch ?? Infinity,
-      write: (change) => this.#writeRequest(change),
-    });
-    for (const [key, sub] of this.#desired) subscriptions.mark(key, sub);
-    this.#live.set(connection, subscriptions);
-    return connection;
+    return new Connection({ attempt, pace, tap, report });
   }
 
-  /** Logs in, over this connection. */
-  #shake(connection: Connection): void | Promise<void> {
-    this.#current = connection;
-    try {
-      return this.handshake(connection.signal, (frame) => connection.send(frame));
-    } finally {
-      this.#current = undefined;
-    }
+  /** Logs in. Items that come with the login wait, unless another connection is live. */
+  #handshake(connection: Connection): void | Promise<void> {
+    if (this.#lifecycle.connection === connection) this.#delivery.hold(connection);
+    return this.handshake(connection);
   }
 
-  #announce(connection: Connection): void {
-    this.#sender = connection;
-    this.#isAsked = false;
+  #announce(connection: Connection, downtime: number): void {
     const count = ++this.#stats.connections;
-    const resumed = count > 1;
-    const downtime = resumed && this.#state !== "live" ? performance.now() - this.#downSince : 0;
-    this.#setState("live");
-    if (this.#state !== "live") return; // a listener of `state` has closed the feed
-    this.dispatch("live", { connection: count, resumed, downtime });
+    this.#untold = connection;
+    this.dispatch("live", { connection: count, resumed: count > 1, downtime });
     this.#connected.resolve();
-    void this.#live.get(connection)?.flush();
+    void this.#delivery.release(connection);
+    this.#tellSubscribed(connection);
   }
 
-  /** Replaces a connection at the end of its lifetime. Resolves to the one that is live then. */
-  async #replace(old: Connection): Promise<Connection> {
-    const { maxLifetime } = this.#options;
-    await old.lives(maxLifetime || Infinity);
-    if (old.ending) return old;
-    try {
-      const next = await retry(() => this.#succeed(old), {
-        ...this.#options,
-        maxRetries: Infinity,
-        signal: old.signal,
-        shouldRetry: (error) => (error as FeedError).retriable,
-        onRetry: ({ attempt, delay }) => {
-          if (old.ending || this.#state !== "live") return; // it was meant to end
-          this.dispatch("retry", { attempt, delay, ending: this.#ending! });
-        },
-      })();
-      await this.#handover?.catchUp(next);
-      return next;
-    } catch (error) {
-      // What keeps us from replacing it will be met again when it has ended by itself.
-      if (!old.ending && this.#state === "live") {
-        this.#report("Cannot replace the connection", error);
-      }
-      await old.ended;
-      return old;
-    } finally {
-      this.#handover = undefined;
-    }
+  #tellSubscribed(connection: Connection): void {
+    if (connection !== this.#untold || !this.#wanted.isWhole(connection)) return;
+    this.#untold = undefined;
+    const { connections } = this.#stats;
+    this.dispatch("subscribed", { connection: connections, count: this.#wanted.all.size });
   }
 
-  /** Makes a connection beside the old one and, once it delivers as well, drops the old one. */
-  async #succeed(old: Connection): Promise<Connection> {
-    const handover = new Handover(old, this.#options);
-    this.#handover = handover;
-    const next = await this.#establish();
-    if (!next.ending) await handover.overlap(next, this.#live.get(next)!.flush());
-    if (next.ending) {
-      this.#handover = undefined;
-      this.#ending = next.ending;
-      throw this.#failure(next.ending, 0);
-    }
-    if (this.#state !== "live") return next; // closing
-    next.liveSince = old.liveSince; // to the feed, it is one life
-    this.#live.delete(old);
-    if (!old.ending) void this.#part(old);
-    this.#announce(next);
-    return next;
+  /** Reports what the venue does not confirm, and has the connection replaced. */
+  #giveUp(keys: unknown[], connection: Connection): void {
+    const names = keys.slice(0, 3).map(String).join(", ");
+    const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
+    const message = `Cannot subscribe to ${names}${more}: asked again and again, never confirmed`;
+    if (connection === this.#lifecycle.connection) connection.retire();
+    else connection.end({ reason: "it confirms no subscriptions" });
+    this.dispatch("error", new FeedError(message));
   }
 
   #forget(connection: Connection): void {
-    this.#connections.delete(connection);
-    this.#live.delete(connection);
-    // What was to replace a connection that has ended starts again with the next session.
-    if (this.#live.size === 0) this.#endAll({ reason: "the one it was to replace has ended" });
+    this.#wanted.leave(connection);
+    this.#reader.leave(connection);
+    if (connection.liveSince < Infinity) this.#delivery.flush(connection);
+    else this.#delivery.drop(connection);
   }
 
-  #endAll(ending: Partial<Ending>): void {
-    for (const connection of this.#connections) connection.end(ending);
+  #close(error: FeedError | undefined): void {
+    this.#wanted.close();
+    this.#reader.close();
+    this.end(error);
+    this.#connected.reject(this.#over());
+    this.#closed.resolve(error);
   }
 
-  #dial(endpoint: string | URL | Endpoint): WebSocket {
-    const { url, ...init } = typeof endpoint === "string" || endpoint instanceof URL
-      ? { url: endpoint }
-      : endpoint;
-    return this.createSocket(String(url), init);
-  }
-
-  #receive(connection: Connection, data: string | ArrayBuffer): void {
-    this.#stats.frames++;
-    this.#current = connection;
+  #identify(item: T): unknown {
     try {
-      const result: unknown = this.receive(data, connection.attempt);
-      if (result instanceof Promise) {
-        result.catch((error) => connection.ending || this.#threw("receive", error));
-      }
-    } catch (error) {
-      this.#threw("receive", error);
-    }
-    this.#current = undefined;
-  }
-
-  /** Reports what a hook threw, unless that is to end the feed. */
-  #threw(hook: keyof typeof TASKS, error: unknown): void {
-    if (error instanceof FeedError && error.fatal) this.#endAll({ cause: error });
-    else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
-  }
-
-  #isRepeated(item: T, handover: Handover): boolean {
-    try {
-      const id = this.identify(item);
-      return id !== undefined && handover.isRepeated(id, this.#current);
+      return this.identify(item);
     } catch (error) {
       this.#threw("identify", error);
-      return false;
-    }
-  }
-
-  #mark(key: unknown, anew = false): void {
-    for (const subscriptions of this.#live.values()) {
-      subscriptions.mark(key, this.#desired.get(key), anew);
-      void subscriptions.flush();
+      return undefined;
     }
   }
 
   /** Writes the frames of one request. */
-  #writeRequest({ op, subs }: Change<S>): Frame[] {
-    try {
-      const frames = this.request(op, subs);
-      return isFrame(frames) ? [frames] : [...frames];
-    } catch (error) {
-      this.#threw("request", error);
+  #write({ op, subs }: Change<S>, connection: Connection): Frame[] | Promise<Frame[]> {
+    const refused = (error: unknown) => {
+      if (!connection.ending) this.#threw("request", error);
       return [];
-    }
-  }
-
-  /** Sends what `ping()` returns, time and again; one that waits for its pace is not joined by another. */
-  #keepPinging(connection: Connection, interval: number): void {
-    let isWaiting = false;
-    connection.every(interval, async () => {
-      if (isWaiting) return;
-      try {
-        const frame = this.ping();
-        if (frame === undefined) return;
-        isWaiting = true;
-        await connection.paced(() => connection.write(frame));
-      } catch (error) {
-        this.#threw("ping", error);
-      }
-      isWaiting = false;
-    });
-  }
-
-  /** Sends `goodbye()` and closes, within `closeTimeout`. */
-  async #part(connection: Connection): Promise<void> {
-    const { closeTimeout } = this.#options;
-    connection.mute();
-    connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
+    };
     try {
-      const frame = this.goodbye();
-      if (frame !== undefined) await connection.paced(() => connection.write(frame));
+      const frames = this.#reader.during(connection, () => this.request(op, subs, connection));
+      return frames instanceof Promise ? frames.then(inList).catch(refused) : inList(frames);
     } catch (error) {
-      this.#report("Cannot say goodbye: goodbye() threw", error);
+      return refused(error);
     }
-    if (!connection.ending) connection.close();
   }
 
-  /** The error that tells of an ending: the venue class's own, where it threw one. */
-  #failure(ending: Ending, uptime: number): FeedError {
-    const { cause, code, reason, opened } = ending;
-    if (cause instanceof FeedError) return cause;
-    let fatal = false;
-    try {
-      fatal = this.isFatal(ending);
-    } catch (error) {
-      this.#report("Cannot tell whether an ending is fatal: isFatal() threw", error);
+  /** Refuses a class that cannot work as it was written. */
+  #checkClass(): void {
+    const task = "Cannot connect the feed";
+    checkNumber(task, "batch", this.batch ?? Infinity, { min: 1 });
+    const { pingInterval } = this.#options;
+    const hasPing = this.ping !== WebSocketFeeder.prototype.ping;
+    if (hasPing && pingInterval === undefined) {
+      throw new TypeError(`${task}: there is a ping() and no pingInterval, wanted both or none`);
     }
-    const state = opened ? "the connection ended" : "the connection could not be made";
-    return new FeedError(
-      `Cannot keep the feed up: ${state} (${code}${reason && `, ${reason}`})`,
-      { cause, ending, uptime, fatal },
-    );
+    if (!hasPing && pingInterval) {
+      throw new TypeError(`${task}: there is a pingInterval and no ping(), wanted both or none`);
+    }
+  }
+
+  /** Reports what a hook threw, unless that is to end the feed. */
+  #threw(hook: string, error: unknown): void {
+    if (error instanceof FeedError && error.fatal) this.#lifecycle.endAll({ cause: error });
+    else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
   }
 
   #report(message: string, cause: unknown): void {
     this.dispatch("error", cause instanceof FeedError ? cause : new FeedError(message, { cause }));
   }
 
-  #setState(state: FeedState): void {
-    const previous = this.#state;
-    this.#state = state;
-    if (state !== previous) this.dispatch("state", { state, previous });
-  }
-
-  #finish(error?: FeedError): void {
-    this.#error = error;
-    this.#setState("closed");
-    this.end(error);
-    this.#connected.reject(this.#over());
-    this.#closed.resolve(error);
-  }
-
   /** Why there is nothing to connect to any more. */
   #over(): unknown {
+    const { phase } = this.#lifecycle;
     const { signal } = this.#options;
-    if (this.#error) return this.#error;
+    if (phase.state === "closed" && phase.error) return phase.error;
     if (signal?.aborted) return signal.reason;
     return new FeedError("Cannot connect the feed: it is closed, wanted a new one", {
       fatal: true,
@@ -856,45 +698,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 }
 
-/** Fills in the defaults. */
-function validate(options: WebSocketFeederOptions): ValidOptions {
-  const {
-    connectTimeout = 10_000,
-    closeTimeout = 2_000,
-    staleAfter = 0,
-    pingInterval = 0,
-    maxLifetime = 0,
-    overlap = 1_000,
-    maxRetries = Infinity,
-    baseWait = 500,
-    maxWait = 30_000,
-    resetRetryAfter = 30_000,
-    jitter = 1,
-    pace,
-    signal,
-    tap,
-  } = options;
-  const durations = {
-    connectTimeout,
-    closeTimeout,
-    staleAfter,
-    pingInterval,
-    maxLifetime,
-    overlap,
-  };
-  if (connectTimeout === 0) {
-    throw new RangeError("Cannot make a feed: connectTimeout is 0, wanted milliseconds > 0");
-  }
-  for (const [name, value] of Object.entries(durations)) {
-    if (typeof value !== "number" || !(value >= 0)) {
-      throw new RangeError(`Cannot make a feed: ${name} is ${value}, wanted milliseconds >= 0`);
-    }
-  }
-  const retries = { maxRetries, baseWait, maxWait, resetRetryAfter, jitter };
-  retry(retries); // one out of range is heard of now, not in connect()
-  return { ...durations, ...retries, pace, signal, tap };
-}
-
-function isFrame(frames: Frame | Iterable<Frame>): frames is Frame {
-  return typeof frames === "string" || frames instanceof ArrayBuffer || ArrayBuffer.isView(frames);
+function inList(frames: Frame | Iterable<Frame>): Frame[] {
+  const isFrame = typeof frames === "string" || frames instanceof ArrayBuffer ||
+    ArrayBuffer.isView(frames);
+  return isFrame ? [frames as Frame] : [...frames as Iterable<Frame>];
 }

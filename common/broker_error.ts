@@ -1,25 +1,25 @@
 /**
- * The one error of a session: what went wrong, and what became of the request.
+ * The one error of a session: why a call failed, and what became of the request.
  *
  * @module
  */
 
 /**
- * What went wrong with a call.
+ * Why a call failed.
  *
  * | kind | |
  * |---|---|
  * | `"network"` | refused, unresolved, reset, cut short, not HTTP, TLS, or an answer of 5xx |
  * | `"timeout"` | no whole answer within `timeout` or `deadline`, or an answer of 408 |
- * | `"rate-limited"` | an answer of 429 or 418, or a throttler whose queue is full |
+ * | `"rate-limited"` | an answer of 429 or 418, the venue's own words for that, or a throttler whose queue is full |
  * | `"unauthorized"` | an answer of 401 |
  * | `"rejected"` | any other 4xx |
- * | `"decode"` | the answer is not what was due |
- * | `"redirect"` | the answer points elsewhere; it is never followed |
+ * | `"decode"` | the answer cannot be decoded as it was due |
+ * | `"redirect"` | the answer points elsewhere; a session never follows |
  * | `"too-large"` | the answer is longer than `maxBytes` |
  * | `"closed"` | the session was closed |
  * | `"aborted"` | the caller's signal was aborted; its reason is the error's `cause` |
- * | `"invalid"` | the call could not be made as it was asked for |
+ * | `"invalid"` | the call could not be made as asked, or the runtime denies it |
  */
 export type BrokerErrorKind =
   | "network"
@@ -35,14 +35,22 @@ export type BrokerErrorKind =
   | "invalid";
 
 /**
- * What became of the request: it never reached the venue, the venue refused it, or nobody can say. After
- * `"unknown"` an order may have been executed: ask the venue before doing it again.
+ * What became of the request.
+ *
+ * | outcome | what is known | may an order be placed again? |
+ * |---|---|---|
+ * | `"not-sent"` | the request never reached the venue | yes |
+ * | `"rejected"` | the venue refused the request | yes, once the cause is mended |
+ * | `"absent"` | the venue was asked afterwards, and has no such order | yes |
+ * | `"unknown"` | the order may have been executed | no: ask the venue first |
+ *
+ * `"absent"` comes from a reconciliation only: see `reconcile`.
  */
-export type Outcome = "not-sent" | "rejected" | "unknown";
+export type Outcome = "not-sent" | "rejected" | "absent" | "unknown";
 
-/** What a {@linkcode BrokerError} is made of. */
+/** The parts of a {@linkcode BrokerError}. */
 export interface BrokerErrorInit {
-  /** What went wrong. */
+  /** Why the call failed. */
   kind: BrokerErrorKind;
   /** What became of the request. */
   outcome: Outcome;
@@ -50,7 +58,7 @@ export interface BrokerErrorInit {
   method?: string;
   /** Origin and path: never the query. */
   url?: string;
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status, where the venue answered. */
   status?: number;
   /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
   code?: string | number;
@@ -62,31 +70,36 @@ export interface BrokerErrorInit {
   body?: string;
   /** Whether to repeat the call is both safe and worthwhile. @default {false} */
   retriable?: boolean;
-  /** Set only where it cannot hold a secret of the session's. */
+  /** Set only where the cause cannot hold a secret of the session's. */
   cause?: unknown;
 }
 
 /**
- * Why a call failed, and what became of its request. It holds no header, query string or request body, in any
- * property or in its message, stack or cause; a secret does not belong into a path.
+ * Says why a call failed, and what became of its request.
  *
- * @example Usage
+ * - No header, query string or request body is in any property, or in message, stack or cause.
+ * - A secret does not belong into a path: the path is shown.
+ *
+ * @example When may an order be placed again?
  * ```ts
- * import { BrokerError } from "@aio-trader/core/session";
+ * import { BrokerError, type Outcome } from "@aio-trader/core/session";
  * import { assertEquals } from "@std/assert";
  *
- * function mayHaveExecuted(error: unknown): boolean {
- *   return error instanceof BrokerError && error.outcome === "unknown";
+ * function mayPlaceAgain(error: unknown): boolean {
+ *   return error instanceof BrokerError && error.outcome !== "unknown";
  * }
+ * const error = (outcome: Outcome) => new BrokerError("No answer", { kind: "timeout", outcome });
  *
- * assertEquals(mayHaveExecuted(new BrokerError("No answer", { kind: "timeout", outcome: "unknown" })), true);
- * assertEquals(mayHaveExecuted(new BrokerError("No margin", { kind: "rejected", outcome: "rejected" })), false);
+ * assertEquals(mayPlaceAgain(error("not-sent")), true);
+ * assertEquals(mayPlaceAgain(error("absent")), true); // the venue was asked: it has no such order
+ * assertEquals(mayPlaceAgain(error("unknown")), false); // it may have been executed
+ * assertEquals(mayPlaceAgain(new TypeError("x is not a function")), false);
  * ```
  */
 export class BrokerError extends Error {
   /** `"BrokerError"`. */
   override readonly name: string = "BrokerError";
-  /** What went wrong. */
+  /** Why the call failed. */
   readonly kind: BrokerErrorKind;
   /** What became of the request. */
   readonly outcome: Outcome;
@@ -94,7 +107,7 @@ export class BrokerError extends Error {
   declare readonly method?: string;
   /** Origin and path: never the query. */
   declare readonly url?: string;
-  /** The HTTP status, where there was an answer. */
+  /** The HTTP status, where the venue answered. */
   declare readonly status?: number;
   /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
   declare readonly code?: string | number;
@@ -110,7 +123,7 @@ export class BrokerError extends Error {
   /**
    * Creates an error.
    *
-   * @param message What went wrong, in words.
+   * @param message Why the call failed, in words.
    * @param init Everything else.
    */
   constructor(message: string, init: BrokerErrorInit) {

@@ -13,7 +13,10 @@
 export interface Range {
   /** Least value. @default {0} */
   min?: number;
-  /** Greatest value; `Infinity` allows `Infinity` itself. @default {Infinity} */
+  /**
+   * Greatest value; `Infinity` allows `Infinity` itself. `Number.MAX_SAFE_INTEGER` allows every other
+   * number that counts exactly, and the message does not spell it out. @default {Infinity}
+   */
   max?: number;
   /** Whether `min` itself is refused. @default {false} */
   above?: boolean;
@@ -158,7 +161,8 @@ function describe(value: unknown): string {
 function inWords({ min = 0, max = Infinity, above = false, integer = false, unit }: Range): string {
   const noun = unit ?? (integer ? "an integer" : "a number");
   const least = `${noun} ${above ? ">" : ">="} ${min}`;
-  if (max === Infinity) return integer ? `${least} or Infinity` : least;
+  if (max === Infinity && integer) return `${least} or Infinity`;
+  if (max >= Number.MAX_SAFE_INTEGER) return least;
   return above ? `${least} and <= ${max}` : `${noun} from ${min} to ${max}`;
 }
 

@@ -7,7 +7,29 @@
 
 import { checkBoolean, checkFunction, checkNumber, checkObject, checkSignal } from "./check.ts";
 
-/** Options of {@linkcode retry}. Every duration is in milliseconds. */
+/**
+ * Options of {@linkcode retry}. Every duration is in milliseconds.
+ *
+ * @example Few repeats, short waits, and each of them logged
+ * ```ts
+ * import { retry, type RetryEvent, type RetryOptions } from "@aio-trader/core/retry";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * const patience: RetryOptions = {
+ *   maxRetries: 2,
+ *   baseWait: 1,
+ *   onRetry: ({ attempt, delay }: RetryEvent) => void log.push(`repeat ${attempt} in ${delay} ms`),
+ * };
+ *
+ * const dial = retry(() => {
+ *   throw new DOMException("No answer", "TimeoutError");
+ * }, patience);
+ * await dial().catch(() => {});
+ *
+ * assertEquals(log, ["repeat 1 in 1 ms", "repeat 2 in 2 ms"]);
+ * ```
+ */
 export interface RetryOptions {
   /**
    * Repeats after the first call. `0` never repeats, `Infinity` never gives up.

@@ -15,7 +15,12 @@
  * @module
  */
 
-import { AbstractFeeder, FeedError, type WebSocketFeeder } from "@aio-trader/core";
+import {
+  AbstractFeeder,
+  type FeedConnection,
+  FeedError,
+  type WebSocketFeeder,
+} from "@aio-trader/core";
 import { readRecording } from "./recorder.ts";
 
 /** Options of {@linkcode ReplayFeeder}. */
@@ -103,7 +108,7 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
         const wait = start + at / this.#speed - performance.now();
         if (wait > 0 || ++count % BURST === 0) await pause(Math.max(wait, 0), signal);
         if (signal.aborted) return;
-        this.#read(data, attempt);
+        await this.#read(data, this.#connection(attempt));
       }
       this.end();
     } catch (cause) {
@@ -111,10 +116,19 @@ export class ReplayFeeder<T, S> extends AbstractFeeder<T> {
     }
   }
 
-  #read(data: string | ArrayBuffer, attempt: number): void {
+  /** A connection that was recorded: nothing can be sent over it. */
+  #connection(attempt: number): FeedConnection {
+    const refuse = () => Promise.reject(new FeedError("Cannot ask: this is a recording"));
+    const { signal } = this.#closed;
+    const answer = () => false;
+    return { attempt, signal, send: answer, ask: refuse, expect: refuse, answer, fail: answer };
+  }
+
+  async #read(data: string | ArrayBuffer, connection: FeedConnection): Promise<void> {
     try {
       // Brackets reach a protected member: the venue's class is played through as it is.
-      this.#venue["receive"](data, attempt);
+      const read = this.#venue["receive"](data, connection);
+      if (read) await read;
     } catch (cause) {
       this.dispatch("error", new FeedError("Cannot read a frame: receive() threw", { cause }));
     }

@@ -54,7 +54,7 @@ export class FeedError extends Error {
    * Makes an error of a feed.
    *
    * @param message The fault, its state and the state that was wanted.
-   * @param options The cause, and what is known of the connection.
+   * @param options The cause, and facts about the connection.
    */
   constructor(message: string, options: FeedErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -48,7 +48,7 @@ export interface StreamOptions<T> {
    */
   capacity?: number;
   /**
-   * What happens to an item that finds the queue full: `"drop-oldest"` makes room for the item,
+   * The fate of an item that finds the queue full: `"drop-oldest"` makes room for the item,
    * `"drop-newest"` drops the item, `"error"` ends the stream: the stream throws after the last item
    * of the queue.
    *
@@ -56,13 +56,41 @@ export interface StreamOptions<T> {
    */
   overflow?: "drop-oldest" | "drop-newest" | "error";
   /**
-   * Tells items apart: a reader who is behind gets only the latest item of each key. A new item
+   * Tells items apart: a slow reader gets only the latest item of each key. A new item
    * keeps the place of the one that it replaces, so a busy key does not starve. Off unless given.
    */
   key?: (item: T) => unknown;
 }
 
-/** One reader's view of a feed: the result of {@linkcode AbstractFeeder.stream}. */
+/**
+ * One reader's view of a feed: the result of {@linkcode AbstractFeeder.stream}.
+ *
+ * @example Reading until a condition holds
+ * ```ts
+ * import { AbstractFeeder, type FeedStream } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Countdown extends AbstractFeeder<number> {
+ *   override async connect() {
+ *     for (let n = 5; n > 0; n--) this.emit(n);
+ *   }
+ *   override async close() {
+ *     this.end();
+ *   }
+ * }
+ *
+ * async function firstBelow(limit: number, stream: FeedStream<number>) {
+ *   for await (const n of stream) if (n < limit) return n; // leaves the stream
+ * }
+ *
+ * await using feed = new Countdown();
+ * const stream = feed.stream();
+ * await feed.connect();
+ *
+ * assertEquals(await firstBelow(4, stream), 3);
+ * assertEquals(stream.size, 0); // the other items are forgotten
+ * ```
+ */
 export interface FeedStream<T> extends AsyncIterableIterator<T, undefined>, AsyncDisposable {
   /** Items that wait for the reader. */
   readonly size: number;
@@ -98,7 +126,7 @@ export class ItemStream<T> implements FeedStream<T> {
   /**
    * Opens a stream.
    *
-   * @param options How much may wait for the reader, and what then.
+   * @param options How much may wait for the reader, and the rule for a full queue.
    * @param detach Called when the stream wants no more items.
    * @throws {RangeError} If `capacity` is not a positive integer or Infinity.
    * @throws {TypeError} If an option is of the wrong type, or `overflow` is unknown.
@@ -123,7 +151,7 @@ export class ItemStream<T> implements FeedStream<T> {
     return this.#dropped;
   }
 
-  /** Gives the item to the reader that waits, or else queues it. Throws what `key` throws. */
+  /** Gives the item to the reader that waits, or else queues it. An error of `key` is thrown. */
   push(item: T): void {
     const reader = this.#reader;
     if (reader !== undefined) {

@@ -6,6 +6,7 @@
  */
 
 import type { HeaderRecord } from "./headers.ts";
+import { decimal, writeJson } from "./json.ts";
 import { RequestError } from "./request_error.ts";
 
 /** What may be sent as it is. A stream is not among them: it could not be sent again after a refusal. */
@@ -47,14 +48,14 @@ export function encodeBody(
   if (given.length > 1) {
     throw new RequestError("Cannot send several bodies: wanted one of json, form and body");
   }
-  if (json !== undefined) return { body: encodeJson(json), type: "application/json" };
+  if (json !== undefined) return { body: writeJson(json), type: "application/json" };
   const params = form === undefined ? body : encodeForm(form, "form");
   if (params instanceof URLSearchParams) {
     return { body: params.toString(), type: "application/x-www-form-urlencoded;charset=UTF-8" };
   }
   const checked = checkBody(params);
   return {
-    body: checked instanceof Uint8Array ? checked.slice() : checked, // it may wait, and change meanwhile
+    body: checked instanceof Uint8Array ? new Uint8Array(checked) : checked, // the caller may change it
     type: typeof params === "string"
       ? "text/plain;charset=UTF-8"
       : params instanceof Blob && params.type || undefined,
@@ -80,29 +81,19 @@ export function checkBody(body: unknown): Payload["body"] {
   );
 }
 
-function encodeJson(value: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(value);
-  } catch {
-    text = encodeExact(value); // a bigint, perhaps
-  }
-  if (text === undefined) throw new RequestError("Cannot encode json: it is no JSON value");
-  return text;
-}
-
-/** Ids that arrived as bigint leave as the same digits. */
-function encodeExact(value: unknown): string | undefined {
-  const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown };
-  try {
-    return JSON.stringify(value, (_, item) => typeof item === "bigint" ? rawJSON(`${item}`) : item);
-  } catch {
-    throw new RequestError("Cannot encode json: it is circular, or one of its parts threw");
-  }
-}
-
+/**
+ * Encodes an object, a Map, a FormData or a list of pairs as a form.
+ *
+ * @param values Names and values. A list repeats its name; `undefined` and `null` are left out.
+ * @param what The option, for the message.
+ * @throws {RequestError} If a value is no string, finite number, bigint or boolean.
+ */
 export function encodeForm(values: object, what: string): URLSearchParams {
   if (values instanceof URLSearchParams) return values;
+  const wanted = "wanted strings, finite numbers and booleans";
+  if (Object(values) !== values) {
+    throw new RequestError(`Cannot encode ${what}: it is a ${typeof values}, wanted an object`);
+  }
   const params = new URLSearchParams();
   const entries = Symbol.iterator in values
     ? values as Iterable<[string, unknown]> // a Map, a FormData, a list of pairs
@@ -110,12 +101,12 @@ export function encodeForm(values: object, what: string): URLSearchParams {
   for (const [name, value] of entries) {
     for (const item of Array.isArray(value) ? value : [value]) {
       if (item === undefined || item === null) continue;
-      if (!/^(?:string|bigint|boolean)$/.test(typeof item) && !Number.isFinite(item)) {
-        throw new RequestError(
-          `Cannot encode ${what}: ${name} holds a ${typeof item}, wanted strings, finite numbers and booleans`,
-        );
+      const isNumber = typeof item === "number";
+      if (isNumber ? !Number.isFinite(item) : !/^(?:string|bigint|boolean)$/.test(typeof item)) {
+        const problem = isNumber ? "no finite number" : `a ${typeof item}`;
+        throw new RequestError(`Cannot encode ${what}: ${what}.${name} is ${problem}, ${wanted}`);
       }
-      params.append(name, String(item));
+      params.append(name, isNumber ? decimal(item) : String(item));
     }
   }
   return params;

@@ -6,6 +6,7 @@
 
 import { BrokerError, type BrokerErrorKind, type Outcome } from "../common/broker_error.ts";
 import { notPositive } from "../common/check.ts";
+import { networkFault } from "../platform/network_error.ts";
 import { retry, type RetryOptions } from "../retry.ts";
 import type { Throttler } from "../throttler.ts";
 import { type Body, encodeBody, type Payload } from "./body.ts";
@@ -14,7 +15,7 @@ import { isDecisive } from "./refusal.ts";
 import type { Parse } from "./reply.ts";
 import { type Details, nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { excerpt, keysOf, redact } from "./secrets.ts";
+import { excerpt, keysOf, redact, type Secrets } from "./secrets.ts";
 import { Timeouts } from "./timeouts.ts";
 import { resolve, withoutQuery } from "./url.ts";
 
@@ -258,17 +259,16 @@ export class Call {
       const message = error instanceof RequestError ? error.message : undefined;
       return this.error("invalid", `${nameOf(error)} was thrown`, { message });
     }
-    const causes = chain(error);
-    const isUnreached = causes.some(isConnectError);
-    const isTls = causes.some(isTlsError);
+    const { isUnsent, isTls, code, refusal } = networkFault(error);
+    if (refusal) return this.error("invalid", refusal, { outcome: "not-sent" });
     const why = isTls
       ? "TLS failed"
-      : isUnreached
+      : isUnsent
       ? "the venue was not reached"
       : "the connection failed";
     return this.error("network", why, {
-      outcome: isUnreached ? "not-sent" : "unknown",
-      code: causes.map(codeOf).find(Boolean),
+      outcome: isUnsent ? "not-sent" : "unknown",
+      code,
       worthwhile: !isTls,
     });
   }
@@ -277,7 +277,7 @@ export class Call {
    * Adds to a subclass's error what the session knows, and takes out of its texts what was sent. There was an
    * answer, so it cannot be `"not-sent"`; and after some statuses a venue's words do not change what is known.
    */
-  complete(error: BrokerError, usual: BrokerError, secrets: readonly string[]): BrokerError {
+  complete(error: BrokerError, usual: BrokerError, secrets: Secrets): BrokerError {
     const { message, stack, outcome: own } = error;
     const isDecided = isDecisive(usual.status);
     const { kind, retriable } = isDecided ? usual : error;
@@ -308,40 +308,6 @@ function invalid(options: Repeats | false | undefined): string | undefined {
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-/** How deep a chain of causes is followed, so that a circle ends. */
-const MAX_CAUSES = 5;
-
-function chain(error: unknown): Error[] {
-  const causes: Error[] = [];
-  for (let link = error; link instanceof Error && causes.length < MAX_CAUSES; link = link.cause) {
-    causes.push(link);
-  }
-  return causes;
-}
-
-/** A runtime's own code of an error, where it has one. It names a kind of error and nothing else. */
-function codeOf(error: Error): string | undefined {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
-}
-
-/** Codes that Node and Bun give where no connection was made, or none that was trusted. */
-const UNREACHED =
-  /^(?:ECONNREFUSED|ENOTFOUND|EAI_\w+|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused|FailedToOpenSocket|CERT_\w+|DEPTH_ZERO_\w+|SELF_SIGNED_\w+|UNABLE_TO_\w+|ERR_TLS_CERT_\w+)$/;
-
-/** Whether there was no connection to send anything on. */
-function isConnectError(error: Error): boolean {
-  const { syscall } = error as { syscall?: unknown };
-  return syscall === "connect" || UNREACHED.test(codeOf(error) ?? "") ||
-    /client error \(Connect\)/.test(error.message); // Deno: the text is all there is
-}
-
-/** Whether a certificate or the encryption is at fault, which a repeat does not change. */
-function isTlsError(error: Error): boolean {
-  return /CERT|SSL|TLS|DEPTH_ZERO|UNABLE_TO|EPROTO/.test(codeOf(error) ?? "") ||
-    /invalid peer certificate|received fatal alert|corrupt message/.test(error.message);
 }
 
 /** Waits for a promise, but not longer than until the signal is aborted. */

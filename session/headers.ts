@@ -4,6 +4,7 @@
  * @module
  */
 
+import { decimal } from "./json.ts";
 import { RequestError } from "./request_error.ts";
 
 /** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
@@ -68,11 +69,18 @@ function headerName(name: string): string {
   throw new RequestError("Cannot set a header: its name is malformed, wanted an HTTP token");
 }
 
-function headerValue(name: string, value: string): string {
-  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value = String(value))) return value;
-  throw new RequestError(
-    `Cannot set the header ${
-      headerName(name)
-    }: its value holds a control character or one beyond Latin-1`,
-  );
+/** A value as text. What is no text would go out as `undefined` or `[object Promise]`. */
+function headerValue(name: string, value: unknown): string {
+  const cannot = `Cannot set the header ${headerName(name)}:`;
+  const isNumber = typeof value === "number" || typeof value === "bigint";
+  const text = isNumber ? decimal(value) : typeof value === "symbol" ? "" : String(value);
+  const isText = value !== undefined && value !== null && typeof value !== "function" &&
+    typeof value !== "symbol" && !Number.isNaN(value);
+  if (!isText || (typeof value === "object" && text.startsWith("[object "))) {
+    throw new RequestError(
+      `${cannot} its value is ${value === null ? null : typeof value}, wanted a string`,
+    );
+  }
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) return text;
+  throw new RequestError(`${cannot} its value holds a control character or one beyond Latin-1`);
 }

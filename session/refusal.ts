@@ -6,7 +6,7 @@
 
 import { type Details, ReplyError } from "./reply_error.ts";
 import { tryJson } from "./json.ts";
-import { excerpt, keysOf } from "./secrets.ts";
+import { excerpt, keysOf, type Secrets } from "./secrets.ts";
 
 /** What a status means. That of a success is one if the venue says so in its answer. */
 export function refusal(status: number, text: string): ReplyError {
@@ -42,35 +42,59 @@ const DATES = [
   /^\w{3} (?<month>\w{3}) (?<day>[ \d]\d) (?<time>\d\d:\d\d:\d\d) (?<year>\d{4})$/, // asctime
 ];
 
-/** More seconds than anybody is banned for, a year: an instant in place of a duration, perhaps. */
+/** No venue bans for longer, in seconds: a year. A greater number is an instant. */
 const MAX_SECONDS = 366 * 86_400;
 
 /**
- * Reads a Retry-After header: seconds, or a date in one of the three formats of HTTP.
+ * Reads a Retry-After header. Venues send what HTTP allows and more.
  *
- * @returns Milliseconds from now, 0 for a date that is past, undefined for anything else.
+ * - Seconds, with a fraction too: to the millisecond, rounded up.
+ * - An instant: a date in one of the three formats of HTTP, or seconds or milliseconds since 1970 that are
+ *   less than a year away.
+ * - Of several values, as two headers of that name make them, the longest wait counts.
+ *
+ * @returns Milliseconds from now, 0 for an instant that is past, undefined for anything else.
  */
 export function retryAfter(value: string | null): number | undefined {
   if (value === null) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) < MAX_SECONDS ? Number(value) * 1_000 : undefined;
-  const groups = DATES.map((format) => format.exec(value)?.groups).find(Boolean);
-  if (!groups) return undefined;
   const now = Date.now();
+  // A comma after the weekday of a date separates nothing.
+  const waits = value.split(/(?<!day|Mon|Tue|Wed|Thu|Fri|Sat|Sun) *, */).map((part) =>
+    waitOf(part.trim(), now)
+  );
+  return waits.reduce(
+    (longest, wait) => wait === undefined ? longest : Math.max(longest ?? 0, wait),
+    undefined,
+  );
+}
+
+function waitOf(value: string, now: number): number | undefined {
+  if (!/^\d+(?:\.\d*)?$/.test(value)) return untilDate(value, now);
+  const seconds = Number(value);
+  if (seconds < MAX_SECONDS) return upToMilliseconds(value);
+  const waits = [seconds * 1_000 - now, seconds - now];
+  const wait = waits.find((wait) => Math.abs(wait) < MAX_SECONDS * 1_000);
+  return wait === undefined ? undefined : Math.max(0, Math.ceil(wait));
+}
+
+/** Seconds in milliseconds, rounded up in decimal digits: 1.001 times 1,000 is 1000.9999999999999. */
+function upToMilliseconds(seconds: string): number {
+  const [whole, fraction = ""] = seconds.split(".");
+  const rest = /[1-9]/.test(fraction.slice(3)) ? 1 : 0;
+  return Number(whole) * 1_000 + Number(fraction.slice(0, 3).padEnd(3, "0")) + rest;
+}
+
+function untilDate(value: string, now: number): number | undefined {
+  const groups = DATES.map((format) => format.exec(value)?.groups).find(Boolean);
+  if (!groups || !MONTHS.includes(groups.month)) return undefined;
   let year = Number(groups.year);
   if (groups.year.length === 2) { // a year that seems more than 50 ahead is one of the past
     year += 100 * Math.floor(new Date(now).getUTCFullYear() / 100);
     if (year > new Date(now).getUTCFullYear() + 50) year -= 100;
   }
   const [hour, minute, second] = groups.time.split(":").map(Number);
-  const date = Date.UTC(
-    year,
-    MONTHS.indexOf(groups.month),
-    Number(groups.day),
-    hour,
-    minute,
-    second,
-  );
-  return MONTHS.includes(groups.month) ? Math.max(0, date - now) : undefined;
+  const month = MONTHS.indexOf(groups.month);
+  return Math.max(0, Date.UTC(year, month, Number(groups.day), hour, minute, second) - now);
 }
 
 /** Under which names venues send the id of a request. */
@@ -89,7 +113,7 @@ const CODES = ["code", "error_code", "errorCode", "error_type"];
 export function describe(
   { status, headers }: Response,
   cause: unknown,
-  secrets: readonly string[],
+  secrets: Secrets,
 ): Details {
   const text = cause instanceof ReplyError ? cause.text : "";
   const data = Object(tryJson(text));

@@ -23,6 +23,9 @@ class TestFeed<T = number> extends AbstractFeeder<T> {
   fail(error: FeedError): void {
     this.end(error);
   }
+  hears(type: keyof FeedEvents<T>): boolean {
+    return this.hasListener(type);
+  }
   tell<K extends keyof FeedEvents<T>>(type: K, event: FeedEvents<T>[K]): void {
     this.dispatch(type, event);
   }
@@ -76,6 +79,15 @@ Deno.test("AbstractFeeder.on() returns a function that removes the listener, and
   remove();
   feed.give(2);
   assertEquals(heard, [1, 1, 2]);
+});
+
+Deno.test("AbstractFeeder.hasListener() tells whether an event has listeners", () => {
+  const feed = new TestFeed();
+  const remove = feed.on("retry", () => {});
+  feed.on("item", () => {});
+  assertEquals([feed.hears("retry"), feed.hears("live"), feed.hears("item")], [true, false, true]);
+  remove();
+  assertEquals(feed.hears("retry"), false);
 });
 
 Deno.test("AbstractFeeder.on() a listener removed by one before it hears nothing more, not even this event", () => {
@@ -404,12 +416,20 @@ Deno.test("AbstractFeeder await using ends the streams of a feed whose close() f
 });
 
 Deno.test("AbstractFeeder is closed by await using", async () => {
-  const outer = new TestFeed();
+  let closes = 0;
+  class Counted extends TestFeed {
+    override async close(): Promise<void> {
+      await super.close();
+      closes++;
+    }
+  }
+  const outer = new Counted();
   const stream = outer.stream();
   {
     await using feed = outer;
     feed.give(1);
   }
+  assertEquals(closes, 1);
   assertEquals(await readAll(stream), [1]);
 });
 

@@ -11,6 +11,7 @@ import fc from "fast-check";
 import { type Ending, FeedError, type FeedEvents } from "../feeder.ts";
 import {
   type Endpoint,
+  type FeedConnection,
   type Frame,
   WebSocketFeeder,
   type WebSocketFeederOptions,
@@ -92,12 +93,16 @@ class TestFeed<S = string> extends WebSocketFeeder<string, S> {
     this.signals.push(signal);
     return this.where();
   }
-  protected override receive(data: string | ArrayBuffer, _attempt: number): void {
+  protected override receive(
+    data: string | ArrayBuffer,
+    _connection: FeedConnection,
+  ): void | Promise<void> {
     this.emit(String(data));
   }
   protected override request(
     op: "subscribe" | "unsubscribe",
     subs: S[],
+    _connection?: FeedConnection,
   ): Frame | Iterable<Frame> {
     return `${op === "subscribe" ? "+" : "-"}${subs.map((sub) => this.name(sub)).join()}`;
   }
@@ -156,7 +161,6 @@ Deno.test("new WebSocketFeeder() refuses numbers out of range, naming them", () 
     { staleAfter: -1 },
     { pingInterval: NaN },
     { maxLifetime: -5 },
-    { overlap: "1" as unknown as number },
     { maxRetries: 1.5 },
     { baseWait: -1 },
     { maxWait: NaN },
@@ -168,6 +172,8 @@ Deno.test("new WebSocketFeeder() refuses numbers out of range, naming them", () 
     const error = assertThrows(() => new TestFeed(options), RangeError);
     assert(error.message.includes(name), error.message);
   }
+  const wrong = { overlap: "1" } as unknown as WebSocketFeederOptions;
+  assertThrows(() => new TestFeed(wrong), TypeError, 'overlap is "1", a string');
 });
 
 Deno.test("new WebSocketFeeder() takes an option that is undefined for the default", async () => {
@@ -385,7 +391,8 @@ Deno.test("WebSocketFeeder a fatal FeedError ends the feed wherever the venue's 
   };
   for (const [hook, provoke] of Object.entries(hooks)) {
     using time = new FakeTime();
-    const feed = new TestFeed({ pingInterval: 1_000, maxLifetime: 500, closeTimeout: 0 });
+    const pinging = hook === "ping" && { pingInterval: 1_000 };
+    const feed = new TestFeed({ ...pinging, maxLifetime: 500, closeTimeout: 0 });
     Object.defineProperty(feed, hook, { value: fail });
     feed.connect().catch(() => {});
     await settle();
@@ -1071,13 +1078,16 @@ Deno.test("WebSocketFeeder maxLifetime: the old connection is dropped only once 
   feed.subscribe("b");
   next.say("new");
   old.say("old 3");
-  await tick(time, 1_000);
-  assertEquals([old.closedWith, next.closedWith], [1000, undefined]);
+  await tick(time, 1_000); // handed over
+  assertEquals(feed.lives.length, 2);
   assertEquals([old.sent, next.sent], [["+a", "+b"], ["+a", "+b"]]);
   old.say("too late");
   feed.subscribe("c");
   await settle();
   assertEquals([old.sent.length, next.sent.at(-1)], [2, "+c"]);
+  assertEquals([old.closedWith, next.closedWith], [undefined, undefined]);
+  await tick(time, 1_000); // heard for another overlap
+  assertEquals([old.closedWith, next.closedWith], [1000, undefined]);
   assertEquals(feed.items, ["old 0", "old 1", "old 2", "new", "old 3"]);
   assertEquals(feed.states, ["connecting", "live"]);
   assertEquals(feed.lives[1], { connection: 2, resumed: true, downtime: 0 });
@@ -1089,6 +1099,8 @@ Deno.test("WebSocketFeeder maxLifetime: in a quiet market nothing needs to be se
   const feed = await connected(new TestFeed({ maxLifetime: 10_000, overlap: 1_000 }));
   await tick(time, 10_000);
   feed.socket.open();
+  await tick(time, 1_000);
+  assertEquals(feed.lives.length, 2);
   await tick(time, 1_000);
   assertEquals(feed.sockets.map(({ closedWith }) => closedWith), [1000, undefined]);
   await over(feed, time);
@@ -1234,10 +1246,10 @@ Deno.test("WebSocketFeeder maxLifetime: while the new connection logs in, send m
   using time = new FakeTime();
   class Login extends TestFeed {
     logins = 0;
-    protected override async handshake(_signal: AbortSignal, send: (frame: Frame) => boolean) {
+    protected override async handshake(connection: FeedConnection) {
       this.send(`hello ${++this.logins}`);
       await null;
-      send(`login ${this.logins}`);
+      connection.send(`login ${this.logins}`);
       if (this.logins === 2) await new Promise(() => {});
     }
   }
@@ -1351,6 +1363,8 @@ Deno.test("WebSocketFeeder.identify() the old connection is kept until both have
   old.say("5");
   old.say("6");
   await tick(time, 1_000);
+  assertEquals(feed.lives.length, 2);
+  await tick(time, 1_000);
   assertEquals(old.closedWith, 1000);
   assertEquals(feed.items.toSorted(), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
   await over(feed, time);
@@ -1378,6 +1392,8 @@ Deno.test("WebSocketFeeder.identify() the old connection is kept for connectTime
       next.say(`new ${n}`);
       await tick(time, 1_000);
     }
+    assertEquals(feed.lives.length, 2);
+    await tick(time, 1_000);
     assertEquals([old.closedWith, next.closedWith], [1000, undefined]);
     await over(feed, time);
   } finally {
@@ -1400,7 +1416,7 @@ Deno.test("WebSocketFeeder.identify() removes what the new connection repeats ho
   for (const item of ["1", "2", "3", "4"]) old.say(item);
   next.say("1");
   await tick(time, 100); // handed over
-  assertEquals(old.closedWith, 1000);
+  assertEquals(feed.lives.length, 2);
   for (const item of ["2", "3", "4", "5"]) {
     await tick(time, 500);
     next.say(item);
@@ -1429,7 +1445,7 @@ Deno.test("WebSocketFeeder.identify() keeps nothing longer than connectTimeout a
     old.say("1");
     next.say("1");
     await tick(time, 100); // handed over
-    assertEquals(old.closedWith, 1000);
+    assertEquals(feed.lives.length, 2);
     for (let ms = 0; ms < 4_000; ms += 100) await tick(time, 100);
     next.say("1");
     assertEquals(feed.items, ["1", "1"]);
@@ -1480,7 +1496,7 @@ Deno.test("WebSocketFeeder.identify() remembers nothing of a replacement that fa
 Deno.test("WebSocketFeeder.receive() is told which connection a frame came from, as tap is; send answers on that one", async () => {
   using time = new FakeTime();
   class Answering extends TestFeed {
-    protected override receive(data: string, attempt: number) {
+    protected override receive(data: string, { attempt }: FeedConnection) {
       this.emit(`${data} from ${attempt}`);
       if (data === "ping") this.send("pong");
     }

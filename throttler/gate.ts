@@ -10,21 +10,29 @@ import { isPast, type Limits } from "./limits.ts";
 import { Line, orderOf, Waiter } from "./line.ts";
 import type { Place, PlaceOptions } from "./rate_limiter.ts";
 
-/** Why a `Throttler` refused a call that it could have run at another time. */
+/** Why a rate limiter refused a call that it could have run at another time. */
 export class ThrottlerError extends Error {
   /** The class's own name, for logs. */
   override readonly name: string = "ThrottlerError";
-  /** `"full"`: `maxQueue` calls wait already. `"closed"`: the throttler was closed. */
-  readonly kind: "full" | "closed";
+  /**
+   * `"full"`: `maxQueue` calls wait already. `"closed"`: the throttler was closed. `"unavailable"`:
+   * the server of a `RedisThrottler` does not answer, or refuses.
+   */
+  readonly kind: "full" | "closed" | "unavailable";
 
   /**
    * Makes the error.
    *
    * @param kind What stood in the way.
    * @param message The same in words.
+   * @param options The cause, if there is one.
    */
-  constructor(kind: "full" | "closed", message: string) {
-    super(message);
+  constructor(
+    kind: "full" | "closed" | "unavailable",
+    message: string,
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
     this.kind = kind;
   }
 }

@@ -4,7 +4,7 @@
  *     deno task bench            # every bench/*_bench.ts
  *     deno task bench throttler  # bench/throttler_bench.ts
  *
- * Exits with 1 if any of them did: a benchmark fails itself where it asserts a limit.
+ * Exits with 1 if a benchmark did: a benchmark that asserts a limit fails where it is exceeded.
  *
  * @module
  */

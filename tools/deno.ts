@@ -3,15 +3,16 @@
  *
  *     deno run -A tools/deno.ts <any deno arguments>
  *
- * Many networks reach npm but not JSR. Where JSR answers, the real `@std` packages are used. Where
- * it does not, `JSR_URL` points at stand-ins: the few functions of `@std` that this repository uses,
- * kept in `tools/std/` and held to the contract of the real ones by `tests/std_contract_test.ts`. A
- * `JSR_URL` that is already set stays as it is. One line on stderr says which it is and why.
+ * Many networks reach npm but not JSR. Where JSR answers, deno uses the real `@std` packages. Where
+ * JSR is out of reach, this program points `JSR_URL` at stand-ins: the few functions of `@std` that
+ * this repository uses. They live in `tools/std/`, and `tests/tools/std_contract_test.ts` holds them
+ * to the contract of the real ones. A `JSR_URL` that is already set stays. One line on stderr says
+ * which packages deno uses, and why.
  *
- * No proxy is asked for loopback, where the tests and the demo play. Exit code, signals and the
- * three standard streams are those of deno.
+ * Tests and demo play on loopback, so loopback is reached without a proxy. Exit code, signals and
+ * the three standard streams are those of deno.
  *
- * Nothing from `@std` is imported here: this runs before it is known where `@std` comes from.
+ * This program imports nothing from `@std`: it runs before deno knows where `@std` comes from.
  *
  * @module
  */
@@ -32,69 +33,57 @@ const cache = pathToFileURL(
     "/aio-trader/",
 );
 
-/** What a probe of JSR found, and when (epoch ms). */
+/** The finding of a probe of JSR, and its time (epoch ms). */
 interface Probe {
   at: number;
   reached: boolean;
   why: string;
 }
 
-/** Decides where `@std` comes from, and says so. */
+/** Decides where `@std` comes from, and returns the line that says so. */
 async function bind(): Promise<{ url?: string; said: string }> {
   const set = Deno.env.get("JSR_URL");
   if (set) return { said: `JSR_URL is set, used as it is (${set})` };
-  const { reached, why } = await probe();
+  const { reached, why } = await remembered() ?? await ask();
   if (reached) return { said: `the real packages (${why})` };
-  const url = await layOut();
-  return { url, said: `stand-ins from tools/std (${why})` };
+  return { url: await layOut(), said: `stand-ins from tools/std (${why})` };
 }
 
-/** Asks JSR for a package, or finds the answer of a moment ago. */
-async function probe(): Promise<Probe> {
-  const file = new URL("jsr.json", cache);
-  const known = await remembered(file);
-  if (known) return known;
-  const found = await ask();
-  await writeWhole(file, JSON.stringify(found)).catch(() => {}); // read-only: ask each time
-  return found;
-}
-
-async function remembered(file: URL): Promise<Probe | undefined> {
+/** The last finding, while it counts. */
+async function remembered(): Promise<Probe | undefined> {
   try {
-    const probe = JSON.parse(await Deno.readTextFile(file));
+    const probe = JSON.parse(await Deno.readTextFile(new URL("jsr.json", cache)));
     const age = Date.now() - probe.at;
     const limit = probe.reached ? PROBE_AGE.reached : PROBE_AGE.missed;
     if (age >= 0 && age < limit && typeof probe.why === "string") return probe;
   } catch {
-    // Absent, or not ours: ask again.
+    // Absent, or cut short: ask again.
   }
 }
 
+/** Asks JSR for a package, and remembers the finding. */
 async function ask(): Promise<Probe> {
-  const at = Date.now();
+  const probe = { at: Date.now(), reached: false, why: "JSR is out of reach" };
   try {
-    const response = await fetch(new URL("@std/async/meta.json", JSR), {
-      signal: AbortSignal.timeout(PROBE_TIMEOUT),
-    });
+    const signal = AbortSignal.timeout(PROBE_TIMEOUT);
+    const response = await fetch(new URL("@std/async/meta.json", JSR), { signal });
     // A captive portal answers 200 as well, but not with this.
-    const { name } = await response.json();
-    return name === "async"
-      ? { at, reached: true, why: "JSR answers" }
-      : { at, reached: false, why: `${JSR} answered with status ${response.status}` };
+    probe.reached = (await response.json()).name === "async";
+    probe.why = probe.reached ? "JSR answers" : `${JSR} answered with status ${response.status}`;
   } catch (error) {
-    const late = error instanceof Error && error.name === "TimeoutError";
-    return {
-      at,
-      reached: false,
-      why: `JSR is out of reach${late ? `: no answer in ${PROBE_TIMEOUT} ms` : ""}`,
-    };
+    if (error instanceof Error && error.name === "TimeoutError") {
+      probe.why += `: no answer in ${PROBE_TIMEOUT} ms`;
+    }
   }
+  await Deno.mkdir(cache, { recursive: true })
+    .then(() => Deno.writeTextFile(new URL("jsr.json", cache), JSON.stringify(probe)))
+    .catch(() => {}); // a folder that is read-only: ask each time
+  return probe;
 }
 
 /**
- * Lays `tools/std/` out as JSR lays out its packages, and returns the URL of the copy. Its folder
- * is named by its content: deno keeps what it knows of a module by URL, so a changed stand-in must
- * have another one.
+ * Lays `tools/std/` out as JSR lays out its packages, and returns the URL of the copy. A hash of the
+ * content names the folder: deno caches a module by its URL, so a changed stand-in needs another URL.
  */
 export async function layOut(): Promise<string> {
   const files = new Map<string, string>();
@@ -120,7 +109,7 @@ export async function layOut(): Promise<string> {
   const home = new URL(`std/${hash.slice(0, 16)}/`, cache);
   if (await exists(home)) return home.href;
 
-  // Written aside and renamed whole: two runs at once, or one cut short, leave no half a registry.
+  // Written aside and renamed whole, so that a run cut short leaves no half of a registry.
   const aside = new URL(`std/.${crypto.randomUUID()}/`, cache);
   for (const [path, text] of files) {
     const file = new URL(path, aside);
@@ -131,18 +120,18 @@ export async function layOut(): Promise<string> {
     await Deno.rename(aside, home);
   } catch (error) {
     await Deno.remove(aside, { recursive: true });
-    if (!await exists(home)) throw error; // else another run was first, with the same content
+    if (!await exists(home)) throw error; // else another run has just laid out the same content
   }
   return home.href;
 }
 
 /**
- * Runs deno, passing on the signals that the terminal does not already send to it. Resolves to its
- * exit code.
+ * Runs deno and resolves to its exit code. Passes on the signals that the terminal does not send to
+ * deno itself.
  */
 async function run(args: string[], env: Record<string, string>): Promise<number> {
   const child = new Deno.Command(Deno.execPath(), { args, env }).spawn();
-  // Ctrl-C reaches the child by itself, being sent to all of the foreground: outliving it is enough.
+  // A terminal sends Ctrl-C to all programs of the foreground, to deno too. This one only waits.
   const pass: Deno.Signal[] = Deno.build.os === "windows" ? [] : ["SIGTERM", "SIGHUP", "SIGQUIT"];
   const hear: Deno.Signal[] = ["SIGINT", ...pass];
   if (!Deno.stdin.isTerminal()) pass.push("SIGINT");
@@ -151,7 +140,7 @@ async function run(args: string[], env: Record<string, string>): Promise<number>
       try {
         if (pass.includes(signal)) child.kill(signal);
       } catch {
-        // It has ended meanwhile.
+        // Deno has ended meanwhile.
       }
     });
   }
@@ -159,7 +148,7 @@ async function run(args: string[], env: Record<string, string>): Promise<number>
   return success ? 0 : code || 1; // 128 + n where signal n ended it
 }
 
-/** Loopback added to the hosts that are reached without a proxy. */
+/** The environment in which loopback is reached without a proxy. */
 function direct(): Record<string, string> {
   const known = Deno.env.get("NO_PROXY") ?? Deno.env.get("no_proxy");
   const hosts = `${known ? `${known},` : ""}127.0.0.1,localhost`;
@@ -176,13 +165,6 @@ async function list(folder: URL, kind: "isFile" | "isDirectory"): Promise<string
 
 async function exists(path: URL): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
-}
-
-async function writeWhole(file: URL, text: string): Promise<void> {
-  const aside = new URL(`.${crypto.randomUUID()}`, file);
-  await Deno.mkdir(new URL(".", file), { recursive: true });
-  await Deno.writeTextFile(aside, text);
-  await Deno.rename(aside, file);
 }
 
 async function sha256(text: string): Promise<string> {

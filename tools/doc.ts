@@ -1,5 +1,5 @@
 /**
- * Lints the documentation of all that is exported, and of nothing else: `deno task doc`.
+ * Lints the documentation of the exported modules: `deno task doc`.
  *
  * @module
  */

@@ -1,30 +1,34 @@
 /**
- * Breaks the library on purpose, one way at a time, and sees whether its unit tests notice:
+ * Breaks the library on purpose, one way at a time, and sees whether the unit tests notice:
  *
  *     deno task test:mutants                    # all
  *     deno task test:mutants session            # those of one room
- *     deno task test:mutants throttler stamp    # those of it whose name contains "stamp"
- *     deno task test:mutants stamp              # those of every room
+ *     deno task test:mutants throttler stamp    # those of the throttler with "stamp" in their name
+ *     deno task test:mutants stamp              # those of every room with "stamp" in their name
  *
- * The rooms are listed in `tools/mutants/`. The mirrored test file of a broken source runs first,
- * the other tests of the room only if that one notices nothing. A test that never ends has noticed
- * too. Exits with 1 if a mutant survives, or no longer fits its source.
+ * The tables stand in `tools/mutants/`, one for each room. The mirrored test file of a broken source
+ * runs first, the other tests of the room only after a mirrored file that noticed nothing. A test
+ * that never ends has noticed the mutant. Exits with 1 if a mutant survives, or no longer fits its
+ * source.
  *
  * @module
  */
 
 import { apply, type Mutant, type Room } from "./mutants/mutant.ts";
+import { room as feeder } from "./mutants/feeder.ts";
+import { room as reconcile } from "./mutants/reconcile.ts";
 import { room as retry } from "./mutants/retry.ts";
+import { room as session } from "./mutants/session.ts";
 import { room as throttler } from "./mutants/throttler.ts";
 
-const ROOMS: Record<string, Room> = { throttler, retry };
+const ROOMS: Record<string, Room> = { throttler, retry, feeder, session, reconcile };
 
 /** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
 const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };
 
 const root = new URL("../", import.meta.url);
 
-/** A mutant with all that is needed to judge it. */
+/** A mutant, ready to be judged. */
 interface Case {
   mutant: Mutant;
   /** The broken source, or why the mutant does not fit. */
@@ -33,7 +37,7 @@ interface Case {
   tests: string[][];
 }
 
-/** What became of a mutant: the test that noticed it, or nothing. */
+/** The fate of a mutant: the test that noticed the mutant, or the reason why none did. */
 type Verdict = { killer: string } | { failure: string };
 
 /** A copy of the library and its tests, in which mutants are made, one after the other. */

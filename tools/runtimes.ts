@@ -2,13 +2,13 @@
  * Runs the checks that must hold on every runtime: `tests/runtimes/*_check.ts` on Deno, Node 22,
  * Node 24 and Bun.
  *
- *     deno task test:runtimes                 # all of them, everywhere
- *     deno task test:runtimes retry session   # only these checks
- *     deno task test:runtimes --on=bun,node22 # only there
+ *     deno task test:runtimes                 # all checks on all runtimes
+ *     deno task test:runtimes retry session   # these checks
+ *     deno task test:runtimes --on=bun,node22 # these runtimes
  *
- * Node and Bun come from npm in the exact versions below, once, into `.cache/`. Each check is
- * bundled into one file, which is what Node and Bun are given. Exits with 1 if anything failed
- * anywhere.
+ * Npm brings Node and Bun in the exact versions below, once, into `.cache/`. `deno bundle` makes one
+ * file of each check, which every runtime then runs. The table at the end has a line for each check
+ * and runtime. Exits with 1 if a check failed.
  *
  * @module
  */
@@ -16,7 +16,7 @@
 import { fileURLToPath } from "node:url";
 
 const VERSIONS = { node22: "node@22.23.3", node24: "node@24.21.0", bun: "bun@1.4.5" };
-/** Longest time that one check file may take on one runtime, in milliseconds. */
+/** Longest time of one check file on one runtime, in milliseconds. */
 const LIMIT = 120_000;
 
 type Runtime = "deno" | keyof typeof VERSIONS;
@@ -37,7 +37,7 @@ async function install(runtime: Runtime): Promise<string> {
   const program = new URL(`node_modules/.bin/${name}`, home);
   if (await answers(program)) return fileURLToPath(program);
 
-  // Installed aside and renamed whole, so that one cut short is not taken for a runtime.
+  // Installed aside and renamed whole, so that an installation cut short is not taken for a runtime.
   console.error(`Fetching ${wanted} from npm`);
   const aside = new URL(`runtimes/.${crypto.randomUUID()}/`, cache);
   await Deno.mkdir(aside, { recursive: true });
@@ -51,7 +51,7 @@ async function install(runtime: Runtime): Promise<string> {
     if (!npm.success) throw new Error(`Cannot install ${wanted}: npm exited with ${npm.code}`);
     await Deno.remove(home, { recursive: true }).catch(() => {});
     await Deno.rename(aside, home).catch(async (error) => {
-      if (!await answers(program)) throw error; // else another run was first
+      if (!await answers(program)) throw error; // else another run has just installed the same
     });
   } finally {
     await Deno.remove(aside, { recursive: true }).catch(() => {});
@@ -88,10 +88,7 @@ async function bundle(name: string, home: string): Promise<string> {
   return output;
 }
 
-/**
- * Runs one bundle on one runtime, its output passed on, and returns what there is to say in the
- * table.
- */
+/** Runs one bundle on one runtime, passes its output on, and returns its line for the table. */
 async function run(
   program: string,
   runtime: Runtime,

@@ -1,37 +1,107 @@
 /**
  * One connection of a feed, from the dial to its end: a WebSocket that always ends, once. Internal.
  *
- * What the runtimes fire when a socket ends differs, and sometimes they fire nothing at all. So a
- * connection never waits for an event without a timer of its own beside it, and once it has ended
- * nothing more is heard of its socket.
+ * The runtimes fire different events when a socket ends, and sometimes none at all. So a connection
+ * never waits for an event without a timer beside it, and hears nothing of its socket once it has
+ * ended.
  *
  * @module
  */
 
 import type { Ending } from "../feeder.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
-import type { Throttler } from "../throttler.ts";
+import type { RateLimiter } from "../throttler.ts";
+import { type AskOptions, type Question, Questions } from "./questions.ts";
+import { describe, inWords, type UpgradeWatch } from "./refusal.ts";
 
 /** What a WebSocket sends. */
 export type Frame = string | ArrayBuffer | ArrayBufferView;
+
+/**
+ * One connection of a feed, as its hooks see it. Two live side by side while one replaces the other;
+ * a hook that uses the connection that it was given never talks to the wrong one.
+ */
+export interface FeedConnection {
+  /** Which connection of the feed this is, counted from 1. */
+  readonly attempt: number;
+  /** Aborts when the connection has ended. */
+  readonly signal: AbortSignal;
+  /**
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. It passes
+   * subscriptions that wait for `pace`.
+   *
+   * @param frame The frame.
+   * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
+   */
+  send(frame: Frame): boolean;
+  /**
+   * Sends a frame and waits for its answer: for whatever `receive` gives to `answer(id, …)`. Frames
+   * wait while `receive` runs, so `receive` itself must not await an answer.
+   *
+   * @param id What the answer is known by. Do not use it again: a late answer to the first question
+   *   would be taken for that to the second.
+   * @param frame The frame.
+   * @param options How long to wait.
+   * @returns A promise of the answer. It settles at the latest when the connection ends. Nobody has
+   *   to handle its rejection.
+   * @throws {BrokerError} If there is no answer. Its outcome is `"not-sent"` where the frame never
+   *   left, else `"unknown"`. Its kind is `"timeout"`, `"aborted"`, `"network"` (the connection ended),
+   *   `"closed"` (by us), `"rate-limited"` (`pace` refused the frame) or `"invalid"` (a question with
+   *   this id has no answer yet). What `fail` is given is thrown as it is.
+   */
+  ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R>;
+  /**
+   * Waits for an answer without sending anything: a greeting, say. While the handshake runs, an
+   * answer that came before is found as well.
+   *
+   * @param id What the answer is known by.
+   * @param options How long to wait.
+   * @returns A promise of the answer, as that of `ask`.
+   * @throws {BrokerError} As `ask` does; the outcome is `"unknown"`.
+   */
+  expect<R = unknown>(id: unknown, options?: AskOptions): Promise<R>;
+  /**
+   * Answers a question that was asked over this connection.
+   *
+   * @param id What the question is known by.
+   * @param value What `ask` resolves to.
+   * @returns Whether anybody was waiting.
+   */
+  answer(id: unknown, value?: unknown): boolean;
+  /**
+   * Fails a question that was asked over this connection.
+   *
+   * @param id What the question is known by.
+   * @param error What `ask` rejects with, as it is: a BrokerError that says what became of an order.
+   * @returns Whether anybody was waiting.
+   */
+  fail(id: unknown, error: unknown): boolean;
+}
 
 /** What a connection needs of its feed. */
 export interface ConnectionOptions {
   /** Which connection it is, counted from 1. */
   attempt: number;
   /** Paces every frame that goes out. */
-  pace?: Pick<Throttler, "run">;
+  pace?: Pick<RateLimiter, "run">;
   /** Told every frame. */
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
   /** Told what went wrong without ending the connection. */
   report(message: string, cause: unknown): void;
 }
 
+/** What a connection does with its socket. */
+export interface SocketHooks {
+  /** Called inside `onopen`, before any frame is received. */
+  handshake(): void | Promise<void>;
+  receive(data: string | ArrayBuffer): void;
+}
+
 /** Parts of `staleAfter` in which silence is counted: it is noticed at most one part late. */
 const SILENT_TICKS = 8;
 
 /** One WebSocket, from the dial to its end: every frame is tapped, and each that goes out is paced. */
-export class Connection {
+export class Connection implements FeedConnection {
   /** Resolves when the connection has ended. */
   readonly ended: Promise<Ending>;
   /** How the connection ended, once it has. */
@@ -40,12 +110,15 @@ export class Connection {
   frames = 0;
   /** When it went live, by `performance.now()`. */
   liveSince: number = Infinity;
+  /** Whether its items are no longer wanted: it is heard for the answers that are due. */
+  isLeft = false;
 
   readonly #options: ConnectionOptions;
   readonly #controller = new AbortController();
   readonly #retired = Promise.withResolvers<void>();
   readonly #resolveEnded: (ending: Ending) => void;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #questions = new Questions();
   #socket: WebSocket | undefined;
   #opened = false;
 
@@ -56,12 +129,10 @@ export class Connection {
     this.#resolveEnded = resolve;
   }
 
-  /** Which connection it is, counted from 1. */
   get attempt(): number {
     return this.#options.attempt;
   }
 
-  /** Aborts when the connection has ended. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -71,31 +142,56 @@ export class Connection {
     return Math.max(0, performance.now() - this.liveSince);
   }
 
+  /** Whether it went live, and has not ended. */
+  get isLive(): boolean {
+    return !this.ending && this.liveSince < Infinity;
+  }
+
   /** Whether a frame would be sent now. */
   get open(): boolean {
     return !this.ending && this.#socket?.readyState === 1;
   }
 
-  /** Takes the socket over and resolves once it is open. */
-  attach(socket: WebSocket, receive: (data: string | ArrayBuffer) => void): Promise<void> {
+  /**
+   * Takes a socket over, and logs in once it is open.
+   *
+   * @param socket The socket, which is still connecting.
+   * @param hooks What to do with it.
+   * @param watch Knows the status of a refusal where the socket does not.
+   * @returns A promise that settles with the handshake, or rejects when the connection has ended.
+   */
+  async attach(socket: WebSocket, hooks: SocketHooks, watch?: UpgradeWatch): Promise<void> {
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
       this.frames++;
       if (this.#options.tap) this.#tap("in", event.data);
-      receive(event.data);
+      hooks.receive(event.data);
     };
     socket.onclose = ({ code, reason, wasClean }) =>
       this.end({ code: code || 1006, reason, clean: wasClean });
     // Node 22 fires nothing more after an error while connecting; elsewhere the close that follows
     // an error adds nothing but 1006. https://github.com/nodejs/undici/issues/3506
-    socket.onerror = (event) => this.end(describe(event));
-    return new Promise((resolve) => {
+    socket.onerror = (event) => this.end(describe(event, watch?.status));
+    const shaken = new Promise<void>((resolve, reject) => {
+      // Deno hands over a frame that came in the segment of the 101 before code that awaits this
+      // event runs, so the handshake starts inside of it.
       socket.onopen = () => {
         this.#opened = true;
-        resolve();
+        try {
+          resolve(hooks.handshake());
+        } catch (error) {
+          reject(error);
+        }
       };
     });
+    await this.unlessEnded(shaken);
+  }
+
+  /** Notes that the connection is live from now on. */
+  goLive(): void {
+    this.liveSince = performance.now();
+    this.#questions.stopKeeping();
   }
 
   /** Settles as the promise does, unless the connection ends first: then it rejects. */
@@ -105,18 +201,41 @@ export class Connection {
     return result as R;
   }
 
-  /** Sends a frame as soon as `pace` allows, unless the connection ends before. Tells whether it is open. */
   send(frame: Frame): boolean {
     if (!this.open) return false;
-    void this.paced(() => this.write(frame));
+    void this.paced(() => this.write(frame), true);
     return true;
   }
 
+  ask<R = unknown>(id: unknown, frame: Frame, options: AskOptions = {}): Promise<R> {
+    return this.#question<R>(id, options, (question) => {
+      if (this.open) void this.#put(question, frame);
+      else question.refuse("network", "the connection is not open");
+    });
+  }
+
+  expect<R = unknown>(id: unknown, options: AskOptions = {}): Promise<R> {
+    return this.#question<R>(id, options);
+  }
+
+  answer(id: unknown, value?: unknown): boolean {
+    return this.#questions.settle(id, (question) => question.resolve(value));
+  }
+
+  fail(id: unknown, error: unknown): boolean {
+    return this.#questions.settle(id, (question) => question.reject(error));
+  }
+
+  /** Resolves once everything that was asked over this connection is answered, or has failed. */
+  answered(): Promise<void> {
+    return this.#questions.answered();
+  }
+
   /** Calls back when `pace` allows; tells whether it did, which it does not once the connection has ended. */
-  async paced(callback: () => void): Promise<boolean> {
+  async paced(callback: () => void, urgent = false): Promise<boolean> {
     const { pace, report } = this.#options;
     try {
-      if (pace) await pace.run(callback, { signal: this.signal });
+      if (pace) await pace.run(callback, { signal: this.signal, urgent });
       else callback();
       return true;
     } catch (error) {
@@ -126,10 +245,11 @@ export class Connection {
   }
 
   /** Sends a frame now, unless the socket is not open. */
-  write(frame: Frame): void {
-    if (!this.open) return;
+  write(frame: Frame): boolean {
+    if (!this.open) return false;
     this.#socket!.send(frame as string | BufferSource);
     if (this.#options.tap) this.#tap("out", frame);
+    return true;
   }
 
   /** Calls back after so many milliseconds, unless the connection ends before, or the timer is cleared. */
@@ -160,15 +280,16 @@ export class Connection {
     await Promise.race([this.lasts(lifetime), this.#retired.promise]);
   }
 
-  /** Ends its lifetime now: the venue says that it will. */
+  /** Ends its lifetime now: another connection is to replace it. */
   retire(): void {
     this.#retired.resolve();
   }
 
   /** Calls back every so many milliseconds until the connection ends. */
   every(interval: number, callback: () => void): void {
-    if (this.ending || interval === Infinity) return;
-    this.#timers.add(setInterval(callback, Math.min(interval, MAX_TIMER)));
+    if (interval < Infinity) {
+      this.#timers.add(setInterval(callback, Math.min(interval, MAX_TIMER)));
+    }
   }
 
   /**
@@ -186,13 +307,9 @@ export class Connection {
     });
   }
 
-  /** Hears no more frames. */
-  mute(): void {
-    this.#socket!.onmessage = null;
-  }
-
   /** Starts the close handshake; the connection ends once the peer has answered. */
   close(): void {
+    this.#socket!.onmessage = null;
     // Deno writes the reason's bytes where the code belongs when there is no code.
     this.#socket!.close(1000, "");
   }
@@ -200,12 +317,57 @@ export class Connection {
   /** Ends the connection now. Only the first ending counts. */
   end(ending: Partial<Ending>): void {
     if (this.ending) return;
-    this.ending = { code: 1006, reason: "", clean: false, opened: this.#opened, ...ending };
+    const { code = 1006, reason = "" } = ending;
+    this.ending = {
+      clean: false,
+      opened: this.#opened,
+      ...ending,
+      code,
+      reason: reason || inWords(code, this.#opened),
+    };
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     if (this.#socket) discard(this.#socket);
     this.#controller.abort();
+    const kind = this.isLeft ? "closed" : "network";
+    this.#questions.endAll(kind, `the connection ended (${this.ending.reason})`);
     this.#resolveEnded(this.ending);
+  }
+
+  /** Opens a question, and has it sent. Never throws. */
+  #question<R>(
+    id: unknown,
+    options: AskOptions,
+    send?: (question: Question<R>) => void,
+  ): Promise<R> {
+    try {
+      const question = this.#questions.open<R>(id, options, !send);
+      if (this.ending) question.refuse("network", "the connection has ended");
+      else if (question.isOpen) send?.(question);
+      return question.promise;
+    } catch (error) {
+      const refused = Promise.reject(error);
+      refused.catch(() => {});
+      return refused;
+    }
+  }
+
+  /** Sends the frame of a question as soon as `pace` allows, unless that is settled before. */
+  async #put<R>(question: Question<R>, frame: Frame): Promise<void> {
+    const { pace } = this.#options;
+    const write = () => {
+      if (!question.isOpen) return;
+      if (!this.open) return question.refuse("network", "the connection is not open");
+      // Before it leaves: what a socket that throws has done with it is not known.
+      question.sent();
+      this.write(frame);
+    };
+    try {
+      if (pace) await pace.run(write, { signal: question.signal, urgent: true });
+      else write();
+    } catch (error) {
+      question.refuse(question.isSent ? "network" : "rate-limited", "the frame was refused", error);
+    }
   }
 
   #tap(direction: "in" | "out", data: Frame): void {
@@ -215,16 +377,6 @@ export class Connection {
       this.#options.report("Cannot tap a frame: tap() threw", error);
     }
   }
-}
-
-/** What an error event tells. The messages of Bun hold the URL, and with it perhaps a token. */
-function describe(event: Event): Partial<Ending> {
-  const { message = "" } = event as ErrorEvent;
-  const status = /status code: (\d{3})/.exec(message)?.[1];
-  return {
-    reason: message.replaceAll(/wss?:[^\s']*/gi, "…"),
-    ...(status && { status: Number(status) }),
-  };
 }
 
 /** Leaves a socket: hears nothing more of it, and closes it as hard as the runtime can. */

@@ -48,7 +48,7 @@ export class Handover {
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
     const before = next.frames;
-    await Promise.race([asked, old.ended]);
+    await Promise.race([asked, next.ended, old.ended]);
     const isLate = this.#deadline();
     while (true) {
       const heard = old.frames;

@@ -15,6 +15,7 @@
 
 import {
   type BrokerError,
+  type FeedConnection,
   FeedError,
   retry,
   Throttler,
@@ -188,7 +189,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     return item.channel === "trade" ? `${item.symbol} ${item.id}` : undefined;
   }
 
-  protected override receive(data: string | ArrayBuffer, attempt: number): void {
+  protected override receive(data: string | ArrayBuffer, { attempt }: FeedConnection): void {
     const { data: event, ...answer } = JSON.parse(String(data));
     switch (event?.e) {
       case undefined:

@@ -24,6 +24,12 @@ const numbers: [Range | undefined, accepted: number[], refused: number[], wanted
   [{ above: true, max: 1 }, [0.1, 1], [0, 1.1, NaN], "a number > 0 and <= 1"],
   [{ integer: true }, [0, 7, Infinity], [0.5, -1, NaN, -Infinity], "an integer >= 0 or Infinity"],
   [{ integer: true, min: 1 }, [1, Infinity], [0, 1.5], "an integer >= 1 or Infinity"],
+  [
+    { integer: true, min: 1, max: Number.MAX_SAFE_INTEGER },
+    [1, Number.MAX_SAFE_INTEGER],
+    [0, Infinity, 1e300],
+    "an integer >= 1",
+  ],
   [{ integer: true, min: 1, max: 9 }, [1, 9], [0, 1.5, 10, Infinity], "an integer from 1 to 9"],
   [{ min: -5, max: 5 }, [-5, 0, 5], [-6, 6], "a number from -5 to 5"],
   [{ unit: "milliseconds" }, [0, 0.5, Infinity], [-1, NaN], "milliseconds >= 0"],

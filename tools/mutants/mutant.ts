@@ -10,14 +10,14 @@ export interface Mutant {
   name: string;
   /** The file, from the repository's root. */
   file: string;
-  /** Each text occurs exactly once in the file when its turn has come. */
+  /** Made one after the other. The text of each must occur exactly once at that time. */
   edits: readonly Edit[];
 }
 
-/** A text, and the text that takes its place. */
+/** A text of the source, and its replacement. */
 export type Edit = readonly [find: string, replace: string];
 
-/** The mutants of one room, and the tests that must notice them. */
+/** The mutants of one room, and the tests that must notice each mutant. */
 export interface Room {
   /** Test files and folders, from the repository's root. */
   tests: readonly string[];
@@ -33,7 +33,7 @@ export function breaking(file: string): (name: string, ...edits: Edit[]) => Muta
 /**
  * Breaks a source.
  *
- * @param mutant The way to break it.
+ * @param mutant The way to break the source.
  * @param source The text of the mutant's file.
  * @returns The broken text.
  * @throws {RangeError} If a text of the mutant does not occur exactly once.

@@ -128,8 +128,8 @@ export const room: Room = {
       "fn.apply(owner, args)",
       "fn.apply(undefined as This, args)",
     ]),
-    retry("the name is lost", ["name: { value: fn.name, configurable: true },", ""]),
-    retry("the length is lost", ["length: { value: fn.length, configurable: true },", ""]),
+    retry("the name is lost", ["name: { value: name, configurable: true },", ""]),
+    retry("the length is lost", ["length: { value: length, configurable: true },", ""]),
     retry("the decorator forgets its options", [
       "(fn) => wrap(fn, fnOrOptions)",
       "(fn) => wrap(fn, {})",

@@ -1,6 +1,6 @@
 /**
- * A stand-in for `@std/assert`: the assertions that the tests of this repository use. What passes
- * and what fails is as with the real ones; the messages are plainer.
+ * A stand-in for `@std/assert`: the assertions that the tests of this repository use. They pass and
+ * fail as the real ones do; the messages are plainer.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { inspect } from "node:util";
 // deno-lint-ignore no-explicit-any -- any class will do
 type Class<T> = abstract new (...args: any[]) => T;
 
-/** What every failed assertion throws. */
+/** The error of a failed assertion. */
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -18,9 +18,8 @@ export class AssertionError extends Error {
   }
 }
 
-/** Fails, always. */
-export function fail(msg?: string): never {
-  throw new AssertionError(`Failed assertion${msg ? `: ${msg}` : ""}`);
+function fail(msg: string): never {
+  throw new AssertionError(`Failed assertion: ${msg}`);
 }
 
 export function assert(expr: unknown, msg = "Expected a truthy value"): asserts expr {
@@ -51,21 +50,6 @@ export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): 
   expect(!Object.is(actual, expected), actual, "not to be", expected, msg);
 }
 
-export function assertAlmostEquals(
-  actual: number,
-  expected: number,
-  tolerance?: number,
-  msg?: string,
-): void {
-  const allowed = tolerance ?? (Number.isFinite(expected) ? Math.abs(expected * 1e-7) : 1e-7);
-  const close = Object.is(actual, expected) || Math.abs(expected - actual) <= allowed;
-  expect(close, actual, `within ${allowed} of`, expected, msg);
-}
-
-export function assertGreater<T>(actual: T, expected: T, msg?: string): void {
-  expect(actual > expected, actual, "to be above", expected, msg);
-}
-
 export function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void {
   expect(actual >= expected, actual, "to be at least", expected, msg);
 }
@@ -76,10 +60,6 @@ export function assertLess<T>(actual: T, expected: T, msg?: string): void {
 
 export function assertLessOrEqual<T>(actual: T, expected: T, msg?: string): void {
   expect(actual <= expected, actual, "to be at most", expected, msg);
-}
-
-export function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T> {
-  expect(actual !== undefined && actual !== null, actual, "to be anything but", null, msg);
 }
 
 export function assertInstanceOf<T extends Class<unknown>>(
@@ -94,31 +74,8 @@ export function assertMatch(actual: string, expected: RegExp, msg?: string): voi
   expect(expected.test(actual), actual, "to match", expected, msg);
 }
 
-export function assertNotMatch(actual: string, expected: RegExp, msg?: string): void {
-  expect(!expected.test(actual), actual, "not to match", expected, msg);
-}
-
 export function assertStringIncludes(actual: string, expected: string, msg?: string): void {
   expect(actual.includes(expected), actual, "to include", expected, msg);
-}
-
-export function assertArrayIncludes<T>(
-  actual: ArrayLike<T>,
-  expected: ArrayLike<T>,
-  msg?: string,
-): void {
-  const all = Array.from(actual);
-  const missing = Array.from(expected).filter((item) => !all.some((other) => equal(other, item)));
-  expect(missing.length === 0, actual, "to include", missing, msg);
-}
-
-export function assertObjectMatch(
-  // deno-lint-ignore no-explicit-any -- as the real one is declared
-  actual: Record<PropertyKey, any>,
-  expected: Record<PropertyKey, unknown>,
-  msg?: string,
-): void {
-  expect(matches(actual, expected), actual, "to contain", expected, msg);
 }
 
 export function assertThrows(fn: () => unknown, msg?: string): unknown;
@@ -170,7 +127,7 @@ export async function assertRejects(
   return fail(`expected the promise to reject${typeof wanted === "string" ? `: ${wanted}` : ""}`);
 }
 
-/** Returns the error of `assertThrows` or `assertRejects` if it is the one that was wanted. */
+/** Returns the error of `assertThrows` or `assertRejects` if the error is of the wanted kind. */
 function checked(
   error: unknown,
   wanted?: Class<Error> | string,
@@ -200,8 +157,8 @@ function expect(
 }
 
 /**
- * Equal by value. As in the real one 0 equals -0, NaN equals NaN, and what holds no readable value
- * is itself only.
+ * Compares by value. As in the real one, 0 equals -0 and NaN equals NaN. An object without readable
+ * values equals itself only.
  */
 function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()): boolean {
   if (a === b || Object.is(a, b)) return true;
@@ -213,7 +170,7 @@ function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()):
   if (a instanceof WeakMap || a instanceof WeakSet) {
     throw new TypeError("Cannot compare weak collections");
   }
-  if (seen.get(a) === b) return true; // a circle: its other members decide
+  if (seen.get(a) === b) return true; // a circle: the other members decide
   seen.set(a, b);
 
   if (a instanceof Map || a instanceof Set) {
@@ -228,15 +185,12 @@ function equal(a: unknown, b: unknown, seen: Map<unknown, unknown> = new Map()):
     );
 }
 
-/** The prototype, where none at all counts as that of a plain object. */
+/** The prototype; an object without one counts as a plain object. */
 function kind(value: object): unknown {
   return Object.getPrototypeOf(value) ?? Object.prototype;
 }
 
-/**
- * The names that a comparison reads: the enumerable ones, and with a class every one, getters
- * included.
- */
+/** The names that a comparison reads: of a class every name, getters included, else the enumerable. */
 function members(value: object): PropertyKey[] {
   if (kind(value) === Object.prototype || Array.isArray(value) || ArrayBuffer.isView(value)) {
     return Reflect.ownKeys(value).filter((key) =>
@@ -248,25 +202,4 @@ function members(value: object): PropertyKey[] {
     for (const key of Reflect.ownKeys(at)) keys.add(key);
   }
   return [...keys];
-}
-
-/** Whether `actual` has every member of `expected`, at any depth; arrays match member by member. */
-function matches(actual: unknown, expected: unknown): boolean {
-  if (typeof actual !== "object" || typeof expected !== "object" || !actual || !expected) {
-    return equal(actual, expected);
-  }
-  if (Array.isArray(expected)) {
-    return Array.isArray(actual) && actual.length >= expected.length &&
-      expected.every((item, index) => matches(actual[index], item));
-  }
-  if (
-    expected instanceof Date || expected instanceof RegExp || expected instanceof Map ||
-    expected instanceof Set
-  ) {
-    return equal(actual, expected);
-  }
-  return Reflect.ownKeys(expected).every((key) =>
-    key in actual &&
-    matches(actual[key as keyof typeof actual], expected[key as keyof typeof expected])
-  );
 }

@@ -1,11 +1,11 @@
 /**
- * A stand-in for `@std/testing/time`. It fakes what the real one fakes and nothing else: `Date`,
- * the four timer functions and `AbortSignal.timeout`. Not faked, there as here: `performance.now`,
- * `queueMicrotask`, `setImmediate` and `node:timers`.
+ * A stand-in for `@std/testing/time`. It fakes the same globals as the real one: `Date`, the four
+ * timer functions and `AbortSignal.timeout`. Neither fakes `performance.now`, `queueMicrotask`,
+ * `setImmediate` or `node:timers`.
  *
- * It is not built on a library of fake timers, since the usual one differs where it matters to a
- * test: it fires a delay of 2^31 at once, starts a zero delay inside a tick one millisecond later,
- * runs on after a callback has thrown, and hands out objects as timer ids.
+ * No library of fake timers stands behind it, because the usual one differs where it matters to a
+ * test. That one fires a delay of 2^31 at once, starts a zero delay inside a tick one millisecond
+ * later, runs on after a callback has thrown, and hands out objects as timer ids.
  *
  * @module
  */
@@ -18,22 +18,6 @@ const real = {
   clearInterval,
   timeout: AbortSignal.timeout,
 };
-
-/** An operation that does not suit the state of the fake time. */
-export class TimeError extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "TimeError";
-  }
-}
-
-/** Options of {@linkcode FakeTime}. */
-export interface FakeTimeOptions {
-  /** Fake milliseconds per real millisecond. @default {0} (time stands still) */
-  advanceRate: number;
-  /** How often time advances by itself, in real milliseconds. @default {10} */
-  advanceFrequency?: number;
-}
 
 type Callback = (...args: unknown[]) => unknown;
 
@@ -52,64 +36,26 @@ interface Timer {
 export class FakeTime {
   static #current: FakeTime | undefined;
 
-  readonly #start: number;
+  /** The time at which this began, in epoch milliseconds. */
+  readonly start: number;
   readonly #timers = new Map<number, Timer>();
-  readonly #advance: ReturnType<typeof setInterval> | undefined;
   #now: number;
   #ids = 0;
   #turns = 0;
 
-  constructor(start?: number | string | Date | null, options?: FakeTimeOptions) {
-    if (FakeTime.#current) {
-      throw new TimeError("Cannot construct FakeTime: time is already faked");
-    }
-    this.#start = new real.Date(start ?? real.Date.now()).valueOf();
-    if (Number.isNaN(this.#start)) {
-      throw new TypeError(`Cannot construct FakeTime: invalid start time ${start}`);
-    }
-    this.#now = this.#start;
+  /** @param start Epoch milliseconds; the present where it is missing. */
+  constructor(start: number = real.Date.now()) {
+    if (FakeTime.#current) throw new Error("Cannot construct FakeTime: time is already faked");
+    this.start = this.#now = start;
     FakeTime.#current = this;
     this.#fake();
-
-    const { advanceRate = 0, advanceFrequency = 10 } = options ?? {};
-    if (advanceRate > 0) {
-      const step = advanceRate * advanceFrequency;
-      this.#advance = real.setInterval.call(null, () => this.tick(step), advanceFrequency);
-    }
-  }
-
-  static restore(): void {
-    if (!FakeTime.#current) {
-      throw new TimeError("Cannot restore time: time is already restored");
-    }
-    FakeTime.#current.restore();
-  }
-
-  static async restoreFor<T, A extends unknown[] = unknown[]>(
-    callback: (...args: A) => Promise<T> | T,
-    ...args: A
-  ): Promise<T> {
-    const time = FakeTime.#current;
-    if (!time) throw new TimeError("Cannot restore time: time is not faked");
-    unfake();
-    try {
-      const result = callback(...args);
-      // A plain result is back on fake time before this returns: there is no await on the way.
-      return result instanceof Promise ? await result : result;
-    } finally {
-      time.#fake();
-    }
-  }
-
-  get start(): number {
-    return this.#start;
   }
 
   get now(): number {
     return this.#now;
   }
 
-  /** Fires whatever is due on the way to `value`, in order, each at its own time. */
+  /** Fires all that is due on the way to `value`, in order, each at its own time. */
   set now(value: number) {
     if (value < this.#now) {
       throw new RangeError(
@@ -145,45 +91,24 @@ export class FakeTime {
     return this.next();
   }
 
-  runAll(): void {
-    while (this.next());
-  }
-
-  async runAllAsync(): Promise<void> {
-    while (this.#timers.size > 0) await this.nextAsync();
-  }
-
+  /**
+   * Waits for a timer of the platform. As in the real one, time is real while that timer is set,
+   * which takes away every function that a test has laid over the fakes.
+   */
   async runMicrotasks(): Promise<void> {
-    await this.delay(0);
-  }
-
-  /** Waits in real time. */
-  async delay(ms: number, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
-    const aborted = () => new DOMException("Delay was aborted.", "AbortError");
-    if (signal?.aborted) throw aborted();
-    // Through restoreFor(), as in the real one: it takes away what a test has laid over the fakes.
-    await FakeTime.restoreFor(() => {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const abort = () => {
-        real.clearTimeout.call(null, timer);
-        reject(aborted());
-      };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", abort);
-        resolve();
-      }, ms);
-      signal?.addEventListener("abort", abort, { once: true });
-      return { promise };
-    }).then(({ promise }) => promise);
+    if (FakeTime.#current !== this) throw new Error("Cannot wait: time is not faked");
+    unfake();
+    const settled = new Promise((resolve) => setTimeout(resolve, 0));
+    this.#fake();
+    await settled;
   }
 
   restore(): void {
     if (FakeTime.#current !== this) {
-      throw new TimeError("Cannot restore time: time is already restored");
+      throw new Error("Cannot restore time: time is already restored");
     }
     FakeTime.#current = undefined;
     unfake();
-    real.clearInterval.call(null, this.#advance);
   }
 
   [Symbol.dispose](): void {
@@ -226,20 +151,14 @@ export class FakeTime {
     args: unknown[],
   ): number {
     if (FakeTime.#current !== this) {
-      throw new TimeError(`Cannot call a fake ${name}: time is not faked`);
+      throw new Error(`Cannot call a fake ${name}: time is not faked`);
     }
     if (typeof callback !== "function") {
-      throw new TimeError(`Cannot call a fake ${name}: it takes functions only`);
+      throw new Error(`Cannot call a fake ${name}: wanted a function`);
     }
     const id = ++this.#ids;
-    this.#timers.set(id, {
-      id,
-      due: this.#now + delay,
-      turn: this.#turns++,
-      period,
-      callback,
-      args,
-    });
+    const due = this.#now + delay;
+    this.#timers.set(id, { id, due, turn: this.#turns++, period, callback, args });
     return id;
   }
 

@@ -1,0 +1,154 @@
+/**
+ * The script against a plain program that counts everything again each time, on a real server whose
+ * clock the test moves: the shipped script but for the line that reads the time.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { type Answer, type Ask, SCRIPT } from "../../redis/script.ts";
+import { Model, type ModelLimit } from "./model.ts";
+import { connect, hasRedis, type RedisClient, RedisServer } from "./server.ts";
+
+const RUNS = Number(Deno.env.get("RUNS") ?? 150);
+const TIME = "redis.call('TIME')";
+assertEquals(SCRIPT.split(TIME).length, 2, "the script reads the clock once");
+const TESTED = SCRIPT.replace(TIME, "cjson.decode(ARGV[4])");
+
+const limit: fc.Arbitrary<ModelLimit> = fc.record({
+  kind: fc.constantFrom("start" as const, "start" as const, "finish" as const),
+  limit: fc.integer({ min: 1, max: 8 }),
+  period: fc.constantFrom(5_000, 100_000, 1_000_000, 2_500_000),
+  burst: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }),
+}).map(({ burst, ...limit }) =>
+  limit.kind === "finish" || burst === undefined ? limit : { ...limit, burst }
+);
+
+/** What happens in one step: to whom, how long after the step before. */
+const step = fc.record({
+  agent: fc.nat(3),
+  gap: fc.oneof(
+    { weight: 5, arbitrary: fc.nat(40_000) },
+    { weight: 3, arbitrary: fc.nat(800_000) },
+    { weight: 1, arbitrary: fc.nat(8_000_000) },
+  ),
+  /** A step of the server's clock. */
+  jump: fc.oneof(
+    { weight: 20, arbitrary: fc.constant(0) },
+    { weight: 1, arbitrary: fc.integer({ min: -5_000_000, max: 5_000_000 }) },
+  ),
+  calls: fc.array(fc.record({ cost: fc.nat(3), isUrgent: fc.boolean() }), { maxLength: 4 }),
+  aborts: fc.nat(1),
+  starts: fc.nat(6),
+  finishes: fc.nat(6),
+  event: fc.constantFrom("", "", "", "", "", "repeat", "late repeat", "pause", "lost", "flush"),
+});
+
+/** An agent as the client is one, without its timers. */
+class Agent {
+  n = 0;
+  ids = 0;
+  epoch: string | undefined;
+  seen = 0;
+  sentAt = 0;
+  waiting: { id: string; cost: number; place: string }[] = [];
+  granted: { id: string; cost: number }[] = [];
+  running: number[] = [];
+  last: [Ask, number] | undefined;
+
+  constructor(readonly name: string) {}
+}
+
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** Lets the agent do what the step says, and words its command. */
+function word(agent: Agent, { calls, aborts, starts, finishes, event }: Step): Ask {
+  for (const { cost, isUrgent } of calls) {
+    const id = `${++agent.ids}`;
+    const call = { id, cost, place: `${id}:${cost}${isUrgent ? "!" : ""}` };
+    isUrgent ? agent.waiting.unshift(call) : agent.waiting.push(call);
+  }
+  const leave = agent.waiting.splice(0, aborts).map(({ place }) => place);
+  const started = agent.granted.splice(0, starts).map(({ cost }) => cost);
+  agent.running.push(...started);
+  const finished = agent.running.splice(0, finishes);
+  const sum = (costs: number[]) => costs.reduce((a, b) => a + b, 0);
+  const held = sum(agent.granted.map(({ cost }) => cost));
+  const told = (costs: number[]) => costs.map((cost, i) => [cost, 1_000 * i] as [number, number]);
+  return {
+    agent: agent.name,
+    n: ++agent.n,
+    ...(agent.epoch !== undefined && { epoch: agent.epoch }),
+    seen: agent.seen,
+    isLost: event === "lost",
+    lease: 3_000_000,
+    start: { held, told: told(started) },
+    finish: { held: held + sum(agent.running), told: told(finished) },
+    pause: event === "pause" ? 300_000 : 0,
+    leave,
+    join: agent.waiting.slice(0, 100).map(({ place }) => place),
+  };
+}
+
+function hear(agent: Agent, answer: Answer | never[], now: number): void {
+  if (answer.length === 0) return;
+  const [epoch, seen, , , ...ids] = answer as Answer;
+  [agent.epoch, agent.seen, agent.sentAt] = [epoch, seen, now];
+  for (const call of agent.waiting.filter(({ id }) => ids.includes(id))) {
+    agent.waiting.splice(agent.waiting.indexOf(call), 1);
+    agent.granted.push(call);
+  }
+}
+
+async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): Promise<void> {
+  const model = new Model();
+  const agents = ["a", "b", "c", "d"].map((name) => new Agent(name));
+  const keys = ["{k}", "{k}:line", "{k}:leases", ...limits.map((_, i) => `{k}:${i}`)];
+  await client.send(["FLUSHALL"]);
+  let now = 1.7e15;
+  let jumped = 0;
+  const both = async (ask: Ask, sure: number) => {
+    const time = now + jumped;
+    const argv = [JSON.stringify(ask), `${sure}`, JSON.stringify(limits)];
+    argv.push(JSON.stringify([Math.floor(time / 1e6), time % 1e6]));
+    const answer = await client.send(["EVAL", TESTED, `${keys.length}`, ...keys, ...argv]);
+    assertEquals(answer, model.execute(ask, sure, limits, time));
+    return answer as Answer | never[];
+  };
+  for (const step of steps) {
+    now += step.gap + 1;
+    jumped += step.jump;
+    if (step.event === "flush") {
+      await client.send(["FLUSHALL"]);
+      model.flush();
+    }
+    const agent = agents[step.agent];
+    const sure = agent.seen + now - agent.sentAt;
+    if (step.event === "late repeat" && agent.last) await both(...agent.last);
+    const ask = word(agent, step);
+    agent.last = [ask, sure];
+    const answer = await both(ask, sure);
+    if (step.event === "repeat") assertEquals(await both(ask, sure), answer);
+    hear(agent, answer, now);
+    if (agent.waiting.length > 0) assert((answer as Answer)[2] > 0, "who waits is given a time");
+  }
+  for (const key of keys) {
+    assert(await client.send(["PTTL", key]) !== -1, `${key} has no time to live`);
+  }
+}
+
+Deno.test({
+  name: "the script gives the answers of a count that is taken anew each time (property)",
+  ignore: !hasRedis,
+  async fn() {
+    await using server = await RedisServer.start();
+    using client = await connect(server.port);
+    const limits = fc.array(limit, { minLength: 1, maxLength: 3 });
+    const steps = fc.array(step, { minLength: 10, maxLength: 60, size: "max" });
+    await fc.assert(
+      fc.asyncProperty(limits, steps, (limits, steps) => play(client, limits, steps)),
+      { numRuns: RUNS },
+    );
+  },
+});

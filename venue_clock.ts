@@ -1,0 +1,156 @@
+/**
+ * Tells a venue's time, never ahead of it: for the timestamps of signed requests.
+ *
+ * @module
+ */
+
+import { checkNumber, refuse } from "./common/check.ts";
+
+/** Options of a {@linkcode VenueClock}. */
+export interface VenueClockOptions {
+  /**
+   * Step of the times that the venue tells, in milliseconds: `1_000` for a venue that tells whole seconds.
+   *
+   * @default {1}
+   */
+  resolution?: number;
+  /**
+   * How fast the venue's clock and this computer's may drift apart, in parts per million. `200` is more
+   * than the quartz of a bad computer does.
+   *
+   * @default {200}
+   */
+  drift?: number;
+}
+
+/** Bounds of the offset: the venue's time less `performance.now()`, at one moment. */
+interface Bounds {
+  /** The moment, of `performance.now()`. */
+  at: number;
+  least: number;
+  most: number;
+}
+
+/** 2001 and 2286, in epoch milliseconds: seconds and microseconds of our days are not between them. */
+const PLAUSIBLE = { min: 1e12, max: 1e13, unit: "epoch milliseconds" };
+
+/**
+ * A clock that shows a venue's time, and never a time that the venue has not reached.
+ *
+ * Venues refuse a request whose timestamp lies ahead of their own clock, and tolerate one that lies a
+ * little behind. Half of a slow round trip, the usual estimate, can be ahead. This clock works with bounds:
+ *
+ * - The venue looks at its clock at some moment between the sending and the answer. So each reading
+ *   bounds the offset of the two clocks from both sides, however unequal the two ways are.
+ * - The bounds of all readings are intersected, so a slow reading never spoils a quick one. Between
+ *   readings they widen by `drift`.
+ * - {@linkcode now} is the lower bound: never ahead of the venue's own time by more than its `resolution`.
+ * - The venue's own time lies between `now()` and `now()` + {@linkcode error}.
+ * - A step of this computer's wall clock changes nothing: only `performance.now()` is read.
+ *
+ * If a reading contradicts the bounds, then the venue's clock has been set, or this computer has slept: the
+ * reading counts and all earlier ones are forgotten. Until that reading the promise cannot hold. A step back
+ * that is shorter than the round trip may stay unseen; `now()` is then ahead by less than that round trip,
+ * until a quicker reading shows it.
+ *
+ * @example Timestamps of signed requests
+ * ```ts
+ * import { VenueClock } from "@aio-trader/core/venue-clock";
+ * import { assert } from "@std/assert";
+ *
+ * const venue = () => Date.now() - 3_000; // the venue's clock is 3 s behind ours
+ * const clock = new VenueClock(() => venue()); // or: async () => (await session.get("time")).serverTime
+ * await clock.sync();
+ *
+ * const timestamp = clock.now();
+ * assert(timestamp <= venue() + 1);
+ * assert(timestamp > venue() - 1_000);
+ * ```
+ */
+export class VenueClock {
+  readonly #read: () => number | Promise<number>;
+  readonly #resolution: number;
+  /** Milliseconds per millisecond. */
+  readonly #drift: number;
+  #bounds: Bounds | undefined;
+  #syncing: Promise<void> | undefined;
+
+  /**
+   * Creates a clock. The venue is not asked yet.
+   *
+   * @param read Asks the venue for its time, and returns it in epoch milliseconds.
+   * @param options Resolution and drift.
+   * @throws {TypeError} If `read` is no function or an option is no number.
+   * @throws {RangeError} If an option is out of its range.
+   */
+  constructor(read: () => number | Promise<number>, options: VenueClockOptions = {}) {
+    const task = "Cannot create a clock";
+    const { resolution = 1, drift = 200 } = options;
+    if (typeof read !== "function") refuse(task, "read", read, "a function");
+    this.#read = read;
+    this.#resolution = checkNumber(task, "resolution", resolution, {
+      max: 86_400_000,
+      unit: "milliseconds",
+    });
+    this.#drift = checkNumber(task, "drift", drift, { max: 100_000, unit: "parts per million" }) /
+      1e6;
+  }
+
+  /**
+   * The venue's time.
+   *
+   * @returns Whole epoch milliseconds, never ahead of the venue's own time by more than its resolution.
+   * @throws {Error} Before the first reading.
+   */
+  now(): number {
+    const { at, least } = this.#widened();
+    return Math.floor(at + least);
+  }
+
+  /**
+   * How far the venue's own time may be ahead of {@linkcode now}, in milliseconds. `Infinity` before the
+   * first reading.
+   */
+  get error(): number {
+    if (!this.#bounds) return Infinity;
+    const { at, least, most } = this.#widened();
+    return at + most - Math.floor(at + least);
+  }
+
+  /**
+   * Reads the venue's time. While a reading goes on, every call waits for that one.
+   *
+   * @throws {TypeError} If the reading is no number.
+   * @throws {RangeError} If the reading is no plausible time: seconds or microseconds, perhaps.
+   * @throws What `read` throws. The clock goes on with earlier readings.
+   */
+  sync(): Promise<void> {
+    return this.#syncing ??= this.#sync().finally(() => this.#syncing = undefined);
+  }
+
+  async #sync(): Promise<void> {
+    const sent = performance.now();
+    const reading = await this.#read();
+    const at = performance.now();
+    checkNumber("Cannot sync the clock", "reading", reading, PLAUSIBLE);
+    const most = reading + this.#resolution - sent + this.#drift * (at - sent);
+    const fresh = { at, least: reading - at, most };
+    const known = this.#bounds ? this.#widened(at) : fresh;
+    const both = {
+      at,
+      least: Math.max(known.least, fresh.least),
+      most: Math.min(known.most, fresh.most),
+    };
+    this.#bounds = both.least <= both.most ? both : fresh;
+  }
+
+  /** What the readings say of this moment. */
+  #widened(now = performance.now()): Bounds {
+    if (!this.#bounds) {
+      throw new Error("Cannot tell the venue's time: no reading yet, wanted sync() before now()");
+    }
+    const { at, least, most } = this.#bounds;
+    const drifted = this.#drift * (now - at);
+    return { at: now, least: least - drifted, most: most + drifted };
+  }
+}

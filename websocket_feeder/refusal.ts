@@ -1,0 +1,121 @@
+/**
+ * Why a socket did not open, or ended, in words. Internal.
+ *
+ * @module
+ */
+
+import type { Ending } from "../feeder.ts";
+
+/** How runtimes and the package `ws` word the status that refused an upgrade. */
+const STATUS = /(?:status code|server response): (\d{3})/;
+
+/** Words for the close codes that come without a reason. */
+const WORDS: Readonly<Record<number, string>> = {
+  1005: "closed by the venue, without a code",
+  1006: "lost, without a close frame",
+};
+
+/**
+ * Reads an error event. Messages of Bun quote the URL, and with it perhaps a token.
+ *
+ * @param event The event; Node tells nothing in it.
+ * @param status The status that refused the upgrade, where that is known from elsewhere.
+ * @returns Reason and status, as far as they are known.
+ */
+export function describe(event: Event, status?: number): Partial<Ending> {
+  const { message = "" } = event as ErrorEvent;
+  const told = STATUS.exec(message)?.[1];
+  const known = told === undefined ? status : Number(told);
+  const reason = message.replaceAll(/wss?:[^\s']*/gi, "…");
+  if (known === undefined) return { reason };
+  return { reason: reason || `the upgrade was refused with the status ${known}`, status: known };
+}
+
+/**
+ * Words an ending for which nobody gave a reason.
+ *
+ * @param code The close code.
+ * @param opened Whether the connection had been open.
+ * @returns The words.
+ */
+export function inWords(code: number, opened: boolean): string {
+  if (!opened) {
+    return "no connection: a wrong address or port, no network, or an upgrade that was refused " +
+      "(401, 403, 404 and others: this runtime does not tell)";
+  }
+  return WORDS[code] ?? "closed by the venue, without a reason";
+}
+
+/** What `node:diagnostics_channel` has, as far as it is used here. */
+interface Diagnostics {
+  subscribe(name: string, listener: (message: unknown) => void): void;
+  unsubscribe(name: string, listener: (message: unknown) => void): void;
+}
+
+/** What undici tells of an answer. */
+interface Answered {
+  request: { origin?: string | URL; path?: string; headers?: unknown };
+  response: { statusCode: number };
+}
+
+/** An upgrade that is watched. */
+export interface UpgradeWatch {
+  /** The status that refused it, once that is known. */
+  readonly status: number | undefined;
+  /** Watches no longer. */
+  stop(): void;
+}
+
+/**
+ * Learns the status of a refused upgrade on Node, whose sockets do not tell it: its HTTP client does,
+ * over a diagnostics channel. https://github.com/nodejs/undici/blob/main/docs/docs/api/DiagnosticsChannel.md
+ *
+ * Only an answer to this address that was asked for with these headers counts.
+ *
+ * @param url The address that is dialled.
+ * @param headers The headers that are sent.
+ * @returns The watch. On other runtimes it sees nothing.
+ */
+export function watchUpgrade(url: string, headers: Record<string, string> = {}): UpgradeWatch {
+  const channel = diagnostics();
+  let status: number | undefined;
+  if (!channel || !URL.canParse(url)) return { status, stop: () => {} };
+  const { origin, pathname, search } = new URL(url.replace(/^ws/i, "http"));
+  const wanted = Object.entries(headers).map(([name, value]) => `${name.toLowerCase()}: ${value}`);
+  const listener = (message: unknown) => {
+    const { request, response } = message as Answered;
+    if (String(request.origin) !== origin || request.path !== pathname + search) return;
+    const sent = headerLines(request.headers);
+    if (!sent.includes("sec-websocket-version: 13")) return;
+    if (wanted.every((line) => sent.includes(line))) status = response.statusCode;
+  };
+  channel.subscribe("undici:request:headers", listener);
+  return {
+    get status() {
+      return status;
+    },
+    stop: () => channel.unsubscribe("undici:request:headers", listener),
+  };
+}
+
+/** The channels, where the runtime has them. Not imported: browsers have no `node:` modules. */
+function diagnostics(): Diagnostics | undefined {
+  const { process } = globalThis as {
+    process?: { getBuiltinModule?(name: string): unknown };
+  };
+  try {
+    return process?.getBuiltinModule?.("node:diagnostics_channel") as Diagnostics | undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Headers as `name: value`: undici tells them as a list of names and values. */
+function headerLines(headers: unknown): string[] {
+  if (!Array.isArray(headers)) return [];
+  const lines: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    lines.push(`${String(headers[i]).toLowerCase()}: ${headers[i + 1]}`);
+  }
+  return lines;
+}

@@ -1,0 +1,117 @@
+/**
+ * What a feed is subscribed to, and the connections that are brought to it. Internal.
+ *
+ * @module
+ */
+
+import type { Connection } from "./connection.ts";
+import { type RepairOptions, Repairs } from "./repairs.ts";
+import { type Asking, Subscriptions } from "./subscriptions.ts";
+
+/** Subscriptions as a state: what every connection is brought to. */
+export class Wanted<S> {
+  /** What is subscribed to, by key. */
+  readonly all: Map<unknown, S> = new Map();
+  readonly #asking: Asking<S>;
+  readonly #connections = new Map<Connection, Subscriptions<S>>();
+  readonly #repairs: Repairs;
+
+  /**
+   * Makes an empty state.
+   *
+   * @param asking How the venue is asked.
+   * @param options When to repair.
+   */
+  constructor(asking: Asking<S>, options: RepairOptions) {
+    this.#asking = asking;
+    this.#repairs = new Repairs(options);
+  }
+
+  /** How many subscriptions there would be with these. */
+  sizeWith(wanted: ReadonlyMap<unknown, S>): number {
+    let size = this.all.size;
+    for (const key of wanted.keys()) if (!this.all.has(key)) size++;
+    return size;
+  }
+
+  /** Adds to what is wanted. */
+  add(wanted: ReadonlyMap<unknown, S>): void {
+    for (const [key, sub] of wanted) {
+      this.all.set(key, sub);
+      this.#mark(key);
+    }
+  }
+
+  /** Takes away from what is wanted; tells whether it was there. */
+  remove(key: unknown): boolean {
+    const isThere = this.all.delete(key);
+    if (isThere) this.#mark(key);
+    return isThere;
+  }
+
+  /** Asks for a subscription anew, unsubscribed first: now, or once the backoff allows. */
+  repair(key: unknown): void {
+    if (this.all.has(key)) this.#repairs.plan(key, () => this.#mark(key, true));
+  }
+
+  /** Notes that the venue refuses a key, for good. */
+  refuse(key: unknown): boolean {
+    const isThere = this.all.delete(key);
+    for (const subscriptions of this.#connections.values()) subscriptions.forget(key);
+    return isThere;
+  }
+
+  /**
+   * Notes that the venue refuses a key for now, and asks again later.
+   *
+   * @param key The key.
+   * @param retryAfter How long the venue asks to wait, in milliseconds.
+   * @returns The wait; nothing where the key is not wanted.
+   */
+  postpone(key: unknown, retryAfter: number): number | undefined {
+    const isWanted = this.all.has(key);
+    const wait = isWanted ? this.#repairs.plan(key, () => this.#mark(key), retryAfter) : undefined;
+    for (const subscriptions of this.#connections.values()) subscriptions.forget(key);
+    return wait;
+  }
+
+  /** Notes that the venue holds a key, over this connection. */
+  confirm(key: unknown, connection: Connection): void {
+    this.#connections.get(connection)?.confirm(key);
+  }
+
+  /** Has a connection asked for everything, once `flush` is called. */
+  begin(connection: Connection): Subscriptions<S> {
+    if (this.#connections.size === 0) this.#repairs.settle();
+    const subscriptions = new Subscriptions<S>(connection, this.#asking);
+    for (const [key, sub] of this.all) {
+      if (!this.#repairs.isHeld(key)) subscriptions.mark(key, sub);
+    }
+    this.#connections.set(connection, subscriptions);
+    return subscriptions;
+  }
+
+  /** Asks nothing more over a connection. */
+  leave(connection: Connection): void {
+    this.#connections.delete(connection);
+  }
+
+  /** Whether everything that is wanted has been asked for over this connection, and confirmed. */
+  isWhole(connection: Connection): boolean {
+    if (!this.#connections.get(connection)?.isDone) return false;
+    return !this.#repairs.holdsAny((key) => this.all.has(key));
+  }
+
+  /** Stops all timers. */
+  close(): void {
+    this.#repairs.clear();
+  }
+
+  #mark(key: unknown, anew = false): void {
+    const wanted = this.#repairs.isHeld(key) ? undefined : this.all.get(key);
+    for (const subscriptions of this.#connections.values()) {
+      subscriptions.mark(key, wanted, anew);
+      void subscriptions.flush();
+    }
+  }
+}
