@@ -10,7 +10,7 @@ import type { Runtime } from "../platform/runtime.ts";
  * Longest time, in milliseconds, for which an order accepts that the runtime has read from no
  * socket. What a venue writes in so short a time may as well be on its way: nobody can tell.
  */
-const BLIND = 1;
+const BLIND = 2;
 
 /** How often an order waits again while other code keeps the event loop busy. */
 const TRIES = 5;
@@ -70,7 +70,7 @@ export class IdleAnswers {
   }
 
   /**
-   * Waits until the runtime has read from its sockets within the last millisecond.
+   * Waits until the runtime has read from its sockets within the last two milliseconds.
    *
    * - Right after an answer there is nothing to wait for.
    * - Else the wait takes about 0.5 ms on Deno and 0.05 ms on Node.

@@ -1,6 +1,7 @@
 /**
  * How a session hands an order to fetch, on every runtime: an order never takes an answer that lay on
- * an idle connection before the order went out.
+ * an idle connection before the order went out. And what each runtime does with an order that is
+ * handed to its own fetch as it is, which `docs/runtimes.md` tells.
  *
  * @module
  */
@@ -8,6 +9,7 @@
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
 import { type RequestOptions, Session } from "../../session.ts";
+import { answer, FaultServer, finish, type Reply } from "./fault_server.ts";
 import { check, run, runtime } from "./harness.ts";
 
 /**
@@ -149,5 +151,56 @@ if (runtime === "deno") {
     await venue.close();
   });
 }
+
+/** What was executed more than once, of an order that the runtime's own fetch has sent. */
+async function repeated(bodies: Record<string, BodyInit | undefined>, fault: Reply) {
+  const found: string[] = [];
+  const server = await FaultServer.listen();
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    for (const [name, body] of Object.entries(bodies)) {
+      server.will(answer());
+      for (let i = 0; i < 2; i++) await (await fetch(server.url)).text();
+      server.requests.length = 0;
+      server.will(fault, answer());
+      await fetch(server.url, { method, body }).then((response) => response.text(), () => {});
+      if (server.requests.length > 1) found.push(`${method} ${name}`);
+    }
+  }
+  await server.close();
+  return found;
+}
+
+check(
+  "the runtime itself repeats an order that got no answer, as docs/runtimes.md says",
+  async () => {
+    const found = await repeated(
+      { text: "x", blob: new Blob(["x"]), nothing: undefined },
+      finish(),
+    );
+    const methods = ["POST", "PUT", "PATCH", "DELETE"];
+    const all = (method: string) => [`${method} text`, `${method} blob`, `${method} nothing`];
+    assert.deepEqual(
+      found,
+      {
+        deno: methods.flatMap((method) => [`${method} text`, `${method} nothing`]),
+        node: [],
+        bun: ["PUT", "DELETE"].flatMap(all),
+      }[runtime],
+    );
+  },
+);
+
+check("the runtime itself repeats an order after a 421, as docs/runtimes.md says", async () => {
+  const found = await repeated({ text: "x", nothing: undefined }, answer({ status: 421 }));
+  const methods = ["POST", "PUT", "PATCH", "DELETE"];
+  assert.deepEqual(
+    found,
+    {
+      deno: [],
+      node: methods.flatMap((method) => [`${method} text`, `${method} nothing`]),
+      bun: [],
+    }[runtime],
+  );
+});
 
 await run();

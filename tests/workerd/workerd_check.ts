@@ -153,6 +153,25 @@ Deno.test("On workerd", async (t) => {
     });
   }
 
+  await t.step(
+    "workerd itself repeats a PUT or DELETE without a body, so the kind counts",
+    async () => {
+      const server = await FaultServer.listen(ok);
+      const repeated: string[] = [];
+      for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+        for (const body of ["json", "none"]) {
+          server.requests.length = 0;
+          server.will(ok, ok, finish(), ok);
+          await workerd.run({ url: server.url, method, body, raw: true });
+          const { length } = server.requests.filter(({ path }) => path === "/orders");
+          if (length > 1) repeated.push(`${method} ${body}`);
+        }
+      }
+      assertEquals(repeated, ["PUT none", "DELETE none"]);
+      await server.close();
+    },
+  );
+
   await t.step("an order arrives as it was sent", async () => {
     const server = await FaultServer.listen(ok);
     for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
