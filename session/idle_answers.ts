@@ -7,8 +7,8 @@
 import type { Runtime } from "../platform/runtime.ts";
 
 /**
- * Longest time, in milliseconds, for which an order accepts that the runtime has read from no
- * socket. What a venue writes in so short a time may as well be on its way: nobody can tell.
+ * Longest time without a reading of the sockets that an order accepts, in milliseconds. An answer
+ * written in so short a time could as well be on its way, and no client could see the difference.
  */
 const BLIND = 2;
 
@@ -38,9 +38,10 @@ const { setImmediate: later = setTimeout } = globalThis as unknown as {
  * Makes a runtime read from its idle connections before an order goes out.
  *
  * Deno and Node take the first bytes on a connection after a request for the answer to the request.
- * While JavaScript runs, they read from no socket. So an answer that a venue wrote unasked meanwhile,
- * a 400 or a 408, is taken for the answer to the next order. Once the runtime has read it, it closes
- * the connection and sends the order on another. `tests/runtimes/transport_check.ts` shows both.
+ * While JavaScript runs, the runtime reads from no socket. A venue may write a 400 or a 408 unasked
+ * meanwhile, and the next order would take that for its answer. Once the runtime has read the unasked
+ * answer, the runtime closes the connection and sends the order on another.
+ * `tests/runtimes/transport_check.ts` shows both.
  */
 export class IdleAnswers {
   readonly #turns: number;
@@ -72,11 +73,11 @@ export class IdleAnswers {
   /**
    * Waits until the runtime has read from its sockets within the last two milliseconds.
    *
-   * - Right after an answer there is nothing to wait for.
-   * - Else the wait takes about 0.5 ms on Deno and 0.05 ms on Node.
+   * - Right after an answer no wait is needed.
+   * - Else a wait takes about 0.5 ms on Deno and 0.05 ms on Node.
    * - In a program that never rests the order goes out after five waits: up to 320 turns on Deno.
    *
-   * @returns A promise, or `undefined` if there is nothing to wait for.
+   * @returns A promise, or `undefined` if no wait is needed.
    */
   wait(): Promise<void> | undefined {
     if (this.#turns === 0 || this.#isFresh()) return undefined;

@@ -1,5 +1,5 @@
 /**
- * What the module promises in a page of Chromium:
+ * Runs the module in a page of Chromium:
  *
  *     deno task test:browser
  *
@@ -43,7 +43,7 @@ async function launch(): Promise<Browser> {
 /** A venue that also serves the page. */
 class Venue implements AsyncDisposable {
   readonly server: FaultServer;
-  /** What happens to the calls from now on. */
+  /** The replies to the calls from now on. */
   reply: Reply[] = [];
   readonly #feed: Deno.HttpServer<Deno.NetAddr>;
 
@@ -71,7 +71,7 @@ class Venue implements AsyncDisposable {
     return venue;
   }
 
-  /** Forgets the calls so far, and says what happens to the next ones. */
+  /** Forgets the calls so far, and sets the replies to the next calls. */
   will(...reply: Reply[]): void {
     this.server.requests.length = 0;
     this.reply = reply;

@@ -1,5 +1,5 @@
 /**
- * What a page does with the module, for `chromium_check.ts`: each function runs in the browser.
+ * A page that uses the module, for `chromium_check.ts`. Each function runs in the browser.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
   WebSocketFeeder,
 } from "../../mod.ts";
 
-/** What became of a call. */
+/** The end of a call. */
 export type Result =
   | { data: unknown }
   | { kind: string; outcome: string; message: string; retriable: boolean };
@@ -44,7 +44,7 @@ async function call(
   }
 }
 
-/** What the page offers to `chromium_check.ts`. */
+/** The functions that `chromium_check.ts` calls. */
 const page = {
   call,
 
@@ -61,7 +61,7 @@ const page = {
     return performance.now() - start;
   },
 
-  /** Repeats what fails twice, and returns how often it was called. */
+  /** Repeats a function that fails twice, and returns the number of its calls. */
   async retry(): Promise<number> {
     let calls = 0;
     await retry(() => {
@@ -97,7 +97,7 @@ const page = {
   },
 };
 
-/** The type of what the page offers. */
+/** The type of the functions. */
 export type Page = typeof page;
 
 Object.assign(globalThis, { page });

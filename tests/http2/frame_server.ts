@@ -48,7 +48,7 @@ export interface Stream {
   socket: Socket;
 }
 
-/** What happens to a request. */
+/** Treats a request that has arrived. */
 export type Act = (stream: Stream) => void;
 
 /** Makes one frame. */
@@ -148,7 +148,7 @@ export class FrameServer {
     return `https://localhost:${(this.#server.address() as { port: number }).port}/`;
   }
 
-  /** Says what happens to the requests from now on; the last act is repeated. */
+  /** Sets the acts for the requests from now on. The last act is repeated. */
   will(...acts: Act[]): void {
     this.#acts = acts;
   }

@@ -1,6 +1,6 @@
 /**
- * What a session promises over HTTP/2, through Deno's own fetch and through undici on Node: whatever
- * happens to the stream or the connection, an order is executed once and its outcome is right.
+ * Orders over HTTP/2, through Deno's own fetch and through undici on Node. Faults of the stream and of
+ * the connection execute no order twice, and the outcome of each order is right.
  *
  * @module
  */
@@ -26,7 +26,7 @@ import {
 
 const certificate = selfSigned();
 
-/** Ends the connection once what was written has left. */
+/** Ends the connection once all frames have left. */
 function cut({ socket }: Stream): void {
   setTimeout(() => socket.end(), 20);
 }
@@ -43,7 +43,7 @@ function half(stream: Stream): void {
   data(stream, '{"half":');
 }
 
-/** What can happen to an order, and what is known of the order then. */
+/** The faults, with the kinds of error and the outcome that each may have. */
 const FAULTS: Record<string, [act: Act, kinds: string[], outcome: string]> = {
   "REFUSED_STREAM": [(s) => resetStream(s, CODE.REFUSED_STREAM), ["network"], "unknown"],
   "CANCEL before an answer": [(s) => resetStream(s, CODE.CANCEL), ["network"], "unknown"],
@@ -157,7 +157,7 @@ const BODIES: Record<string, () => RequestOptions> = {
   none: () => ({}),
 };
 
-/** What speaks HTTP/2 here, and trusts the certificate. */
+/** A client that speaks HTTP/2 and trusts the certificate. */
 interface Client extends Partial<SessionOptions> {
   end(): unknown;
 }

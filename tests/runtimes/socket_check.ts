@@ -1,6 +1,6 @@
 /**
- * What each runtime's own WebSocket does that the standard does not say, and that a feed must bear.
- * `docs/runtimes.md` tells these facts; a check that fails here says that a runtime has changed.
+ * The events of each runtime's own WebSocket where the standard leaves room, and a feed must bear all
+ * of them. `docs/runtimes.md` lists these facts. A check that fails here says that a runtime has changed.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { check, run, runtime } from "./harness.ts";
 /** How long nothing may happen before nothing more is expected, in milliseconds. */
 const QUIET = 400;
 
-/** Everything that a socket tells, in order; `>` and `<` are around what was done to it. */
+/** The events of a socket in order. `>` and `<` stand around a call of `close()`. */
 async function tell(
   url: string,
   expected: readonly string[],

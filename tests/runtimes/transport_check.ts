@@ -1,7 +1,7 @@
 /**
  * How a session hands an order to fetch, on every runtime: an order never takes an answer that lay on
- * an idle connection before the order went out. And what each runtime does with an order that is
- * handed to its own fetch as it is, which `docs/runtimes.md` tells.
+ * an idle connection before the order went out. Further checks show the repetitions of each runtime's
+ * own fetch, which `docs/runtimes.md` lists.
  *
  * @module
  */
@@ -50,7 +50,7 @@ createServer((socket) => {
 }).listen(0, "127.0.0.1", function () { parentPort.postMessage(this.address().port); });
 `;
 
-/** What venues write on an idle connection before they close it, and what would be worse. */
+/** Answers that venues write on an idle connection before they close the connection, and a worse one. */
 const UNASKED = {
   "a 400": "HTTP/1.1 400 Bad Request\r\ncontent-length: 3\r\nconnection: close\r\n\r\nbad",
   "a 408": "HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -152,7 +152,7 @@ if (runtime === "deno") {
   });
 }
 
-/** What was executed more than once, of an order that the runtime's own fetch has sent. */
+/** Sends orders through the runtime's own fetch, and lists those that the venue got twice. */
 async function repeated(bodies: Record<string, BodyInit | undefined>, fault: Reply) {
   const found: string[] = [];
   const server = await FaultServer.listen();

@@ -1,12 +1,12 @@
 /**
- * A worker that does with a session as it is told, for `workerd_check.ts`.
+ * A worker that sends requests through a session for `workerd_check.ts`.
  *
  * @module
  */
 
 import { BrokerError, type RequestOptions, Session, Throttler } from "../../mod.ts";
 
-/** What the worker is to do. */
+/** A job for the worker. */
 export interface Job {
   /** Where the venue is. */
   url: string;
@@ -22,7 +22,7 @@ export interface Job {
   raw: boolean;
 }
 
-/** What became of a call. */
+/** The end of a call. */
 export type Result =
   | { data: unknown }
   | { kind: string; outcome: string; message: string; retriable: boolean };
@@ -39,7 +39,7 @@ const BODIES: Record<string, () => RequestOptions> = {
   none: () => ({}),
 };
 
-/** Sends an order through the `fetch` of workerd, whatever becomes of it. */
+/** Sends an order through the `fetch` of workerd, and ignores a failure. */
 async function sendRaw({ url, warm, method, body }: Job): Promise<void> {
   for (let i = 0; i < warm; i++) await (await fetch(`${url}warm`)).text();
   const init = { method, body: body === "none" ? undefined : '{"quantity":1}' };

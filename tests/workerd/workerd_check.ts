@@ -1,5 +1,5 @@
 /**
- * What a session promises on workerd, the runtime of Cloudflare's Workers:
+ * Runs a session on workerd, the runtime of Cloudflare's Workers:
  *
  *     deno task test:workerd
  *
@@ -28,7 +28,7 @@ const VERSION = "workerd@1.20261117.1";
 
 const ok = answer({ headers: { "content-type": "application/json" }, body: '{"order_id":1}' });
 
-/** What can happen to an order, and what is known of the order then. */
+/** The faults, with the kind of error and the outcome of each. */
 const FAULTS: Record<string, [reply: Reply, kind: string, outcome: string]> = {
   "a FIN": [finish(), "network", "unknown"],
   "an RST": [reset(), "network", "unknown"],
