@@ -211,7 +211,7 @@ for (const [by, makeClient] of Object.entries(CLIENTS)) {
               (error) => error,
             );
             assert(error instanceof BrokerError, `${cell}: ${inspect(error)}`);
-            await new Promise((resolve) => setTimeout(resolve, 30)); // a repeat would come now
+            await new Promise((resolve) => setTimeout(resolve, 10)); // a late repeat would come now
             assert.equal(server.requests.length, 1, `${cell} came again: ${error}`);
             const [{ size, id }] = server.requests;
             assert.equal(size === 0, body === "none", `${cell} had ${size} bytes`);

@@ -138,7 +138,7 @@ Deno.test("On workerd", async (t) => {
           server.requests.length = 0;
           server.will(ok, ok, reply, ok); // a request that comes again would be answered
           const { results: [result] } = await workerd.run({ url: server.url, method, body });
-          await new Promise((resolve) => setTimeout(resolve, 20)); // a repeat would come now
+          await new Promise((resolve) => setTimeout(resolve, 10)); // a late repeat would come now
           const orders = server.requests.filter(({ path }) => path === "/orders");
           assertEquals(orders.length, 1, `${cell}: ${JSON.stringify(result)}`);
           assertEquals(orders[0].method, method, cell);
