@@ -5,16 +5,18 @@
  * @module
  */
 
+import { netDenial } from "../platform/permission.ts";
 import { RUNTIME, type Runtime } from "../platform/runtime.ts";
 import type { Outgoing } from "./body.ts";
+import type { HeaderRecord } from "./headers.ts";
 import { IdleAnswers } from "./idle_answers.ts";
 
 /** How a session was told to send. */
 export interface TransportOptions {
   /** Sends the requests instead of the runtime's `fetch`, and answers for every repetition. */
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
   /** More options for `fetch`. */
-  fetchOptions?: object;
+  fetchOptions?: object | undefined;
 }
 
 /** A request, as far as a transport must know it. */
@@ -52,6 +54,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #runtime: Runtime;
   readonly #idle: IdleAnswers | undefined;
+  #isAllowed = false;
 
   /**
    * Creates a transport.
@@ -99,7 +102,8 @@ export class Transport {
   async send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
     const init = this.toInit(outgoing, sending);
     init.signal = signal;
-    const { fetch: send = fetch } = this.#options;
+    const { fetch: own, fetch: send = fetch } = this.#options;
+    if (!own && init.body) this.#checkPermission(outgoing.url);
     const sent = this.#idle ? performance.now() : 0;
     const response = await send(outgoing.url, init);
     this.#idle?.answered(sent);
@@ -114,12 +118,22 @@ export class Transport {
   toInit({ headers, body }: Outgoing, { method, isSafe, isIdempotent }: Sending): RequestInit {
     const init: Init = { ...this.#options.fetchOptions, method, headers, redirect: "manual" };
     const { name, version } = this.#runtime;
+    // Node takes half of a compressed body for all of it, so it asks for none.
+    if (name === "node") init.headers = { "accept-encoding": "identity", ...headers };
     const isOldBun = name === "bun" && OLD_BUN.test(version);
     if (!isSafe && (isOldBun || method === "PUT" || method === "DELETE")) {
       init.keepalive = false; // Bun repeats such a request on a reused connection: oven-sh/bun#28708
     }
     if (body === undefined && isIdempotent && (isSafe || name !== "workerd")) return init;
     return setBody[name](init, body as Exclude<Outgoing["body"], FormData>, this.#options);
+  }
+
+  /** Asks for the permission of Deno once: a session has one origin. */
+  #checkPermission(url: string): void {
+    if (this.#isAllowed) return;
+    const denial = netDenial(url);
+    if (denial) throw denial;
+    this.#isAllowed = true;
   }
 
   /** Whether the runtime is unknown and no `fetch` of the session's own answers for it. */
@@ -147,7 +161,7 @@ const setBody: Record<
    */
   node(init, body) {
     const blob = toBlob(body);
-    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;
+    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;
     init.body = blob.stream();
     init.duplex = "half";
     return init;
