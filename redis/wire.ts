@@ -10,7 +10,7 @@ import { type Answer, type Ask, MEMORY, SCRIPT } from "./script.ts";
 /** Hands one command to the user's client: the whole contract between this library and a client. */
 export type Send = (command: string[]) => Promise<unknown>;
 
-/** What the wire needs to know. */
+/** Options of {@linkcode Wire}. */
 export interface WireOptions {
   send: Send;
   /** The name of the shared count. */
@@ -23,7 +23,7 @@ export interface WireOptions {
   timeout: number;
   /** Longest wait before a command is sent again, in milliseconds. */
   maxWait: number;
-  /** Hears of each attempt that failed. Returns whether the command is sent again. */
+  /** Called after each failed attempt. Returns whether to send the command again. */
   onFailure(error: unknown): boolean;
 }
 
@@ -39,7 +39,7 @@ export class Refusal extends Error {}
 
 /** Longest first wait before a command is sent again, in milliseconds. */
 const FIRST_WAIT = 100;
-/** How the answers begin that no repetition changes. `LIMITS` is the script's own. */
+/** Beginnings of answers that no repetition changes. `LIMITS` is the script's own. */
 const FINAL = /^(?:\w*Error: )?(LIMITS|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|ERR) /;
 
 /** The way to the shared count. */
@@ -86,11 +86,7 @@ export class Wire {
         return this.#last = { answer, sentAt, heardAt: performance.now() };
       } catch (error) {
         const [, code] = FINAL.exec(String(Object(error).message ?? error)) ?? [];
-        if (code || error instanceof Refusal) {
-          throw new Refusal(`Cannot ask Redis: it answered ${code ?? "in another shape"}`, {
-            cause: error,
-          });
-        }
+        if (code || error instanceof Refusal) throw new Refusal(inWords(code), { cause: error });
         if (!onFailure(error)) return undefined;
       }
       // Half of the wait is random, so that many processes do not come back together.
@@ -131,6 +127,13 @@ export class Wire {
       clearTimeout(timer);
     }
   }
+}
+
+/** Says why Redis cannot be asked, and what was wanted. */
+function inWords(code: string | undefined): string {
+  if (code === undefined) return "send gives no answer of the script, wanted what Redis answered";
+  if (code === "LIMITS") return "another process uses the key with other limits, wanted the same";
+  return `Redis refuses with ${code}, wanted leave to run a script`;
 }
 
 /** Takes an answer as any client gives it: numbers may come as text or bigint, text as bytes. */

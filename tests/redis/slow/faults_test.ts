@@ -5,9 +5,9 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { delay } from "@std/async/delay";
-import { type Limit, RedisThrottler } from "../../../redis.ts";
+import { type Limit, RedisThrottler, ThrottlerError } from "../../../redis.ts";
 import { connect, hasRedis, RedisServer } from "../server.ts";
 import { assertLimits, type Said, Venue, work } from "./venue.ts";
 import type { Orders } from "./worker.ts";
@@ -197,6 +197,27 @@ Deno.test({
     a.close();
     b.close();
     await Promise.all(all);
+    await delay(100);
+  },
+});
+
+Deno.test({
+  name:
+    "RedisThrottler: other limits under one key are refused while a process with the old ones lives, then wait",
+  ignore: !hasRedis,
+  async fn() {
+    await using server = await RedisServer.start();
+    using client = await connect(server.port);
+    const rest = { send: client.send, key: "k", lease: 1_000 };
+    const old = new RedisThrottler({ ...rest, limits: { limit: 5, period: 200 } });
+    const other = new RedisThrottler({ ...rest, limits: { limit: 6, period: 300 } });
+    await old.run(() => {});
+    await assertRejects(() => other.run(() => {}), ThrottlerError, "other limits");
+    await delay(1_300); // the old process has nothing to do, so that its lease ends
+    const began = performance.now();
+    await other.run(() => {});
+    assert(performance.now() - began > 1_150, "what the old limits counted has come back");
+    await assertRejects(() => old.run(() => {}), ThrottlerError, "other limits");
     await delay(100);
   },
 });
