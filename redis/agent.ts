@@ -55,7 +55,7 @@ export class Agent {
   /** Moments of the monotonic clock; see {@linkcode Times}. */
   readonly #times: Times = { sent: -Infinity, next: 0, pause: 0, fresh: 0 };
   #talk: Talk = { isOn: false, isWanted: false, isStuck: false, isDown: false, hasStrayed: false };
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #alarm: Alarm = { at: Infinity, rings: Infinity, timer: undefined };
 
   /**
    * Makes an agent; nothing is sent yet.
@@ -74,6 +74,7 @@ export class Agent {
       limits: limits.text,
       sets: limits.count,
       maxWait: lease / 3,
+      alarm: (at) => this.#wake(at),
       onFailure: (error) => this.#fail(error),
     });
   }
@@ -209,7 +210,6 @@ export class Agent {
     const talk = this.#talk;
     talk.isOn = true;
     talk.isStuck = false;
-    clearTimeout(this.#timer);
     do {
       talk.isWanted = false;
       const told = this.#tally.take();
@@ -309,18 +309,33 @@ export class Agent {
   /** Sets the one timer: for calls that wait, for events to tell, or for a sign of life. */
   #schedule(): void {
     if (this.#talk.isOn) return;
-    clearTimeout(this.#timer);
-    if (this.#talk.isWanted || this.#talk.isStuck) return;
     const { sent, next } = this.#times;
     const { since, isRunning } = this.#tally;
     const isWaiting = this.#line.length > 0;
     const tell = since + this.limits.telling;
     const isBusy = isWaiting || isRunning || since < Infinity || this.#granted.size > 0;
     const beat = isBusy ? sent + this.#options.lease / 3 : Infinity;
-    const at = Math.min(isWaiting ? next : Infinity, tell, beat);
-    if (at === Infinity) return;
-    const wait = Math.max(0, Math.ceil(at - performance.now()));
-    this.#timer = setTimeout(() => this.#ask(), wait);
+    const isResting = this.#talk.isWanted || this.#talk.isStuck;
+    this.#wake(isResting ? Infinity : Math.min(isWaiting ? next : Infinity, tell, beat));
+  }
+
+  /** Rings at a time. A timer that rings too early is left alone, and set again when it rings. */
+  #wake(at: number): void {
+    const alarm = this.#alarm;
+    alarm.at = at;
+    if (at === Infinity && !this.#talk.isWanted) {
+      clearTimeout(alarm.timer);
+      alarm.rings = Infinity;
+    }
+    if (at >= alarm.rings) return;
+    clearTimeout(alarm.timer);
+    alarm.rings = at;
+    alarm.timer = setTimeout(() => {
+      alarm.rings = Infinity;
+      if (performance.now() < alarm.at) return this.#wake(alarm.at);
+      if (this.#talk.isOn) this.#wire.expire();
+      else this.#ask();
+    }, Math.max(0, Math.ceil(at - performance.now())));
   }
 }
 
@@ -330,6 +345,13 @@ interface Times {
   next: number;
   pause: number;
   fresh: number;
+}
+
+/** When to ask, and the timer, which may ring earlier. */
+interface Alarm {
+  at: number;
+  rings: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** State of the talk with Redis. */

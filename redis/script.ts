@@ -47,7 +47,7 @@ end
 if not state then
   redis.call('DEL', unpack(KEYS))
   state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, pause = pause, granted = 0,
-    order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
+    keep = 0, order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
   for i in ipairs(limits) do state.spent[i], state.full[i] = 0, 0 end
 end
 
@@ -65,6 +65,9 @@ end
 now = math.max(now, state.last)
 state.offset, state.last = now - raw, now
 
+-- Keys that were written and want a new time to live.
+local touched = {}
+
 -- Tokens that are spent count until one period after the call's start or finish.
 local function spend(kind, cost, at)
   for i, limit in ipairs(limits) do
@@ -74,6 +77,7 @@ local function spend(kind, cost, at)
       elseif at + limit.period > now then
         state.spent[i], state.stamps = state.spent[i] + cost, state.stamps + 1
         redis.call('ZADD', KEYS[3 + i], at + limit.period, state.stamps .. ':' .. cost)
+        touched[KEYS[3 + i]] = true
       end
     end
   end
@@ -114,6 +118,10 @@ local horizon = longest + ask.lease
 state.horizon = horizon
 if isLost then state.pause = math.max(state.pause, now + horizon) end
 state.pause = math.max(state.pause, now + ask.pause)
+if now + horizon + math.max(0, state.pause - now) > state.keep then
+  state.keep = now + 2 * horizon + math.max(0, state.pause - now)
+  for _, key in ipairs(KEYS) do touched[key] = true end
+end
 
 local function free(i)
   local limit = limits[i]
@@ -158,6 +166,7 @@ for _, place in ipairs(ask.join) do
     state.order = state.order + 1
     local order = place:find('!') and state.order - 2 ^ 52 or state.order
     redis.call('ZADD', LINE, 'NX', order, place)
+    touched[LINE] = true
   end
 end
 local size = isEmpty and 0 or 100
@@ -219,8 +228,8 @@ me.n = ask.n
 local wait = math.max(mine and 1 or 0, math.ceil(at - now))
 me.answer = { state.epoch, now, wait, isLost and 1 or 0, unpack(granted) }
 redis.call('HSET', HASH, ask.agent, cmsgpack.pack(me), 'state', cmsgpack.pack(state))
-local ttl = math.ceil((2 * horizon + math.max(0, state.pause - now)) / 1000) + ${MEMORY}
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl) end
+local ttl = math.ceil((state.keep - now) / 1000) + ${MEMORY}
+for key in pairs(touched) do redis.call('PEXPIRE', key, ttl) end
 return me.answer
 `;
 

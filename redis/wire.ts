@@ -23,6 +23,8 @@ export interface WireOptions {
   timeout: number;
   /** Longest wait before a command is sent again, in milliseconds. */
   maxWait: number;
+  /** Called with the moment at which `expire` is wanted. */
+  alarm(at: number): void;
   /** Called after each failed attempt. Returns whether to send the command again. */
   onFailure(error: unknown): boolean;
 }
@@ -49,6 +51,8 @@ export class Wire {
   readonly #options: WireOptions;
   readonly #keys: string[];
   #number = 0;
+  /** The attempt that waits for an answer. */
+  #attempt: { reject: (error: Error) => void; until: number } | undefined;
   /** The newest answer, by which the server's clock is known. */
   #last: Reply | undefined;
 
@@ -82,7 +86,7 @@ export class Wire {
     const text = JSON.stringify(ask);
     for (let wait = FIRST_WAIT;; wait = Math.min(2 * wait, maxWait)) {
       try {
-        const answer = check(await this.#attempt(text));
+        const answer = check(await this.#try(text));
         return this.#last = { answer, sentAt, heardAt: performance.now() };
       } catch (error) {
         const [, code] = FINAL.exec(String(Object(error).message ?? error)) ?? [];
@@ -95,7 +99,7 @@ export class Wire {
   }
 
   /** One attempt: by the script's hash, or with its source where the server does not know it. */
-  async #attempt(text: string): Promise<unknown> {
+  async #try(text: string): Promise<unknown> {
     const sha = await (Wire.#sha ??= sha1(SCRIPT));
     const { limits } = this.#options;
     const rest = [`${this.#keys.length}`, ...this.#keys, text, `${this.#sure()}`, limits];
@@ -115,17 +119,23 @@ export class Wire {
   }
 
   async #send(command: string[]): Promise<unknown> {
-    const { send, timeout } = this.#options;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const error = new Error(`Cannot ask Redis: no answer, wanted one within ${timeout} ms`);
-      timer = setTimeout(() => reject(error), timeout);
-    });
+    const { send, timeout, alarm } = this.#options;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    this.#attempt = { reject, until: performance.now() + timeout };
+    alarm(this.#attempt.until);
     try {
       return await Promise.race([send(command), late]);
     } finally {
-      clearTimeout(timer);
+      this.#attempt = undefined;
     }
+  }
+
+  /** Ends the attempt that waits for an answer, if its time is over. */
+  expire(): void {
+    if (!this.#attempt || performance.now() < this.#attempt.until) return;
+    const { timeout } = this.#options;
+    const message = `Cannot ask Redis: no answer, wanted one within ${timeout} ms`;
+    this.#attempt.reject(new Error(message));
   }
 }
 

@@ -15,7 +15,22 @@ const BODY = {
 
 function wire(send: Send, onFailure = (_: unknown) => true): Wire {
   const names = { key: "k", limits: "[]", sets: 2 };
-  return new Wire({ send, ...names, timeout: 50, maxWait: 10, onFailure });
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const wire = new Wire({
+    ...names,
+    async send(command) {
+      try {
+        return await send(command);
+      } finally {
+        timers.forEach(clearTimeout);
+      }
+    },
+    timeout: 50,
+    maxWait: 10,
+    alarm: (at) => timers.push(setTimeout(() => wire.expire(), at - performance.now() + 1)),
+    onFailure,
+  });
+  return wire;
 }
 
 Deno.test("Wire.ask() sends the hash of the script, and its source where the server does not know it", async () => {
