@@ -12,10 +12,8 @@ import type { ReconcileOptions } from "../reconcile.ts";
 import type { RetryOptions } from "../retry.ts";
 import type { Charge, RateLimiter, Throttler, VenueCount } from "../throttler.ts";
 import type { Body } from "./body.ts";
+import type { HeadersLike } from "./headers.ts";
 import type { Parse } from "./reply.ts";
-
-/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
-export type HeadersLike = ConstructorParameters<typeof Headers>[0];
 
 /** Options of the repeats of a call. */
 export type Repeats = Omit<RetryOptions, "signal" | "close">;

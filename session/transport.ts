@@ -5,16 +5,18 @@
  * @module
  */
 
+import { netDenial } from "../platform/permission.ts";
 import { RUNTIME, type Runtime } from "../platform/runtime.ts";
 import type { Outgoing } from "./body.ts";
+import type { HeaderRecord } from "./headers.ts";
 import { IdleAnswers } from "./idle_answers.ts";
 
 /** How a session was told to send. */
 export interface TransportOptions {
   /** Sends the requests instead of the runtime's `fetch`, and answers for what it repeats. */
-  fetch?: typeof fetch;
+  fetch?: typeof fetch | undefined;
   /** More options for `fetch`. */
-  fetchOptions?: object;
+  fetchOptions?: object | undefined;
 }
 
 /** What a transport must know of a request. */
@@ -99,7 +101,9 @@ export class Transport {
   async send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
     const init = this.toInit(outgoing, sending);
     init.signal = signal;
-    const { fetch: send = fetch } = this.#options;
+    const { fetch: own, fetch: send = fetch } = this.#options;
+    const denial = own || !init.body ? undefined : netDenial(outgoing.url);
+    if (denial) throw denial;
     const sent = this.#idle ? performance.now() : 0;
     const response = await send(outgoing.url, init);
     this.#idle?.answered(sent);
@@ -114,6 +118,8 @@ export class Transport {
   toInit({ headers, body }: Outgoing, { method, isSafe, isIdempotent }: Sending): RequestInit {
     const init: Init = { ...this.#options.fetchOptions, method, headers, redirect: "manual" };
     const { name, version } = this.#runtime;
+    // Node takes half of a compressed body for all of it, so it asks for none.
+    if (name === "node") init.headers = { "accept-encoding": "identity", ...headers };
     const isOldBun = name === "bun" && OLD_BUN.test(version);
     if (!isSafe && (isOldBun || method === "PUT" || method === "DELETE")) {
       init.keepalive = false; // Bun repeats these on a connection that it reuses: oven-sh/bun#28708
@@ -147,7 +153,7 @@ const setBody: Record<
    */
   node(init, body) {
     const blob = toBlob(body);
-    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;
+    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;
     init.body = blob.stream();
     init.duplex = "half";
     return init;
