@@ -50,7 +50,7 @@ export interface ThrottlerOptions {
    *
    * @default {Infinity}
    */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
 }
 
 /**

@@ -20,13 +20,13 @@ export interface Limit {
    *
    * @default {"after-start"}
    */
-  refill?: "after-start" | "after-finish" | "steady";
+  refill?: "after-start" | "after-finish" | "steady" | undefined;
   /**
    * Most tokens that a `"steady"` limit saves up: an integer of at least 1. Other limits refuse this.
    *
    * @default the `limit`
    */
-  burst?: number;
+  burst?: number | undefined;
 }
 
 /** A limit at work. Its times are ticks, see {@linkcode clock}. */

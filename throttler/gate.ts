@@ -208,7 +208,6 @@ export class Gate {
    * @returns The result of `fn`.
    */
   startPlace<T>(fn: () => T | PromiseLike<T>, place: LocalPlace): Promise<T> {
-    this.guests.delete(place);
     this.#remove(place); // no pump yet: the next call must not take the tokens of this one
     return this.start(fn, place.cost);
   }

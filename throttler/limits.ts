@@ -18,18 +18,18 @@ import {
 /** A venue's own count, for {@linkcode Throttler.sync}. */
 export interface VenueCount {
   /** Tokens left. Give either this or `used`. */
-  remaining?: number;
+  remaining?: number | undefined;
   /** Tokens used. */
-  used?: number;
+  used?: number | undefined;
   /** Time until the venue counts from 0 again, in milliseconds. */
-  resetIn?: number;
+  resetIn?: number | undefined;
   /**
    * Period of the limit that the venue counts for, in milliseconds. Give this where one count goes to
    * several throttlers: those without such a limit refuse the count.
    *
    * @default the longest
    */
-  period?: number;
+  period?: number | undefined;
 }
 
 /** A pause, or the tokens that a venue leaves to be spent until a tick. */

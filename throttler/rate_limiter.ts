@@ -12,19 +12,19 @@ export interface CallOptions {
    *
    * @default {1}
    */
-  cost?: number;
+  cost?: number | undefined;
   /**
    * Ends the wait: the call rejects with the signal's reason, and costs nothing. Any number of calls
    * may share a signal: together they put one listener on it.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Whether the call goes before all calls that are not urgent. For cancels and logins. Urgent calls
    * keep their own order and never pass the limit. A stream of them may hold back all other calls.
    *
    * @default {false}
    */
-  urgent?: boolean;
+  urgent?: boolean | undefined;
 }
 
 /** Leave to start one call now, from {@linkcode RateLimiter.acquire}. */

@@ -22,6 +22,7 @@ Deno.test("LocalPlace.turn() resolves at the head of the line, and keeps it", as
   await time.tickAsync(100);
   assertEquals([turns, a.isOpen, b.isOpen, gate.size], [[0], true, false, 2]);
   await a.start(() => {});
+  a.leave();
   assertEquals([a.isInLine, b.isOpen, b.wait, gate.size], [false, false, 10, 1]);
   await time.tickAsync(10);
   assertEquals([turns, b.isOpen], [[0, 1], true]);
