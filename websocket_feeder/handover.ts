@@ -1,20 +1,20 @@
 /**
- * How one connection of a feed takes over from another without a gap. Internal.
+ * Proves that one connection of a feed can take over from another without a gap. Internal.
  *
- * Both deliver for a while. Where items can be told apart, one that came from both proves that
- * there is no gap: the new connection began no later than where the old one is by then. And as each
- * delivers in order, the old one has nothing more to tell once the new one is the first with news.
+ * Both connections deliver for a while. An item that came over both proves that there is no gap: the
+ * new connection began no later than the old one is by then. Each connection delivers in order. So the
+ * old one has no more news once the new one delivers an item first.
  *
  * @module
  */
 
 import type { Connection } from "./connection.ts";
 
-/** For how long a handover lets both deliver, in milliseconds. */
+/** How long both connections deliver, in milliseconds. */
 export interface HandoverOptions {
   /** At least. */
   overlap: number;
-  /** At most, though there is no proof. */
+  /** At most, without a proof. */
   connectTimeout: number;
 }
 
@@ -22,9 +22,9 @@ export interface HandoverOptions {
 export class Handover {
   readonly #old: Connection;
   readonly #options: HandoverOptions;
-  /** Who was first with each item. */
+  /** The connection that was first with each item. */
   readonly #first = new Map<unknown, Connection | undefined>();
-  /** Who was the first with the latest item. */
+  /** The connection that was first with the latest item. */
   #leader: Connection | undefined;
   /** Whether an item has come from both. */
   #met = false;
@@ -34,7 +34,7 @@ export class Handover {
     this.#options = options;
   }
 
-  /** Notes who delivers an item, and tells whether it has been delivered before. */
+  /** Notes an item, and tells whether it has been delivered before. */
   isRepeated(id: unknown, connection: Connection | undefined): boolean {
     const isRepeated = this.#first.has(id);
     if (!isRepeated) {
@@ -44,7 +44,7 @@ export class Handover {
     return isRepeated;
   }
 
-  /** Waits until the new connection is seen to deliver as well, or there is nothing to be seen. */
+  /** Waits until the new connection delivers as well, or the market is quiet. */
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
     const before = next.frames;
@@ -60,7 +60,7 @@ export class Handover {
     }
   }
 
-  /** Waits until the new connection has delivered what the old one was ahead. */
+  /** Waits until the new connection has delivered the news that the old one had first. */
   async catchUp(next: Connection): Promise<void> {
     const isLate = this.#deadline();
     do await next.lasts(this.#options.overlap); while (
