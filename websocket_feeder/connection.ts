@@ -127,6 +127,7 @@ export class Connection implements FeedConnection {
   readonly #questions = new Questions();
   #socket: WebSocket | undefined;
   #opened = false;
+  #answers = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -146,6 +147,11 @@ export class Connection implements FeedConnection {
   /** How long the connection has been live, in milliseconds. */
   get uptime(): number {
     return Math.max(0, performance.now() - this.liveSince);
+  }
+
+  /** Number of frames that were no answers. */
+  get news(): number {
+    return this.frames - this.#answers;
   }
 
   /** Whether the connection went live, and has not ended. */
@@ -231,11 +237,11 @@ export class Connection implements FeedConnection {
   }
 
   answer(id: unknown, value?: unknown): boolean {
-    return this.#questions.settle(id, (question) => question.resolve(value));
+    return this.#settle(id, (question) => question.resolve(value));
   }
 
   fail(id: unknown, error: unknown): boolean {
-    return this.#questions.settle(id, (question) => question.reject(error));
+    return this.#settle(id, (question) => question.reject(error));
   }
 
   /** Resolves once all questions of this connection are answered or have failed. */
@@ -349,6 +355,12 @@ export class Connection implements FeedConnection {
     const kind = this.stage === "parting" ? "closed" : "network";
     this.#questions.endAll(kind, `the connection ended (${this.ending.reason})`);
     this.#resolveEnded(this.ending);
+  }
+
+  #settle(id: unknown, settle: (question: Question) => void): boolean {
+    const isSettled = this.#questions.settle(id, settle);
+    if (isSettled) this.#answers++;
+    return isSettled;
   }
 
   /** Opens a question, and has it sent. Never throws. */

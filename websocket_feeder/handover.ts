@@ -47,15 +47,15 @@ export class Handover {
   /** Waits until the new connection delivers as well, or the market is quiet. */
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
-    const before = next.frames;
+    const before = next.news;
     await Promise.race([asked, next.ended, old.ended]);
     const isLate = this.#deadline();
     while (true) {
-      const heard = old.frames;
+      const heard = old.news;
       await Promise.race([next.lasts(this.#options.overlap), old.ended]);
-      if (next.ending || old.ending || old.frames === heard) return;
+      if (next.ending || old.ending || old.news === heard) return;
       const isProven = this.#met || this.#first.size === 0;
-      if (next.frames > before && (isProven || isLate())) return;
+      if (next.news > before && (isProven || isLate())) return;
       if (isLate()) next.end({ reason: "silent while the old one was not" });
     }
   }

@@ -9,6 +9,9 @@ import type { Ending } from "../feeder.ts";
 /** How runtimes and the package `ws` word the status that refused an upgrade. */
 const STATUS = /(?:status code|server response): (\d{3})/;
 
+/** Words of Node 22 that tell no more than none. */
+const VAGUE = /^Received network error or non-101 status code/;
+
 /** Words for the close codes that come without a reason. */
 const WORDS: Readonly<Record<number, string>> = {
   1005: "closed by the venue, without a code",
@@ -24,11 +27,11 @@ const WORDS: Readonly<Record<number, string>> = {
  */
 export function describe(event: Event, status?: number): Partial<Ending> {
   const { message = "" } = event as ErrorEvent;
+  const reason = VAGUE.test(message) ? "" : message.replaceAll(/wss?:[^\s']*/gi, "…");
   const told = STATUS.exec(message)?.[1];
-  const known = told === undefined ? status : Number(told);
-  const reason = message.replaceAll(/wss?:[^\s']*/gi, "…");
-  if (known === undefined) return { reason };
-  return { reason: reason || `the upgrade was refused with the status ${known}`, status: known };
+  if (told !== undefined) return { reason, status: Number(told) };
+  if (status === undefined) return { reason };
+  return { reason: `the upgrade was refused with the status ${status}`, status };
 }
 
 /**

@@ -309,3 +309,24 @@ Deno.test("WebSocketFeeder maxLifetime: close() while the old connection is hear
   assertEquals([old.sent, next.sent, feed.state], [["bye"], ["bye"], "closing"]);
   await over(feed, time);
 });
+
+Deno.test("WebSocketFeeder maxLifetime: answers over the old connection are no sign that the new one is silent", async () => {
+  using time = new FakeTime();
+  class Asking extends TestFeed {
+    protected override receive(data: string, connection: FeedConnection) {
+      connection.answer(data, data);
+    }
+  }
+  const feed = await connected(new Asking({ maxLifetime: 10_000, overlap: 1_000 }));
+  await pass(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  for (let i = 0; i < 10; i++) {
+    const asked = feed.ask(`${i}`, "order");
+    old.say(`${i}`);
+    assertEquals(await asked, `${i}`);
+    await pass(time, 100);
+  }
+  assertEquals([feed.lives.length, feed.retries.length], [2, 0]);
+  await over(feed, time);
+});
