@@ -36,7 +36,8 @@
 import { checkNumber } from "./common/check.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
 import { Connection, type FeedConnection, type Frame } from "./websocket_feeder/connection.ts";
-import { Delivery } from "./websocket_feeder/delivery.ts";
+import { type Delivering, Delivery } from "./websocket_feeder/delivery.ts";
+import { newSocket } from "./websocket_feeder/establish.ts";
 import { fingerprint } from "./websocket_feeder/fingerprint.ts";
 import type { Host } from "./websocket_feeder/host.ts";
 import { Lifecycle } from "./websocket_feeder/lifecycle.ts";
@@ -45,38 +46,29 @@ import {
   complete,
   type Endpoint,
   type FeedOptions,
+  type FeedStats,
+  type RefuseOptions,
   type WebSocketFeederOptions,
 } from "./websocket_feeder/options.ts";
 import { type AskOptions, notSent } from "./websocket_feeder/questions.ts";
+import { QuietWatch } from "./websocket_feeder/quiet.ts";
 import { Reader } from "./websocket_feeder/reader.ts";
+import type { Gap } from "./websocket_feeder/recovery.ts";
 import { type Asking, type Change, inList } from "./websocket_feeder/subscriptions.ts";
 import { Wanted } from "./websocket_feeder/wanted.ts";
 
 export type { FeedConnection, Frame } from "./websocket_feeder/connection.ts";
-export type { Endpoint, WebSocketFeederOptions } from "./websocket_feeder/options.ts";
+export type {
+  Endpoint,
+  FeedStats,
+  RefuseOptions,
+  WebSocketFeederOptions,
+} from "./websocket_feeder/options.ts";
 export type { AskOptions } from "./websocket_feeder/questions.ts";
+export type { Gap } from "./websocket_feeder/recovery.ts";
 
-/** Counts of a {@linkcode WebSocketFeeder} since it was made. */
-export interface FeedStats {
-  /** Connections begun. */
-  attempts: number;
-  /** Connections that went live. */
-  connections: number;
-  /** Frames received. */
-  frames: number;
-  /** Items emitted. */
-  items: number;
-}
-
-/** Options of {@linkcode WebSocketFeeder.refuse}. */
-export interface RefuseOptions {
-  /**
-   * How long to wait before the subscription is asked for again, in milliseconds. After refusals in
-   * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops the
-   * subscription.
-   */
-  retryAfter?: number;
-}
+// Longer than 350 lines: the class is the face of the rooms in its folder. Every public member and
+// every hook stands here once, with the closure that hands it to its room.
 
 /** Close codes that the next attempt would meet again. */
 const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
@@ -88,6 +80,7 @@ const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
 const TASKS: Readonly<Record<string, string>> = {
   receive: "read a frame",
   identify: "tell an item apart",
+  keyOf: "tell which subscription an item belongs to",
   request: "ask for subscriptions",
   ping: "ping",
 };
@@ -105,6 +98,10 @@ const TASKS: Readonly<Record<string, string>> = {
  *   `subscribed` tells that all is asked for, and confirmed.
  * - **It asks over the socket.** `ask` resolves to the venue's answer, or rejects with the fate of
  *   the frame: `"not-sent"` or `"unknown"`.
+ * - **It tells gaps.** After a loss, each item that the venue delivered or can still tell is
+ *   delivered once, in the order of its subscription: see {@linkcode WebSocketFeeder.backfill}. The
+ *   event `gap` tells the time that was lost, and whether the feed has filled it. With `quietAfter` a
+ *   subscription that delivers nothing on a healthy connection is asked for again.
  * - **It hears no old connection.** No frame, event or timer of an ended connection has an effect.
  * - **It survives faults.** A frame that cannot be read and a listener that throws are reported to
  *   `error`; the connection stays.
@@ -184,6 +181,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   readonly #reader: Reader;
   readonly #delivery: Delivery<T>;
   readonly #wanted: Wanted<S>;
+  /** Off without `quietAfter`. */
+  readonly #quiet: QuietWatch | undefined;
   readonly #lifecycle: Lifecycle;
   /** The live connection for which `subscribed` has not been told. */
   #untold: Connection | undefined;
@@ -203,10 +202,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       threw: (error) => this.#threw("receive", error),
       patience: this.#options.connectTimeout,
     });
-    this.#delivery = new Delivery((item) => this.#deliver(item), (item) => this.#identify(item));
+    this.#delivery = new Delivery(this.#delivering(), this.#options);
     this.#wanted = new Wanted(this.#asking(), this.#options);
+    this.#quiet = this.#watch();
     this.#lifecycle = new Lifecycle(this.#host(), this.#options, (handover) => {
-      this.#delivery.handover = handover;
+      this.#delivery.handOver(handover);
     });
     // `closed` tells the same, so this rejection need not be handled.
     this.#connected.promise.catch(() => {});
@@ -258,8 +258,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     if (state === "closing" || state === "closed") return Promise.reject(this.#over());
     if (state === "idle") {
       try {
-        const hasPing = this.ping !== WebSocketFeeder.prototype.ping;
-        checkClass(this.batch ?? Infinity, hasPing, this.#options.pingInterval);
+        const { ping, keyOf } = WebSocketFeeder.prototype;
+        const { batch = Infinity } = this;
+        const has = { ping: this.ping !== ping, keyOf: this.keyOf !== keyOf };
+        checkClass(batch, has, this.#options);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -432,6 +434,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   protected override emit(item: T, connection?: FeedConnection): void {
     const from = connection as Connection | undefined ?? this.#inQuestion ??
       this.#delivery.arriving;
+    if (this.#quiet) this.#hear(item, this.#quiet);
     if (this.#delivery.isDue(item, from)) this.#deliver(item);
   }
 
@@ -524,6 +527,37 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
+   * Tells which subscription an item belongs to, for `quietAfter`.
+   *
+   * @param _item An item.
+   * @returns The key of the subscription, as `key` gives it.
+   */
+  protected keyOf(_item: T): unknown {
+    return undefined;
+  }
+
+  /**
+   * Asks the venue for the items that the feed missed while it had no connection, by REST usually.
+   * Called after each loss, once all is subscribed again:
+   *
+   * - Its items come before those of the new connection, which wait meanwhile: 65,536 at most; of more
+   *   the oldest are dropped and told as a gap of their own.
+   * - With `identify`, each item is delivered once, though both the backfill and a connection bring
+   *   it. Without, such items come twice.
+   * - If it throws, it is asked again with growing waits, for `backfillTimeout` at most. Then the event
+   *   `gap` says that the gap is not filled, and why.
+   * - If the connection is lost meanwhile, it is asked again later, about a gap that has grown.
+   *
+   * A class without it is told of every gap by the event `gap` alone.
+   *
+   * @param gap The time to ask about. `since` is up to a second before the last frame that was heard;
+   *   the venue's clock may be behind ours, so ask from a little before.
+   * @param signal Aborts when the answer is no longer wanted.
+   * @returns The missed items, in order.
+   */
+  protected backfill?(gap: Gap, signal: AbortSignal): Iterable<T> | Promise<Iterable<T>>;
+
+  /**
    * Identifies an item, so that an item that two connections deliver while one replaces the other
    * (`maxLifetime`) is delivered once. An item that both have delivered proves that there is no gap:
    * the old connection stays until then, at most for `connectTimeout`.
@@ -564,20 +598,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     url: string,
     init: { protocols?: string | string[]; headers?: Record<string, string> },
   ): WebSocket {
-    const { headers = {} } = init;
-    const protocols = [init.protocols ?? []].flat();
-    // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
-    const isPlain = Object.keys(headers).length === 0;
-    try {
-      return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
-    } catch {
-      // The cause is left out: it quotes an address or a header, and so perhaps a token.
-      throw new FeedError(
-        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, valid " +
-          "protocols and headers, and a runtime that sends headers (Deno does from 2.5 on)",
-        { fatal: true },
-      );
-    }
+    return newSocket(url, init);
   }
 
   /** The connection whose hook is running, as far as that is known. */
@@ -614,6 +635,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       moved: (state, previous) => this.dispatch("state", { state, previous }),
       live: (connection, downtime) => this.#announce(connection, downtime),
       left: (connection) => this.#wanted.leave(connection),
+      lost: (connection) => {
+        this.#quiet?.stop();
+        this.#delivery.recovery.lose(connection.heardAt);
+      },
       ended: (connection) => this.#forget(connection),
       closed: (error) => this.#close(error),
       tell: (type, event) => {
@@ -622,6 +647,42 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       threw: (hook, error) => this.#threw(hook, error),
       report: (message, cause) => this.#report(message, cause),
     };
+  }
+
+  /** How items are told apart, and gaps filled. */
+  #delivering(): Delivering<T> {
+    const backfill = () =>
+      this.backfill && ((gap: Gap, signal: AbortSignal) => this.backfill!(gap, signal));
+    return {
+      emit: (item) => this.#deliver(item),
+      identify: (item) => this.#identify(item),
+      get backfill() {
+        return backfill();
+      },
+      tell: (gap) => this.dispatch("gap", gap),
+    };
+  }
+
+  /** Finds subscriptions that deliver nothing, and has them asked for again. */
+  #watch(): QuietWatch | undefined {
+    if (this.#options.quietAfter === 0) return undefined;
+    return new QuietWatch((key, duration) => {
+      this.dispatch("quiet", { key, subscription: this.#wanted.all.get(key), duration });
+      this.#wanted.repair(key);
+    });
+  }
+
+  #quietAfter(sub: S): number {
+    const { quietAfter } = this.#options;
+    return typeof quietAfter === "number" ? quietAfter : quietAfter(sub as never);
+  }
+
+  #hear(item: T, quiet: QuietWatch): void {
+    try {
+      quiet.hear(this.keyOf(item));
+    } catch (error) {
+      this.#threw("keyOf", error);
+    }
   }
 
   /** Says how the venue is asked for subscriptions. */
@@ -653,6 +714,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #announce(connection: Connection, downtime: number): void {
     const count = ++this.#stats.connections;
     this.#untold = connection;
+    this.#quiet?.start();
+    this.#delivery.recovery.resume();
     this.dispatch("live", { connection: count, resumed: count > 1, downtime });
     this.#connected.resolve();
     void this.#delivery.release(connection);
@@ -664,6 +727,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#untold = undefined;
     const { connections } = this.#stats;
     this.dispatch("subscribed", { connection: connections, count: this.#wanted.all.size });
+    void this.#delivery.recovery.fill();
   }
 
   /** Reports subscriptions that the venue does not confirm, and has the connection replaced. */
@@ -686,6 +750,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #close(error: FeedError | undefined): void {
     this.#wanted.close();
     this.#reader.close();
+    this.#quiet?.stop();
+    this.#delivery.recovery.end();
     this.end(error);
     this.#connected.reject(this.#over());
     this.#closed.resolve(error);
@@ -707,10 +773,20 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       return [];
     };
     try {
+      if (this.#quiet) this.#attend(op, subs, this.#quiet);
       const frames = this.#reader.during(connection, () => this.request(op, subs, connection));
       return frames instanceof Promise ? frames.then(inList).catch(refused) : inList(frames);
     } catch (error) {
       return refused(error);
+    }
+  }
+
+  /** Watches what is asked for from now on, and no more what is not wanted. */
+  #attend(op: Change<S>["op"], subs: readonly S[], quiet: QuietWatch): void {
+    for (const sub of subs) {
+      const key = this.key(sub);
+      if (op === "subscribe") quiet.watch(key, this.#quietAfter(sub));
+      else if (!this.#wanted.all.has(key)) quiet.forget(key);
     }
   }
 

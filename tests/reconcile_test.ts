@@ -172,6 +172,12 @@ Deno.test("reconcile() throws the first error after timeout, its cause why the f
   assertEquals(outcomes(early.verdict), ["timeout", "absent"], "asked when horizon ends");
 });
 
+Deno.test("reconcile() with a timeout above the longest timer does not give up at once", async () => {
+  let asked = 0;
+  const { verdict } = await after(() => ++asked < 4 ? undefined : "order", { timeout: 2 ** 40 });
+  assertEquals(verdict, "order");
+});
+
 Deno.test("reconcile() shows no native text of the network, which may hold a key", async () => {
   const native = new TypeError("fetch failed", {
     cause: new Error(

@@ -340,7 +340,11 @@ Deno.test("RedisThrottler: a refusal that no repetition changes rejects the call
   const throttler = new RedisThrottler({ send, key: "k", limits: { limit: 1, period: 1 } });
   const error = await assertRejects(() => throttler.run(() => {}), ThrottlerError);
   assertEquals(error.kind, "unavailable");
-  assert(String((error.cause as Error).message).includes("NOAUTH"));
+  assertEquals(
+    error.message,
+    "Cannot start a call: Redis refuses with NOAUTH, wanted leave to run a script",
+  );
+  assertEquals(String((error.cause as Error).cause), "Error: NOAUTH Authentication required.");
 });
 
 Deno.test("RedisThrottler: data that were lost count as spent, and a listener hears of it", async () => {

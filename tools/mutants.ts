@@ -3,8 +3,8 @@
  *
  *     deno task test:mutants                    # all
  *     deno task test:mutants session            # those of one room
+ *     deno task test:mutants session url.ts     # those of one file of the room
  *     deno task test:mutants throttler stamp    # those of the throttler with "stamp" in their name
- *     deno task test:mutants stamp              # those of every room with "stamp" in their name
  *
  * The tables stand in `tools/mutants/`, one for each room. The mirrored test file of a broken source
  * runs first, the other tests of the room only after a mirrored file that noticed nothing. A test
@@ -20,8 +20,16 @@ import { room as reconcile } from "./mutants/reconcile.ts";
 import { room as retry } from "./mutants/retry.ts";
 import { room as session } from "./mutants/session.ts";
 import { room as throttler } from "./mutants/throttler.ts";
+import { room as websocketFeeder } from "./mutants/websocket_feeder.ts";
 
-const ROOMS: Record<string, Room> = { throttler, retry, feeder, session, reconcile };
+const ROOMS: Record<string, Room> = {
+  throttler,
+  retry,
+  feeder,
+  session,
+  reconcile,
+  "websocket-feeder": websocketFeeder,
+};
 
 /** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
 const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };
@@ -133,7 +141,7 @@ async function wanted(args: string[]): Promise<Case[]> {
   const cases: Case[] = [];
   for (const room of only ? [only] : Object.values(ROOMS)) {
     for (const mutant of room.mutants) {
-      if (mutant.name.includes(words)) cases.push(await prepare(mutant, room));
+      if (`${mutant.file} ${mutant.name}`.includes(words)) cases.push(await prepare(mutant, room));
     }
   }
   return cases;

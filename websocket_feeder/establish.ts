@@ -4,6 +4,7 @@
  * @module
  */
 
+import { FeedError } from "../feeder.ts";
 import type { Connection, Frame } from "./connection.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint, FeedOptions } from "./options.ts";
@@ -117,4 +118,29 @@ export async function part(
     host.report("Cannot say goodbye: goodbye() threw", error);
   }
   if (!connection.ending) connection.close();
+}
+
+/**
+ * Makes a native socket.
+ *
+ * @param url The address.
+ * @param init The protocols, and headers if there are any.
+ * @returns The socket.
+ * @throws {FeedError} A fatal one, if the address, a protocol or a header is invalid.
+ */
+export function newSocket(url: string, init: Omit<Endpoint, "url">): WebSocket {
+  const { headers = {} } = init;
+  const protocols = [init.protocols ?? []].flat();
+  // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
+  const isPlain = Object.keys(headers).length === 0;
+  try {
+    return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
+  } catch {
+    // The cause is left out: it quotes an address or a header, and so perhaps a token.
+    throw new FeedError(
+      "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, valid " +
+        "protocols and headers, and a runtime that sends headers (Deno does from 2.5 on)",
+      { fatal: true },
+    );
+  }
 }

@@ -31,6 +31,8 @@ export interface Host {
   live(connection: Connection, downtime: number): void;
   /** Asks nothing more of a connection, as another one has taken over. */
   left(connection: Connection): void;
+  /** The live connection was lost: from its last frame on, items may be missing. */
+  lost(connection: Connection): void;
   /** Forgets an ended connection. */
   ended(connection: Connection): void;
   /** Ends the feed for its readers. */

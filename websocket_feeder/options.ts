@@ -74,6 +74,22 @@ export interface WebSocketFeederOptions {
    */
   confirmTimeout?: number;
   /**
+   * How long a subscription may deliver nothing on a healthy connection before it is asked for again,
+   * in milliseconds: a number, or a function of the subscription. The class must have `keyOf`.
+   * Noticed at most an eighth later; a subscription that stays quiet is asked for again after two,
+   * four … times as long. Choose more than a quiet market needs. `0` is off.
+   *
+   * @default {0}
+   */
+  quietAfter?: number | ((subscription: never) => number);
+  /**
+   * Longest time for all attempts of one `backfill`. Items that the new connection delivers wait
+   * meanwhile. `Infinity` sets no limit.
+   *
+   * @default {30_000}
+   */
+  backfillTimeout?: number;
+  /**
    * Repeats after the first attempt, counted anew once a connection has been live for
    * `resetRetryAfter`. `0` never repeats, `Infinity` never gives up.
    *
@@ -129,6 +145,28 @@ export interface WebSocketFeederOptions {
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
 }
 
+/** Counts of a {@linkcode WebSocketFeeder} since it was made. */
+export interface FeedStats {
+  /** Connections begun. */
+  attempts: number;
+  /** Connections that went live. */
+  connections: number;
+  /** Frames received. */
+  frames: number;
+  /** Items emitted. */
+  items: number;
+}
+
+/** Options of {@linkcode WebSocketFeeder.refuse}. */
+export interface RefuseOptions {
+  /**
+   * How long to wait before the subscription is asked for again, in milliseconds. After refusals in
+   * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops the
+   * subscription.
+   */
+  retryAfter?: number;
+}
+
 type Optional = "pace" | "dials" | "signal" | "tap" | "pingInterval";
 
 /** The options of a feed, complete. */
@@ -144,6 +182,7 @@ const DEFAULTS = {
   maxLifetime: 0,
   overlap: 1_000,
   confirmTimeout: 0,
+  backfillTimeout: 30_000,
   maxRetries: Infinity,
   baseWait: 500,
   maxWait: 30_000,
@@ -177,7 +216,8 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
     const { [name]: value = DEFAULTS[name] } = options;
     numbers[name] = checkNumber(task, name, value, RANGES[name] ?? { unit });
   }
-  const { pingInterval, pace, dials, signal, tap } = options;
+  const { quietAfter = 0, pingInterval, pace, dials, signal, tap } = options;
+  if (typeof quietAfter !== "function") checkNumber(task, "quietAfter", quietAfter, { unit });
   checkNumber(task, "pingInterval", pingInterval ?? 0, { unit });
   for (const [name, value] of Object.entries({ pace, dials })) {
     if (value !== undefined && typeof value?.run !== "function") {
@@ -186,25 +226,32 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
   }
   checkSignal(task, "signal", signal);
   checkFunction(task, "tap", tap);
-  return { ...numbers, pingInterval, pace, dials, signal, tap };
+  return { ...numbers, quietAfter, pingInterval, pace, dials, signal, tap };
 }
 
 /**
  * Checks the parts of a venue class that must fit its options.
  *
  * @param batch Most subscriptions in one request.
- * @param hasPing Whether the class has a `ping()`.
- * @param pingInterval The option.
+ * @param has Which hooks the class has.
+ * @param options The options.
  * @throws {RangeError} If `batch` is below 1.
- * @throws {TypeError} If there is a `ping()` without the option, or the reverse.
+ * @throws {TypeError} If a hook is there without its option, or an option without its hook.
  */
-export function checkClass(batch: number, hasPing: boolean, pingInterval?: number): void {
+export function checkClass(
+  batch: number,
+  has: { ping: boolean; keyOf: boolean },
+  { pingInterval, quietAfter }: FeedOptions,
+): void {
   const task = "Cannot connect the feed";
   checkNumber(task, "batch", batch, { min: 1 });
-  if (hasPing && pingInterval === undefined) {
+  if (has.ping && pingInterval === undefined) {
     throw new TypeError(`${task}: there is a ping() and no pingInterval, wanted both or none`);
   }
-  if (!hasPing && pingInterval) {
+  if (!has.ping && pingInterval) {
     throw new TypeError(`${task}: there is a pingInterval and no ping(), wanted both or none`);
+  }
+  if (!has.keyOf && quietAfter !== 0) {
+    throw new TypeError(`${task}: there is a quietAfter and no keyOf(), wanted both`);
   }
 }

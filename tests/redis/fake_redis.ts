@@ -67,6 +67,7 @@ export async function warmUp(): Promise<void> {
     sets: 0,
     timeout: 1_000,
     maxWait: 1,
+    alarm: () => {},
     onFailure: () => false,
   });
   const none = { held: 0, told: [] };
