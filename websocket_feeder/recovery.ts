@@ -54,17 +54,17 @@ class Held<T> {
   /** When the items came that were dropped. */
   dropped: Gap | undefined;
 
-  push(item: T): void {
-    this.#items.push({ item, at: Date.now() });
+  push(item: T, at: number = Date.now()): void {
+    this.#items.push({ item, at });
     if (this.#items.length - this.#head <= CAPACITY) return;
-    const { at } = this.#items[this.#head++];
-    this.dropped = { since: this.dropped?.since ?? at, until: at };
+    const { at: until } = this.#items[this.#head++];
+    this.dropped = { since: this.dropped?.since ?? until, until };
     if (this.#head < CAPACITY) return;
     this.#items = this.#items.slice(this.#head);
     this.#head = 0;
   }
 
-  shift(): { item: T } | undefined {
+  shift(): { item: T; at: number } | undefined {
     return this.#items[this.#head++];
   }
 }
@@ -75,7 +75,10 @@ export class Recovery<T> {
   readonly #options: RecoveryOptions;
   /** Since when something may be missing. */
   #since: number | undefined;
+  /** Items that wait for the gap to be filled. */
   #held: Held<T> | undefined;
+  /** Items behind them, before which a gap may open yet. */
+  #doubted: Held<T> | undefined;
   #isReleasing = false;
   /** Ends the backfill that runs. */
   #filling: AbortController | undefined;
@@ -100,20 +103,23 @@ export class Recovery<T> {
   lose(since: number): void {
     this.#since = Math.min(since, this.#since ?? Infinity);
     this.#stop();
+    this.#settle();
   }
 
   /** Has items wait, if there is a gap to fill before them. */
   resume(): void {
-    if (this.#since !== undefined) this.doubt();
+    if (this.#since !== undefined && this.#host.backfill) this.#held ??= new Held();
   }
 
-  /** Has items wait, as there may be a gap to fill before them. */
+  /** Has items wait, as a gap may open before them. */
   doubt(): void {
-    if (this.#host.backfill) this.#held ??= new Held();
+    if (this.#host.backfill) this.#doubted ??= new Held();
   }
 
-  /** Delivers what has waited in doubt: there is no gap. */
+  /** Ends the doubt: no gap opens. */
   trust(): void {
+    if (!this.#doubted) return;
+    this.#settle();
     if (this.#since === undefined) this.#release();
   }
 
@@ -124,8 +130,9 @@ export class Recovery<T> {
    * @returns Whether it waits.
    */
   holds(item: T): boolean {
-    this.#held?.push(item);
-    return this.#held !== undefined;
+    const queue = this.#doubted ?? this.#held;
+    queue?.push(item);
+    return queue !== undefined;
   }
 
   /** Fills the gap, if there is one: all is subscribed again. Tells how that ended, then goes on. */
@@ -150,9 +157,22 @@ export class Recovery<T> {
   /** Tells of what is still missing, as the feed has ended. */
   end(): void {
     this.#stop();
-    this.#held = undefined;
+    this.#held = this.#doubted = undefined;
     if (this.#since !== undefined) {
       this.#close({ since: this.#since, until: Date.now(), filled: false });
+    }
+  }
+
+  /** Puts the items in doubt behind those that wait. */
+  #settle(): void {
+    const doubted = this.#doubted;
+    if (!doubted) return;
+    this.#doubted = undefined;
+    const held = this.#held ??= new Held();
+    for (let next; (next = doubted.shift());) held.push(next.item, next.at);
+    const { dropped } = doubted;
+    if (dropped) {
+      held.dropped = { since: held.dropped?.since ?? dropped.since, until: dropped.until };
     }
   }
 
