@@ -10,6 +10,7 @@
  * | limits as a `RedisThrottler` of `@aio-trader/core/redis` | the same rate for many processes |
  * | a {@linkcode VenueClock} | timestamps that are never ahead of the venue's clock |
  * | a feed on {@linkcode WebSocketFeeder} | a feed that is still there in the morning, with everything subscribed |
+ * | {@linkcode ShardedFeeder} around a feed | the same over several sockets |
  * | {@linkcode retry} around anything | network errors repeated, and nothing else |
  *
  * Every duration is in milliseconds.
