@@ -1,42 +1,65 @@
 /**
- * When an item is delivered, and which is not. Internal.
+ * Decides when an item is delivered, and which items are dropped. Internal.
  *
  * @module
  */
 
 import type { Connection } from "./connection.ts";
 import type { Handover } from "./handover.ts";
+import { Memory } from "./memory.ts";
+import { type Recovering, Recovery, type RecoveryOptions } from "./recovery.ts";
 
 /**
- * Turns that the caller of `connect()` is given to open its stream before the first item: more than
- * a few nested async functions take. Counted in microtasks, as a timer may fire a second late in a
- * hidden browser tab.
+ * Microtasks between `connect()` resolving and the first item, in which the caller opens its stream.
+ * A few nested async functions take about ten. A timer might fire a second late in a hidden tab.
  */
 const TURNS = 24;
 
-/** Holds back what must wait, and drops what must not come. */
+/** What a delivery needs of its feed. */
+export interface Delivering<T> extends Omit<Recovering<T>, "deliver"> {
+  /** Delivers an item. */
+  emit(item: T): void;
+  /** Tells items apart; does not throw. */
+  identify(item: T): unknown;
+}
+
+/** Holds items back, and drops items. */
 export class Delivery<T> {
-  /** Tells apart what two connections deliver, while one replaces the other. */
-  handover: Handover | undefined;
   /** The connection that is logging in while none is live. */
   arriving: Connection | undefined;
-  readonly #emit: (item: T) => void;
-  readonly #identify: (item: T) => unknown;
-  /** What came with the login, by the connection that it came over. */
+  /** What the feed has missed. */
+  readonly recovery: Recovery<T>;
+  readonly #host: Delivering<T>;
+  readonly #memory = new Memory();
+  #handover: Handover | undefined;
+  /** Items that came with the login, by their connection. */
   readonly #held = new Map<Connection, T[]>();
 
   /**
    * Makes the delivery of a feed.
    *
-   * @param emit Delivers an item that has waited.
-   * @param identify Tells items apart; does not throw.
+   * @param host The feed.
+   * @param options How long a gap may take to fill.
    */
-  constructor(emit: (item: T) => void, identify: (item: T) => unknown) {
-    this.#emit = emit;
-    this.#identify = identify;
+  constructor(host: Delivering<T>, options: RecoveryOptions) {
+    this.#host = host;
+    this.recovery = new Recovery<T>({
+      get backfill() {
+        return host.backfill;
+      },
+      tell: (gap) => host.tell(gap),
+      deliver: (item) => this.#isNew(item, undefined) && host.emit(item),
+    }, options);
   }
 
-  /** Has the items of a connection wait until it is announced. */
+  /** Begins or ends the time in which two connections deliver. */
+  handOver(handover: Handover | undefined): void {
+    // Where a replacement has failed and the old one is still silent, its items wait on.
+    if (this.#handover?.isHeard) this.recovery.trust();
+    this.#handover = handover;
+  }
+
+  /** Makes the items of a connection wait until the connection is announced. */
   hold(connection: Connection): void {
     this.arriving = connection;
     this.#held.set(connection, []);
@@ -46,36 +69,41 @@ export class Delivery<T> {
    * Decides about an item.
    *
    * @param item The item.
-   * @param connection Where it came from, as far as that is known.
-   * @returns Whether it is to be delivered now.
+   * @param connection The connection that it came over, if known.
+   * @returns Whether to deliver it now.
    */
   isDue(item: T, connection: Connection | undefined): boolean {
     if (connection !== undefined) {
-      if (connection.isLeft || connection.ending) return false;
+      if (connection.isMuted || connection.ending) return false;
       const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
       if (held) return held.push(item) < 0;
     }
-    if (this.handover === undefined) return true;
-    const id = this.#identify(item);
-    return id === undefined || !this.handover.isRepeated(id, connection);
+    if (connection) {
+      if (this.#handover?.isHeard ?? true) this.recovery.trust();
+      else if (this.#handover!.isDoubtful(connection)) this.recovery.doubt();
+    }
+    return !this.recovery.holds(item) && this.#isNew(item, connection);
   }
 
-  /** Delivers what was held, once whoever awaits `connect()` has had a turn. */
+  /** Delivers the held items after the caller of `connect()` has had its turn. */
   async release(connection: Connection): Promise<void> {
     this.#arrive(connection);
     for (let i = 0; i < TURNS; i++) await null;
     this.flush(connection);
   }
 
-  /** Delivers what was held now. */
+  /** Delivers the held items now. */
   flush(connection: Connection): void {
     const held = this.#held.get(connection) ?? [];
-    // A listener may emit in its turn: that comes after.
-    for (let i = 0; i < held.length && !connection.isLeft; i++) this.#emit(held[i]);
+    // A listener may emit in its turn, which lengthens the list.
+    for (let i = 0; i < held.length && !connection.isMuted; i++) {
+      const item = held[i];
+      if (!this.recovery.holds(item) && this.#isNew(item, connection)) this.#host.emit(item);
+    }
     this.#held.delete(connection);
   }
 
-  /** Drops what is held of a connection that was never announced. */
+  /** Drops the held items of a connection that was never live. */
   drop(connection: Connection): void {
     this.#arrive(connection);
     this.#held.delete(connection);
@@ -83,5 +111,15 @@ export class Delivery<T> {
 
   #arrive(connection: Connection): void {
     if (this.arriving === connection) this.arriving = undefined;
+  }
+
+  /** Whether an item has not been delivered yet, as far as it can be told apart. */
+  #isNew(item: T, connection: Connection | undefined): boolean {
+    const id = this.#host.identify(item);
+    if (id === undefined) return true;
+    const attempt = connection?.attempt ?? 0;
+    const first = this.#memory.firstOf(id, attempt);
+    if (connection) this.#handover?.note(attempt, first);
+    return first === undefined;
   }
 }

@@ -13,6 +13,7 @@ Deno.test("spellings() undoes each escape, and those within others", () => {
       ["\\u002B\\u002f", " /"],
       ["\\\\u002f \\\\\\/", "/ /"],
       ["\\u005cu002f", "/"],
+      ["\\\\u0075\\\\u0030\\\\u0030\\\\u0034\\\\u0031", "u0041"],
       ["&#x2F;&#47;&sol;&SOL;", "////"],
       ["&amp;#x2F; &amp;amp;lt;", "/ <"],
       ["%2f%252F%25252f", "///"],
