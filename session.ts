@@ -371,9 +371,7 @@ export class Session {
     try {
       const reply = pass(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        // One that leaves may let another start, whose request must not be touched.
-        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
-        leaveNoMore = this.#venue.renewal.onBegin(leave);
+        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
       }
       return await reply;
     } catch (cause) {
