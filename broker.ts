@@ -1,5 +1,5 @@
 /**
- * What every broker's client is built on: a login, a session, and their end.
+ * The base class of a client of a broker or an exchange: a login, a session, and their end.
  *
  * @module
  */
@@ -7,7 +7,8 @@
 import { type BrokerError, type Reply, Session, type SessionOptions } from "./session.ts";
 
 /**
- * A client of a broker or an exchange. A subclass says in its constructor where the venue is, and how to log in.
+ * Holds the session of a broker's or an exchange's client, from the login to the end. A subclass says
+ * in its constructor where the venue is, and in `authorize` how to log in.
  *
  * @example Usage
  * ```ts
@@ -37,7 +38,7 @@ import { type BrokerError, type Reply, Session, type SessionOptions } from "./se
  * await broker.close();
  * ```
  *
- * @typeParam Login What it takes to log in.
+ * @typeParam Login The credentials that a login takes.
  */
 export abstract class AbstractBroker<Login = void> {
   #session: Session | undefined;
@@ -46,46 +47,61 @@ export abstract class AbstractBroker<Login = void> {
   /**
    * Logs in. Calls that log in through the session say `renew: false`.
    *
-   * @param login What it takes.
+   * @param login The credentials.
+   * @returns A promise of the end of the login.
    */
   abstract authorize(login: Login): Promise<void>;
 
   /**
-   * Logs in anew, where a subclass knows how to: once for all the calls that were answered 401, which are then
-   * replayed. Without it a 401 is final. Its own calls say `renew: false`, or those after its first `await` would
-   * wait for themselves. Write it as a method: a field is set only after the constructor of the class above it.
+   * Logs in anew, where a subclass knows how to: once for all calls that were answered 401, which are
+   * then replayed. Without this method a 401 is final. The calls of the login say `renew: false`;
+   * otherwise those after its first `await` wait for themselves. A timer may call
+   * {@linkcode Session.renew} before the login expires: timer and 401 share one login.
+   *
+   * @returns A promise of the end of the login.
    */
   protected renew?(): Promise<void>;
 
   /**
-   * Finds the venue's own error in an answer, where a subclass knows its envelope.
+   * Finds the venue's own error in an answer, where a subclass knows the venue's envelope.
    *
    * @param reply The answer, of any status.
-   * @returns The error, or undefined if the answer is none; the session adds what it lacks, such as the URL.
-   *   After a 401, 408, 418, 429 or 5xx its words and code count, but the status decides kind and outcome.
+   * @returns The error, or undefined for an answer that is no error. The session adds the missing
+   *   properties, such as the URL. After a 401, 408, 418, 429 or 5xx the words and the code of the
+   *   error count, but the status decides kind and outcome.
    */
   protected failure?(reply: Reply): BrokerError | undefined;
 
   /**
    * Creates the session. To be called once, by the constructor of a subclass.
    *
-   * @param options Options of the session. `onUnauthorized` and `failure` are this class's methods by default.
+   * @param options Options of the session. Without `onUnauthorized` and `failure` the session calls
+   *   `renew` and `failure` of this class. Both are looked up when they are called, so a subclass may
+   *   write them as methods or as fields.
    * @throws {Error} If there is a session already, or the broker is closed.
    */
   protected initialiseSession(options: SessionOptions): void {
     if (this.#session) throw new Error("Cannot initialise the session: there is one already");
     if (this.#isClosed) throw new Error("Cannot initialise the session: the broker is closed");
+    const hooks = {
+      onUnauthorized: () => options.onUnauthorized ?? (this.renew && (() => this.renew!())),
+      failure: () => options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply))),
+    };
     this.#session = new Session({
-      onUnauthorized: this.renew && (() => this.renew!()),
-      failure: this.failure && ((reply) => this.failure!(reply)),
       ...options,
+      get onUnauthorized() {
+        return hooks.onUnauthorized();
+      },
+      get failure() {
+        return hooks.failure();
+      },
     });
   }
 
   /**
    * The session.
    *
-   * @throws {Error} If it has not been initialised.
+   * @throws {Error} If no session has been initialised.
    */
   protected get session(): Session {
     if (this.#session) return this.#session;
@@ -94,7 +110,13 @@ export abstract class AbstractBroker<Login = void> {
     );
   }
 
-  /** Closes the session: ends every call and waits until their requests have ended. May be called again. */
+  /**
+   * Closes the session, as {@linkcode Session.close} says: waits and GETs end at once, an order that
+   * has been handed to `fetch` comes to its end for at most `closeTimeout`. To close again does
+   * nothing more.
+   *
+   * @returns A promise of the end of the last request.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#session?.close();

@@ -10,147 +10,50 @@ import {
   type BrokerErrorKind,
   type Outcome,
 } from "./common/broker_error.ts";
-import { notPositive } from "./common/check.ts";
 import { MAX_TIMER } from "./platform/max_timer.ts";
+import { settle } from "./reconcile.ts";
 import { retry, type RetryEvent } from "./retry.ts";
-import { type Body, checkBody, encodeFormData, type Outgoing } from "./session/body.ts";
-import { abortable, Call, type Repeats, type RequestOptions } from "./session/call.ts";
+import type { Body } from "./session/body.ts";
+import { Call } from "./session/call.ts";
+import { Exchange, quietly, tell, type Venue } from "./session/exchange.ts";
 import { SafeHeaders } from "./session/headers.ts";
-import { tryJson } from "./session/json.ts";
-import { describe, isRateLimit, refusal, retryAfter } from "./session/refusal.ts";
-import { decode, type Parse, readRefusal } from "./session/reply.ts";
-import { nameOf } from "./session/reply_error.ts";
-import { RequestError } from "./session/request_error.ts";
-import { NO_SECRETS, sentValues } from "./session/secrets.ts";
+import { OpenCalls } from "./session/open_calls.ts";
+import {
+  checkOptions,
+  type Draft,
+  type HeadersLike,
+  type Repeats,
+  type Reply,
+  type RequestOptions,
+  type SessionEvent,
+  type SessionOptions,
+  type SessionStep,
+} from "./session/options.ts";
+import { prepare } from "./session/prepared_request.ts";
+import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
+import type { Parse } from "./session/reply.ts";
+import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
 import { Transport } from "./session/transport.ts";
-import { checkBelow, parseBase } from "./session/url.ts";
-import { runAll, type Throttler, ThrottlerError, type VenueCount } from "./throttler.ts";
+import { parseBase } from "./session/url.ts";
+import { runAll, ThrottlerError } from "./throttler.ts";
 
 export {
   type Body,
   BrokerError,
   type BrokerErrorInit,
   type BrokerErrorKind,
+  type Draft,
+  type HeadersLike,
   type Outcome,
   type Parse,
   type Repeats,
+  type Reply,
   type RequestOptions,
+  type SessionEvent,
+  type SessionOptions,
+  type SessionStep,
 };
-
-/** An answer of the venue's. */
-export interface Reply<T = unknown> {
-  /** The decoded body. */
-  data: T;
-  /** The HTTP status. */
-  status: number;
-  /** The headers of the answer. */
-  headers: Headers;
-}
-
-/** A request that is about to be sent, for {@linkcode SessionOptions.sign} to complete. */
-export interface Draft {
-  /** The method, `POST`. */
-  readonly method: string;
-  /** The URL, with the query. It may be changed or replaced, below the base URL. */
-  url: URL;
-  /** The headers. A malformed value is refused without being quoted. */
-  readonly headers: Headers;
-  /** The encoded body: `json` and `form` are strings by now, so that they can be signed as they will be sent. */
-  body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
-  /** Which attempt of this call, from 1. */
-  readonly attempt: number;
-}
-
-/** A step of a call, as {@linkcode SessionEvent} tells it. */
-export type SessionStep =
-  /** A request is handed to `fetch`. */
-  | { type: "request" }
-  /** The headers of an answer have arrived, after so many milliseconds. */
-  | { type: "response"; status: number; duration: number }
-  /** An attempt has failed, after so many milliseconds. */
-  | { type: "failure"; error: BrokerError; duration: number }
-  /** The call is repeated after so many milliseconds. */
-  | { type: "retry"; error: BrokerError; delay: number };
-
-/** What {@linkcode SessionOptions.onEvent} is told. It holds no secret. */
-export type SessionEvent = SessionStep & {
-  /** The method, `POST`. */
-  method: string;
-  /** Origin and path: never the query. */
-  url: string;
-  /** Which attempt of this call, from 1. */
-  attempt: number;
-};
-
-/** Options of a {@linkcode Session}. Durations are in milliseconds. */
-export interface SessionOptions {
-  /** Where the venue is: origin and path, `https://api.kite.trade`. Every call stays below it. */
-  baseUrl: string | URL;
-  /** Sent with every call; to be changed later through {@linkcode Session.headers}. */
-  headers?: HeadersInit;
-  /**
-   * Every call waits for all of these. A call can name others.
-   *
-   * @default {[]}
-   */
-  throttlers?: readonly Throttler[];
-  /**
-   * Longest time from the start of an attempt to the last byte of its answer, in milliseconds; it starts once
-   * the throttlers let the call pass. `Infinity` sets no limit.
-   *
-   * @default {60_000}
-   */
-  timeout?: number;
-  /**
-   * Longest time of a whole call, with its waits and repeats, in milliseconds. `Infinity` sets no limit.
-   *
-   * @default {Infinity}
-   */
-  deadline?: number;
-  /**
-   * Longest answer, in bytes, after decompression. `Infinity` sets no limit.
-   *
-   * @default {64 * 1024 * 1024}
-   */
-  maxBytes?: number;
-  /**
-   * When to repeat and how long to wait. `shouldRetry` can add to what is repeated, but an order is never
-   * repeated unless it was not sent. What `onRetry` throws is ignored. `false` repeats nothing.
-   *
-   * @default the defaults of {@linkcode RetryOptions}, with a `jitter` of 0.5
-   */
-  retry?: Repeats | false;
-  /**
-   * Completes a request just before it is sent: once per attempt, after the throttlers, so that timestamps are
-   * fresh. What it throws is not shown, as it may hold a key: only its name is.
-   */
-  sign?: (draft: Draft) => void | Promise<void>;
-  /**
-   * Logs in anew after a 401: once for all the calls that were refused; then each of them is replayed, once.
-   * What it throws is what they all reject with.
-   */
-  onUnauthorized?: () => void | Promise<void>;
-  /**
-   * Finds the venue's own error in an answer of any status; what is missing in the error is filled in. After a 401,
-   * 408, 418, 429 or 5xx its words and code count, but the status decides kind and outcome.
-   */
-  failure?: (reply: Reply) => BrokerError | undefined;
-  /** Reads the venue's rate limit headers, for each throttler that the call used. What it throws is ignored. */
-  sync?: (headers: Headers, throttler: Throttler) => VenueCount | undefined;
-  /**
-   * What sends the requests. It must obey the signal that it is given.
-   *
-   * @default {globalThis.fetch}
-   */
-  fetch?: typeof fetch;
-  /** More options for `fetch`, such as Deno's `client`, undici's `dispatcher` or Bun's `proxy`. */
-  fetchOptions?: Record<string, unknown>;
-  /** Told of every step. What it throws is ignored: a log must not decide about an order. */
-  onEvent?: (event: SessionEvent) => void;
-}
-
-type Sign = NonNullable<SessionOptions["sign"]>;
 
 /**
  * A venue's HTTP interface.
@@ -169,46 +72,43 @@ type Sign = NonNullable<SessionOptions["sign"]>;
  * ```
  */
 export class Session {
-  readonly #options: SessionOptions;
-  readonly #maxBytes: number;
-  readonly #timeouts: Timeouts;
-  readonly #transport: Transport;
-  readonly #base: string;
-  readonly #headers: SafeHeaders;
-  readonly #calls = new Set<Call>();
-  #closing: PromiseWithResolvers<void> | undefined;
-  /** The last login after a 401, whether it goes on, and how many have ended. */
-  #renewal: Promise<void> | undefined;
-  #isRenewing = false;
-  /** Whether `onUnauthorized` is being called: what it sends before its first `await` is the login. */
-  #isLoggingIn = false;
-  #generation = 0;
+  readonly #venue: Venue;
+  readonly #calls: OpenCalls;
+  /** The timer that all attempts share which have the session's own timeout. */
+  readonly #shared: Timeouts;
+  #count = 0;
 
   /**
    * Creates a session. Nothing is sent yet.
    *
-   * @param options Where the venue is, and how to talk to it.
-   * @throws {TypeError} If `baseUrl` or a header is malformed.
+   * @param options Where the venue is, and how to talk to it. An accessor among the options is read
+   *   each time that the option is needed.
+   * @throws {TypeError} If `baseUrl` or a header is malformed, or an option is of the wrong type.
    * @throws {RangeError} If a number is out of its range.
    */
   constructor(options: SessionOptions) {
-    const { timeout = 60_000, deadline = Infinity, maxBytes = 64 * 1024 * 1024 } = options;
-    for (const [name, value] of Object.entries({ timeout, deadline, maxBytes })) {
-      const problem = notPositive(name, value);
-      if (problem) throw new RangeError(problem);
-    }
-    if (options.retry) retry(options.retry); // validates
-    this.#options = { ...options };
-    this.#maxBytes = maxBytes;
-    this.#timeouts = new Timeouts(timeout);
-    this.#transport = new Transport(this.#options);
-    this.#base = parseBase(options.baseUrl);
-    this.#headers = new SafeHeaders(options.headers);
+    const defaults = checkOptions(options);
+    const { timeout, closeTimeout } = defaults;
+    // A copy that keeps accessors: a class that is built on this one may set its hooks later.
+    const copy: SessionOptions = Object.defineProperties(
+      { baseUrl: "" },
+      Object.getOwnPropertyDescriptors(options),
+    );
+    this.#venue = {
+      options: copy,
+      defaults,
+      base: parseBase(options.baseUrl),
+      headers: new SafeHeaders(options.headers),
+      renewal: new Renewal(() => copy.onUnauthorized, timeout),
+      transport: new Transport(copy),
+    };
+    this.#calls = new OpenCalls(closeTimeout);
+    this.#shared = new Timeouts(timeout);
   }
 
   /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
   get headers(): Headers {
-    return this.#headers;
+    return this.#venue.headers;
   }
 
   /**
@@ -275,47 +175,52 @@ export class Session {
     path: string,
     options: RequestOptions<T> = {},
   ): Promise<Reply<T>> {
-    const call = new Call(method, this.#base, options, this.#options, this.#timeouts);
-    call.prepare(this.#base, path);
-    const refused = this.#transport.refusal(call);
-    if (refused) throw call.error("invalid", refused);
-    call.renewed = this.#isLoggingIn;
-    if (this.#closing) throw call.error("closed", "the session is closed");
-    this.#calls.add(call);
-    const { deadline, options: { signal } } = call;
-    const abort = () => call.stop("aborted", "its signal was aborted", { cause: signal?.reason });
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    const { base, defaults, transport, renewal: { isBeginning: isLogin } } = this.#venue;
+    const request = prepare({ method, path, options, isLogin }, base, defaults);
+    const call = new Call(++this.#count, request, this.#timeouts(request.timeout));
+    if (!this.#calls.mayBegin(call)) throw call.error("closed", "the session is closed");
+    const refusal = transport.refusal(request);
+    if (refusal) throw call.error("invalid", refusal);
+    this.#open(call);
     try {
-      if (signal?.aborted) abort();
-      signal?.addEventListener("abort", abort);
-      if (deadline !== Infinity) {
-        const late = () => call.stop("timeout", `not done within its deadline of ${deadline} ms`);
-        timer = setTimeout(late, Math.min(deadline, MAX_TIMER));
-      }
-      try {
-        return await this.#attempt<T>(call);
-      } catch (error) {
-        return await this.#recover<T>(call, error); // so that only calls that fail pay for it
-      }
+      return await this.#attempt<T>(call).catch((error) => this.#recover<T>(call, error));
+    } catch (error) {
+      return await this.#reconcile<T>(call, error);
     } finally {
-      this.#calls.delete(call);
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      if (this.#calls.size === 0) this.#finish();
+      if (!call.isStreaming) call.release();
     }
   }
 
   /**
-   * Ends every call, waiting or in flight, and waits until their requests have ended. Calls made later are
-   * refused. To close again does nothing more.
+   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have not
+   * been sent wait for it. A timer that calls this before a token expires loses no call.
+   *
+   * @returns A promise of the end of the login. It rejects with the error of `onUnauthorized`.
+   * @throws {BrokerError} If the session has no `onUnauthorized`, or is closed.
    */
-  close(): Promise<void> {
-    if (!this.#closing) {
-      this.#closing = Promise.withResolvers();
-      for (const call of this.#calls) call.stop("closed", "the session was closed");
-      if (this.#calls.size === 0) this.#finish();
-    }
-    return this.#closing.promise;
+  async renew(): Promise<void> {
+    const { isBeginning, isPossible } = this.#venue.renewal;
+    const refuse = (kind: BrokerErrorKind, why: string) =>
+      new BrokerError(`Cannot renew the login: ${why}`, { kind, outcome: "not-sent" });
+    if (this.#calls.isClosing) throw refuse("closed", "the session is closed");
+    if (!isPossible) throw refuse("invalid", "there is no way to, wanted onUnauthorized");
+    if (isBeginning) throw refuse("invalid", "this is the login, which would wait for itself");
+    await this.#venue.renewal.run();
+  }
+
+  /**
+   * Closes the session. To close again does nothing more.
+   *
+   * - Calls made later are refused.
+   * - Waits and GETs end at once, with kind `"closed"`.
+   * - An order that has been handed to `fetch` comes to its end, for at most `closeTimeout`. So no
+   *   order is left of unknown fate whose fate could be known.
+   *
+   * @returns A promise of the end of the last request.
+   */
+  async close(): Promise<void> {
+    await this.#calls.close();
+    this.#venue.renewal.giveUp("the session was closed");
   }
 
   /** Closes the session. */
@@ -323,209 +228,175 @@ export class Session {
     return this.close();
   }
 
-  #finish(): void {
-    this.#closing?.resolve();
+  /** The timer of attempts that may take so long. */
+  #timeouts(timeout: number): Timeouts {
+    return timeout === this.#shared.delay ? this.#shared : new Timeouts(timeout);
   }
 
-  /** What can still be done for a call whose first attempt has failed: a new login, repeats. */
+  /** Opens a call: from now on its signal, its deadline and `close()` can end it. */
+  #open(call: Call): void {
+    const { signal, deadline } = call.request;
+    const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
+    const late = () => {
+      if (call.isReconciling) return; // which has a timeout of its own
+      call.end("timeout", `not done within its deadline of ${deadline} ms`);
+    };
+    const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
+    call.release = () => {
+      this.#calls.remove(call);
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
+    this.#calls.add(call);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+  }
+
+  /** Goes on with a call whose first attempt has failed: with a new login, and with repeats. */
   async #recover<T>(call: Call, error: unknown): Promise<Reply<T>> {
-    const options = call.options.retry ?? this.#options.retry;
+    const { request: { retry: options }, stop } = call;
     const failures = [error];
     const attempt = () => this.#renewed<T>(call, failures.pop());
     if (options === false) return await attempt();
-    const { shouldRetry, onRetry, ...rest } = { ...options };
+    const { shouldRetry, onRetry, ...rest } = options;
     return await retry(attempt, {
       jitter: 0.5,
       ...rest,
-      signal: call.signal,
-      shouldRetry: (error) => call.mayRepeat(error) && (shouldRetry?.(error) ?? error.retriable),
+      signal: stop.signal,
+      shouldRetry: (error) =>
+        call.mayRepeat(error) && this.#calls.mayBegin(call) &&
+        (shouldRetry?.(error) ?? error.retriable),
       onRetry: (event: RetryEvent) => {
-        this.#emit(call, { type: "retry", delay: event.delay, error: event.error as BrokerError });
+        tell(this.#venue, call, {
+          type: "retry",
+          delay: event.delay,
+          error: event.error as BrokerError,
+        });
         quietly(() => onRetry?.(event));
       },
     })();
   }
 
-  /** An attempt, or what is left of one that failed; after a 401 it is made again with a new login, once. */
+  /**
+   * Makes an attempt, and after a 401 logs in and makes the attempt again, once.
+   *
+   * @param failure The error of an attempt that was made already.
+   */
   async #renewed<T>(call: Call, failure?: unknown): Promise<Reply<T>> {
     try {
       if (failure) throw failure;
       return await this.#attempt<T>(call);
     } catch (error) {
-      const { onUnauthorized } = this.#options;
       const isRefused = error instanceof BrokerError && error.kind === "unauthorized" &&
-        (call.isIdempotent || error.outcome === "rejected");
-      if (!isRefused || !onUnauthorized || call.options.renew === false || call.renewed) {
-        if (isRefused) call.final = true; // another repeat would be refused as well
-        throw error;
-      }
-      call.renewed = true;
-      await this.#login(call, onUnauthorized);
+        (call.request.isIdempotent || error.outcome === "rejected");
+      if (!isRefused || call.isFinal) throw error;
+      const mayRenew = call.rules.needsLogin && !call.isReplayed &&
+        this.#venue.renewal.isPossible &&
+        this.#calls.mayBegin(call);
+      if (!mayRenew) call.isFinal = true; // another repeat would be refused as well
+      if (!mayRenew) throw error;
+      call.isReplayed = true;
+      await this.#logIn(call, error);
       return await this.#renewed<T>(call);
     }
   }
 
-  /** Waits until the session has logged in anew since the call's request was sent; makes it do so where nobody has. */
-  async #login(call: Call, onUnauthorized: () => void | Promise<void>): Promise<void> {
-    if (call.generation === this.#generation && !this.#isRenewing) {
-      this.#isRenewing = this.#isLoggingIn = true;
-      this.#renewal = (async () => await onUnauthorized())().finally(() => {
-        this.#isRenewing = false;
-        this.#generation++;
-      });
-      this.#isLoggingIn = false;
-      this.#renewal.catch(() => {}); // heard of by those who wait, if any still do
-    }
-    const signal = call.begin();
+  /** Waits until the session has logged in since the refused request was made. */
+  async #logIn(call: Call, refusal: BrokerError): Promise<void> {
+    const { stop, generation } = call;
+    const signal = stop.begin();
     call.limit("no new login");
     try {
-      await abortable(this.#renewal!, signal);
-    } catch (error) {
-      call.final = true;
-      throw error;
+      await abortable(this.#venue.renewal.renew(generation), signal);
+    } catch (cause) {
+      call.isFinal = true;
+      if (signal.aborted) throw cause;
+      const value = { value: cause, configurable: true, writable: true };
+      throw Object.defineProperty(refusal, "cause", value);
     } finally {
-      call.end();
+      stop.finish();
     }
   }
 
+  /** Asks the venue for the fate of an order that no answer came for. */
+  async #reconcile<T>(call: Call, error: unknown): Promise<Reply<T>> {
+    const { request: { reconcile, signal }, fate: { endedAt: ended } } = call;
+    const isUnknown = error instanceof BrokerError && error.outcome === "unknown";
+    if (!reconcile || !isUnknown || signal?.aborted || this.#calls.isClosed) throw error;
+    const over = call.reconcile();
+    const data = await settle(error, { ...reconcile, ended, signal: over }) as T;
+    return { data, status: 0, headers: new Headers(), reconciled: true };
+  }
+
+  /** Makes an attempt. A call that a login overtakes on the way waits for the login and goes on. */
   async #attempt<T>(call: Call): Promise<Reply<T>> {
-    call.attempt++;
-    const signal = call.begin();
+    call.fate.attempt++;
+    while (true) {
+      if (call.rules.needsLogin && this.#venue.renewal.isRunning) await this.#hold(call);
+      try {
+        return await this.#inLine<T>(call);
+      } catch (error) {
+        if (error !== LOGIN_BEGUN) throw error;
+      }
+    }
+  }
+
+  /** Waits for the login that is under way, in no line and without a timeout. */
+  async #hold(call: Call): Promise<void> {
+    const signal = call.stop.begin();
+    try {
+      while (this.#venue.renewal.isRunning) await abortable(this.#venue.renewal.run(), signal);
+    } catch (cause) {
+      if (signal.aborted) throw cause;
+      call.isFinal = true;
+      throw call.error("unauthorized", "the login that it waited for has failed", { cause });
+    } finally {
+      call.stop.finish();
+    }
+  }
+
+  /** Waits until every throttler lets the call pass, then sends the request. */
+  async #inLine<T>(call: Call): Promise<Reply<T>> {
+    const { request: { throttlers, cost, isUrgent: urgent }, rules, stop } = call;
+    const signal = stop.begin();
     let isStarted = false;
+    let leaveNoMore = () => {};
     const start = () => {
       isStarted = true;
-      return this.#exchange<T>(call, signal);
+      leaveNoMore();
+      return new Exchange(this.#venue, call, signal).run<T>();
     };
     try {
-      return await runAll(call.throttlers, start, { cost: call.options.cost, signal });
+      const reply = runAll(throttlers, start, { cost, signal, urgent });
+      if (!isStarted && rules.needsLogin) {
+        // One that leaves may let another start, whose request must not be touched.
+        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
+        leaveNoMore = this.#venue.renewal.onBegin(leave);
+      }
+      return await reply;
     } catch (cause) {
       if (isStarted || signal.aborted) throw cause;
-      const isFull = cause instanceof ThrottlerError && cause.kind === "full";
-      const kind = isFull ? "rate-limited" : cause instanceof RangeError ? "invalid" : "closed";
-      throw call.error(kind, "a throttler did not let it pass", { cause });
+      throw refusalOf(call, cause);
     } finally {
-      call.end();
+      leaveNoMore();
+      if (!call.isStreaming) stop.finish();
     }
-  }
-
-  /** One request and its answer. */
-  async #exchange<T>(call: Call, signal: AbortSignal): Promise<Reply<T>> {
-    const { onEvent, sign } = this.#options;
-    const { method, options: { parse } } = call;
-    const start = onEvent ? performance.now() : 0;
-    call.limit("no answer");
-    let out: Outgoing | undefined;
-    let response: Response | undefined;
-    let own: BrokerError | undefined;
-    try {
-      out = this.#outgoing(call);
-      if (sign) await this.#sign(call, out, sign, signal);
-      let { body } = out;
-      if (body instanceof FormData) body = await encodeFormData(body, out.headers);
-      const isReady = this.#transport.ready(call);
-      if (isReady) await isReady;
-      signal.throwIfAborted();
-      response = await this.#send(call, { ...out, body }, signal);
-      const { status, headers, ok } = response;
-      this.#emit(call, { type: "response", status, duration: performance.now() - start });
-      this.#limit(call, response);
-      if (!ok) {
-        // Known already, should its body never end.
-        const { details: { outcome } } = refusal(status, "");
-        call.seen = { status, outcome, retryAfter: retryAfter(headers.get("retry-after")) };
-        const text = await readRefusal(response, this.#maxBytes);
-        own = this.#failure(call, { data: tryJson(text), status, headers });
-        throw refusal(status, text);
-      }
-      const isEmpty = method === "HEAD" || status === 204 || status === 205;
-      const data = isEmpty ? undefined : await decode(response, this.#maxBytes, parse);
-      const reply = { data: data as T, status, headers };
-      own = this.#failure(call, reply);
-      if (own) throw refusal(status, "");
-      return reply;
-    } catch (cause) {
-      const secrets = out && response ? await sentValues(out) : NO_SECRETS;
-      if (response) call.seen = describe(response, cause, secrets);
-      const usual = call.fault(cause);
-      const error = own ? call.complete(own, usual, secrets) : usual;
-      call.abandon(error);
-      this.#emit(call, { type: "failure", error, duration: performance.now() - start });
-      throw error;
-    }
-  }
-
-  #outgoing(call: Call): Outgoing {
-    const { target, payload: { body, type } } = call;
-    const headers = { ...this.#headers.record };
-    if (type) headers["content-type"] = type;
-    else if (body instanceof FormData) delete headers["content-type"]; // it has one of its own
-    Object.assign(headers, call.headers);
-    call.generation = this.#generation;
-    return { url: target, headers, body };
-  }
-
-  async #sign(call: Call, out: Outgoing, sign: Sign, signal: AbortSignal): Promise<void> {
-    const { method, attempt } = call;
-    const { body } = out;
-    const headers = new SafeHeaders(out.headers);
-    const draft: Draft = { method, url: new URL(out.url), headers, body, attempt };
-    try {
-      await abortable((async () => await sign(draft))(), signal);
-    } catch (error) {
-      if (signal.aborted || error instanceof RequestError) throw error;
-      throw call.error("invalid", `sign() threw ${nameOf(error)}`);
-    }
-    checkBelow(this.#base, draft.url);
-    out.url = draft.url.href;
-    out.headers = headers.record;
-    out.body = checkBody(draft.body);
-  }
-
-  #send(call: Call, out: Outgoing, signal: AbortSignal): Promise<Response> {
-    this.#emit(call, { type: "request" });
-    if (this.#transport.mayRepeat(out.body, call)) call.before = "unknown";
-    call.sent = true;
-    return this.#transport.send(out, call, signal);
-  }
-
-  /** What the venue's own envelope says, if it is an error. */
-  #failure(call: Call, reply: Reply): BrokerError | undefined {
-    try {
-      return this.#options.failure?.(reply);
-    } catch (error) {
-      if (error instanceof BrokerError) return error;
-      if (reply.status >= 400) return undefined;
-      throw call.error("decode", `failure() threw ${nameOf(error)}`);
-    }
-  }
-
-  /** Passes on what an answer says about rate limits. */
-  #limit({ throttlers }: Call, { status, headers }: Response): void {
-    if (throttlers.length === 0) return;
-    const wait = isRateLimit(status) ? retryAfter(headers.get("retry-after")) : undefined;
-    const { sync } = this.#options;
-    for (const throttler of throttlers) {
-      if (wait !== undefined) throttler.pause(wait);
-      if (!sync) continue;
-      quietly(() => {
-        const count = sync(headers, throttler);
-        if (count) throttler.sync(count);
-      });
-    }
-  }
-
-  #emit(call: Call, step: SessionStep): void {
-    const { method, url, attempt } = call;
-    quietly(() => this.#options.onEvent?.({ method, url, attempt, ...step }));
   }
 }
 
-/** Calls what must not decide about an order: a log, a count. */
-function quietly(fn: () => unknown): void {
-  try {
-    const result = fn();
-    if (result instanceof Promise) result.catch(() => {});
-  } catch {
-    // As the doc comment of each of them says.
-  }
+/** The kind of error that each refusal of a throttler is. */
+const KINDS: Readonly<Record<string, BrokerErrorKind>> = {
+  full: "rate-limited",
+  closed: "closed",
+  unavailable: "network",
+};
+
+/** Makes the error of a call that a throttler refused. */
+function refusalOf(call: Call, cause: unknown): BrokerError {
+  const isRefusal = cause instanceof ThrottlerError;
+  const isMisuse = cause instanceof RangeError || cause instanceof TypeError;
+  const kind = isRefusal ? KINDS[cause.kind] : isMisuse ? "invalid" : "closed";
+  // "Cannot start a call: its cost is 3, …": the texts of throttlers hold numbers only.
+  const words = isRefusal || isMisuse ? cause.message.replace(/^Cannot [^:]*/, "") : "";
+  return call.error(kind, `a throttler did not let it pass${words}`, { cause });
 }

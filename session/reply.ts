@@ -7,15 +7,22 @@
 import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
-/** How a body is decoded: `json`, `text` or `bytes` whatever its type says, or a function of the text. */
-export type Parse<T> = "json" | "text" | "bytes" | ((text: string) => T);
+/**
+ * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function of
+ * the text.
+ */
+export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
 /**
  * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules.
  *
  * @throws {ReplyError} If it is too large, or not what was due.
  */
-export async function decode<T>(response: Response, limit: number, parse?: Parse<T>): Promise<T> {
+export async function decode<T>(
+  response: Response,
+  limit: number,
+  parse?: Exclude<Parse<T>, "stream">,
+): Promise<T> {
   const type = response.headers.get("content-type") ?? "";
   const how = parse ?? decoding(type);
   if (how === "bytes") return await readBytes(response, limit) as T;

@@ -4,70 +4,27 @@ import {
   assertGreaterOrEqual,
   assertInstanceOf,
   assertLessOrEqual,
-  assertRejects,
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
-import {
-  BrokerError,
-  type RequestOptions,
-  Session,
-  type SessionEvent,
-  type SessionOptions,
-} from "../session.ts";
+import { BrokerError, type RequestOptions, Session, type SessionEvent } from "../session.ts";
 import { Throttler } from "../throttler.ts";
 import { answer, cutBody, FaultServer, finish, hang } from "./runtimes/fault_server.ts";
-
-const BASE = "https://api.venue.example/v1";
-
-/** What `fetch` was called with. */
-interface Sent extends RequestInit {
-  url: string;
-  headers: Record<string, string>;
-}
-
-/** A venue in place of `fetch`: each of the steps answers one request, the last all others. */
-function play(
-  ...steps: (() => Response | Promise<Response>)[]
-): { fetch: typeof fetch; sent: Sent[] } {
-  const sent: Sent[] = [];
-  const fake = (url: unknown, init: unknown): Promise<Response> => {
-    const request = { ...init as Sent, url: url as string };
-    sent.push(request);
-    const step = steps.length > 1 ? steps.shift()! : steps[0];
-    return new Promise((resolve, reject) => {
-      const abort = () => reject(request.signal!.reason);
-      if (request.signal!.aborted) return abort();
-      request.signal!.addEventListener("abort", abort);
-      Promise.resolve().then(step).then(resolve, reject);
-    });
-  };
-  return { fetch: fake as typeof fetch, sent };
-}
-
-const ok = () => Response.json({ id: 1 });
-const status = (code: number, init: ResponseInit = {}) => () =>
-  new Response(null, { ...init, status: code });
-const never = () => new Promise<Response>(() => {});
-/** As Node says it. */
-const refused = () =>
-  Promise.reject(new TypeError("fetch failed", { cause: coded("ECONNREFUSED") }));
-const broken = () => Promise.reject(new TypeError("fetch failed", { cause: coded("ECONNRESET") }));
-
-function coded(code: string): Error {
-  return Object.assign(new Error(`native text with ?key=secret`), { code });
-}
-
-function open(fake: { fetch: typeof fetch }, options: Partial<SessionOptions> = {}): Session {
-  return new Session({ baseUrl: BASE, retry: { baseWait: 0, jitter: 0 }, ...fake, ...options });
-}
-
-async function failure(call: Promise<unknown>): Promise<BrokerError> {
-  return await assertRejects(() => call, BrokerError);
-}
+import {
+  BASE,
+  broken,
+  coded,
+  failure,
+  never,
+  ok,
+  open,
+  play,
+  refused,
+  status,
+} from "./session/fake_venue.ts";
 
 Deno.test("Session refuses a baseUrl that is more than an origin and a path, without quoting it", () => {
   for (
@@ -89,9 +46,11 @@ Deno.test("Session refuses a baseUrl that is more than an origin and a path, wit
 
 Deno.test("Session refuses numbers that are out of their range", async () => {
   for (const name of ["timeout", "deadline", "maxBytes"]) {
-    for (const value of [0, -1, NaN, "1"]) {
-      assertThrows(() => new Session({ baseUrl: BASE, [name]: value as number }), RangeError, name);
+    for (const value of [0, -1, NaN]) {
+      assertThrows(() => new Session({ baseUrl: BASE, [name]: value }), RangeError, name);
     }
+    const text = () => new Session({ baseUrl: BASE, [name]: "1" });
+    assertThrows(text, TypeError, `${name} is "1", a string; wanted `);
   }
   assertThrows(() => new Session({ baseUrl: BASE, retry: { maxRetries: -1 } }), RangeError);
   const venue = play(ok);
@@ -603,7 +562,9 @@ Deno.test("Session does not repeat a call whose login failed, whatever the error
     logins++;
     throw own;
   };
-  assertStrictEquals(await failure(open(venue, { onUnauthorized }).get("x")), own);
+  const error = await failure(open(venue, { onUnauthorized }).get("x"));
+  assertEquals([error.kind, error.outcome], ["unauthorized", "rejected"]);
+  assertStrictEquals(error.cause, own);
   assertEquals([logins, venue.sent.length], [1, 1]);
 });
 

@@ -133,7 +133,7 @@ Deno.test("KiteBroker logs in once for all that a TokenException refused, and re
   await broker.close();
 });
 
-Deno.test("KiteBroker does not log in to log in: a refused login is the end of the calls that wait", async () => {
+Deno.test("KiteBroker does not log in to log in: a refused login is the cause of the refused order's own error", async () => {
   await using venue = still();
   const broker: KiteBroker = await loggedIn(venue, {
     timeout: 2_000, // a login that waits for itself would take that long
@@ -141,7 +141,8 @@ Deno.test("KiteBroker does not log in to log in: a refused login is the end of t
   });
   venue.expire();
   const error = await failed(broker.placeOrder(ORDER));
-  assertEquals([error.kind, error.url], ["unauthorized", `${venue.httpUrl}/session/token`]);
+  assertEquals([error.kind, error.outcome], ["unauthorized", "rejected"]);
+  assertEquals((error.cause as BrokerError).url, `${venue.httpUrl}/session/token`);
   await broker.close();
 });
 

@@ -1,0 +1,261 @@
+/**
+ * One request and its answer. Internal to {@linkcode Session}.
+ *
+ * @module
+ */
+
+import { BrokerError } from "../common/broker_error.ts";
+import { type RateLimiter, Throttler } from "../throttler.ts";
+import { checkBody, encodeFormData, type Outgoing } from "./body.ts";
+import type { Call } from "./call.ts";
+import { SafeHeaders } from "./headers.ts";
+import { tryJson } from "./json.ts";
+import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./options.ts";
+import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
+import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
+import { decode, readRefusal } from "./reply.ts";
+import { nameOf } from "./reply_error.ts";
+import { RequestError } from "./request_error.ts";
+import { NO_SECRETS, sentValues } from "./secrets.ts";
+import { abortable } from "./stop.ts";
+import { streamOf } from "./stream.ts";
+import type { Transport } from "./transport.ts";
+import { checkBelow } from "./url.ts";
+
+/** Everything that the exchanges of a session share. */
+export interface Venue {
+  /** The options of the session. */
+  readonly options: SessionOptions;
+  /** The options with a default, filled in. */
+  readonly defaults: Defaults;
+  /** The base URL, with a slash at the end. */
+  readonly base: string;
+  /** The headers of the session. */
+  readonly headers: SafeHeaders;
+  /** The login of the session. */
+  readonly renewal: Renewal;
+  /** Hands requests to `fetch`. */
+  readonly transport: Transport;
+}
+
+/** One request of a call, and its answer. */
+export class Exchange {
+  readonly #venue: Venue;
+  readonly #call: Call;
+  readonly #signal: AbortSignal;
+  readonly #start: number;
+  #outgoing: Outgoing | undefined;
+  #response: Response | undefined;
+  /** The error that the venue class has found in the answer. */
+  #own: BrokerError | undefined;
+
+  /**
+   * Creates an exchange. Nothing is sent yet.
+   *
+   * @param venue The session's part.
+   * @param call The call.
+   * @param signal The signal of this attempt.
+   */
+  constructor(venue: Venue, call: Call, signal: AbortSignal) {
+    this.#venue = venue;
+    this.#call = call;
+    this.#signal = signal;
+    this.#start = venue.options.onEvent ? performance.now() : 0;
+  }
+
+  /**
+   * Sends the request and reads its answer.
+   *
+   * @returns The decoded answer.
+   * @throws {BrokerError} If it fails.
+   * @throws {LOGIN_BEGUN} If a login has begun before the request was sent.
+   */
+  async run<T>(): Promise<Reply<T>> {
+    this.#call.limit("no answer");
+    try {
+      const outgoing = this.#outgoing = this.#compose();
+      if (this.#venue.options.sign) await this.#sign(outgoing, this.#venue.options.sign);
+      const { body } = outgoing;
+      if (body instanceof FormData) outgoing.body = await encodeFormData(body, outgoing.headers);
+      const isReady = this.#venue.transport.ready(this.#call.request);
+      if (isReady) await isReady;
+      this.#signal.throwIfAborted();
+      this.#checkLogin();
+      const response = this.#response = await this.#send(outgoing);
+      this.#hear(response);
+      return await this.#read<T>(response);
+    } catch (cause) {
+      if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
+      throw await this.#judge(cause);
+    }
+  }
+
+  /** Puts the headers together, as they are now. */
+  #compose(): Outgoing {
+    const { request: { target, payload: { body, type }, headers: own } } = this.#call;
+    const headers = { ...this.#venue.headers.record };
+    if (type) headers["content-type"] = type;
+    else if (body instanceof FormData) delete headers["content-type"]; // it has one of its own
+    Object.assign(headers, own);
+    this.#call.generation = this.#venue.renewal.generation;
+    return { url: target, headers, body };
+  }
+
+  /** Lets the venue class complete the request. */
+  async #sign(outgoing: Outgoing, sign: NonNullable<SessionOptions["sign"]>): Promise<void> {
+    const { request: { method }, fate: { attempt } } = this.#call;
+    const { url, body } = outgoing;
+    const headers = new SafeHeaders(outgoing.headers);
+    const draft: Draft = { method, url: new URL(url), headers, body, attempt };
+    try {
+      await abortable((async () => await sign(draft))(), this.#signal);
+    } catch (error) {
+      if (this.#signal.aborted || error instanceof RequestError) throw error;
+      throw this.#call.error("invalid", `sign() threw ${nameOf(error)}`);
+    }
+    checkBelow(this.#venue.base, draft.url);
+    outgoing.url = draft.url.href;
+    outgoing.headers = headers.record;
+    outgoing.body = checkBody(draft.body);
+  }
+
+  /** Refuses to send a request that was composed before a login. */
+  #checkLogin(): void {
+    const { rules, generation } = this.#call;
+    const { isRunning, generation: now } = this.#venue.renewal;
+    if (rules.needsLogin && (isRunning || generation !== now)) throw LOGIN_BEGUN;
+  }
+
+  /** Hands the request to fetch. */
+  #send(outgoing: Outgoing): Promise<Response> {
+    const { transport } = this.#venue;
+    const { request, fate } = this.#call;
+    this.tell({ type: "request" });
+    fate.send(transport.mayRepeat(outgoing.body, request));
+    return transport.send(outgoing, request, this.#signal);
+  }
+
+  /** Takes down what the headers of the answer say. */
+  #hear({ status, headers, ok }: Response): void {
+    this.tell({ type: "response", status, duration: performance.now() - this.#start });
+    const { failure, sync } = this.#venue.options;
+    if (sync) { for (const limiter of this.#call.limiters) this.#sync(headers, limiter, sync); }
+    if (ok) return;
+    const wait = retryAfter(headers.get("retry-after"));
+    // Known already, should the body never end.
+    const { details: { outcome } } = refusal(status, "");
+    this.#call.fate.hear({ status, outcome, retryAfter: wait });
+    // The venue class may know better how long to wait, once it has read the words.
+    if (isRateLimit(status) && (wait !== undefined || !failure)) this.#pause(wait);
+  }
+
+  /** Tells a throttler how much the venue counts. */
+  #sync(
+    headers: Headers,
+    limiter: RateLimiter,
+    sync: NonNullable<SessionOptions["sync"]>,
+  ): void {
+    if (!(limiter instanceof Throttler)) return;
+    quietly(() => {
+      const count = sync(headers, limiter);
+      const tokens = count ? limiter.sync(count) : 0;
+      if (tokens > 0) this.tell({ type: "excess", tokens });
+    });
+  }
+
+  /** Pauses the throttlers that the call used. */
+  #pause(duration: number = this.#venue.defaults.pause): void {
+    for (const limiter of this.#call.limiters) quietly(() => limiter.pause(duration));
+  }
+
+  /** Reads and decodes the answer. */
+  async #read<T>(response: Response): Promise<Reply<T>> {
+    const call = this.#call;
+    const { method, parse, maxBytes } = call.request;
+    const { status, headers, ok } = response;
+    if (!ok) {
+      const text = await readRefusal(response, maxBytes);
+      this.#own = this.#failure({ data: tryJson(text), status, headers });
+      throw refusal(status, text);
+    }
+    if (parse === "stream") {
+      const data = streamOf(response, call, this.#signal, (error) => this.#endStream(error));
+      return { data: data as T, status, headers };
+    }
+    const isEmpty = method === "HEAD" || status === 204 || status === 205;
+    const data = isEmpty ? undefined : await decode(response, maxBytes, parse);
+    const reply = { data: data as T, status, headers };
+    this.#own = this.#failure(reply);
+    if (this.#own) throw refusal(status, "");
+    call.fate.succeed();
+    return reply;
+  }
+
+  /** Asks the venue class for the error in an answer. */
+  #failure(reply: Reply): BrokerError | undefined {
+    try {
+      return this.#venue.options.failure?.(reply);
+    } catch (error) {
+      if (error instanceof BrokerError) return error;
+      if (reply.status >= 400) return undefined;
+      throw this.#call.error("decode", `failure() threw ${nameOf(error)}`);
+    }
+  }
+
+  /** Makes the error of a failed exchange, and ends its request. */
+  async #judge(cause: unknown): Promise<BrokerError> {
+    const { fate, stop } = this.#call;
+    const outgoing = this.#outgoing;
+    const response = this.#response;
+    const own = this.#own;
+    const isLimited = own?.kind === "rate-limited" || isRateLimit(response?.status ?? 0);
+    const secrets = outgoing && response ? await sentValues(outgoing) : NO_SECRETS;
+    if (response) fate.hear(describe(response, cause, secrets));
+    const usual = fate.explain(cause, this.#signal);
+    const error = own ? fate.complete(own, usual, secrets) : usual;
+    if (isLimited) this.#pause(error.retryAfter);
+    fate.fail(error);
+    stop.cancel(error);
+    this.tell({ type: "failure", error, duration: performance.now() - this.#start });
+    return error;
+  }
+
+  #endStream(error?: BrokerError): void {
+    const { fate } = this.#call;
+    if (!error) return fate.succeed();
+    fate.fail(error);
+    this.tell({ type: "failure", error, duration: performance.now() - this.#start });
+  }
+
+  /** Tells a step to the listener of the session. */
+  tell(step: SessionStep): void {
+    tell(this.#venue, this.#call, step);
+  }
+}
+
+/**
+ * Tells a step of a call to the listener of the session.
+ *
+ * @param venue The session's part.
+ * @param call The call.
+ * @param step The step.
+ */
+export function tell({ options: { onEvent } }: Venue, call: Call, step: SessionStep): void {
+  if (!onEvent) return;
+  const { id, request: { method, url }, fate: { attempt } } = call;
+  quietly(() => onEvent({ call: id, method, url, attempt, ...step }));
+}
+
+/**
+ * Calls a function that must not decide about an order: a log, a count.
+ *
+ * @param fn The function. An error that it throws is ignored, at once or later.
+ */
+export function quietly(fn: () => unknown): void {
+  try {
+    const result = fn();
+    if (result instanceof Promise) result.catch(() => {});
+  } catch {
+    // As the doc comments of the hooks say.
+  }
+}
