@@ -181,8 +181,10 @@ async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Ver
   const queue = [...cases];
   await Promise.all(sandboxes.map(async (sandbox) => {
     for (let next; (next = queue.shift());) {
-      verdicts.set(next, await sandbox.judge(next, timeout));
-      console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}`);
+      const verdict = await sandbox.judge(next, timeout);
+      verdicts.set(next, verdict);
+      const failure = "failure" in verdict ? `: ${verdict.failure}` : "";
+      console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}${failure}`);
     }
   }));
   return verdicts;
