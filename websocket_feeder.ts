@@ -367,7 +367,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /**
    * Has subscriptions asked for anew, unsubscribed first: for a book that no longer matches its
    * checksum, say. The first time that is done at once. Soon after another time it waits: the waits
-   * double from one second to `maxWait`, and after twelve times in a row one takes ten minutes. A
+   * double from one second to `maxWait`, and after eleven times in a row one takes ten minutes. A
    * subscription that was left alone for `resetRetryAfter` counts anew.
    *
    * @param subs The subscriptions, found by `key`. One that is not there is ignored.
@@ -678,8 +678,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /** Reports what a hook threw, unless that is to end the feed. */
   #threw(hook: string, error: unknown): void {
-    if (error instanceof FeedError && error.fatal) this.#lifecycle.endAll({ cause: error });
-    else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
+    if (error instanceof FeedError && error.fatal) {
+      this.#lifecycle.endAll({ cause: error, reason: `${hook}() threw ${error.name}` });
+    } else this.#report(`Cannot ${TASKS[hook]}: ${hook}() threw`, error);
   }
 
   #report(message: string, cause: unknown): void {

@@ -112,6 +112,8 @@ export class Connection implements FeedConnection {
   liveSince: number = Infinity;
   /** Whether its items are no longer wanted: it is heard for the answers that are due. */
   isLeft = false;
+  /** Whether we are closing it. */
+  isParting = false;
 
   readonly #options: ConnectionOptions;
   readonly #controller = new AbortController();
@@ -162,6 +164,7 @@ export class Connection implements FeedConnection {
    */
   async attach(socket: WebSocket, hooks: SocketHooks, watch?: UpgradeWatch): Promise<void> {
     this.#socket = socket;
+    if (this.ending) discard(socket); // createSocket() has closed the feed
     socket.binaryType = "arraybuffer";
     socket.onmessage = (event) => {
       this.frames++;
@@ -314,6 +317,12 @@ export class Connection implements FeedConnection {
     this.#socket!.close(1000, "");
   }
 
+  /** Ends the connection now, as the feed closes. */
+  leave(): void {
+    this.isParting = true;
+    this.end({ reason: "closed by us" });
+  }
+
   /** Ends the connection now. Only the first ending counts. */
   end(ending: Partial<Ending>): void {
     if (this.ending) return;
@@ -329,7 +338,7 @@ export class Connection implements FeedConnection {
     this.#timers.clear();
     if (this.#socket) discard(this.#socket);
     this.#controller.abort();
-    const kind = this.isLeft ? "closed" : "network";
+    const kind = this.isParting ? "closed" : "network";
     this.#questions.endAll(kind, `the connection ended (${this.ending.reason})`);
     this.#resolveEnded(this.ending);
   }

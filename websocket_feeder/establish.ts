@@ -106,7 +106,8 @@ export async function part(
   host: Host,
   closeTimeout: number,
 ): Promise<void> {
-  connection.isLeft = true;
+  if (connection.isParting) return;
+  connection.isLeft = connection.isParting = true;
   connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
   await connection.answered();
   try {

@@ -90,7 +90,8 @@ export class Lifecycle {
     if (this.#isAsked) return;
     if (this.#phase.state === "live") {
       this.#isAsked = true;
-      this.endAll({ reason });
+      this.#phase.replacement.stop(reason);
+      this.#phase.connection.end({ reason });
     } else if (this.#phase.state === "waiting") {
       this.#isAsked = true;
       this.#backoff.reset();
@@ -105,10 +106,8 @@ export class Lifecycle {
     if (state === "closing" || state === "closed") return;
     this.#enter({ state: "closing" });
     for (const connection of this.#connections) {
-      const isLive = connection.isLive;
-      connection.isLeft = true;
-      if (isLive) void part(connection, this.#host, this.#options.closeTimeout);
-      else connection.end({ reason: "closed by us" });
+      if (connection.isLive) void part(connection, this.#host, this.#options.closeTimeout);
+      else connection.leave();
     }
     if (this.#connections.size === 0) this.#finish();
   }
@@ -179,7 +178,7 @@ export class Lifecycle {
     if (this.#phase.state === "live") {
       const { replacement } = this.#phase;
       if (replacement.ready) return void this.#swap(connection, replacement.ready);
-      replacement.stop();
+      replacement.stop("the one it was to replace has ended");
       this.#lostAt = performance.now();
     }
     const error = this.#failure(connection);
@@ -206,7 +205,7 @@ export class Lifecycle {
   #finish(error?: FeedError): void {
     if (this.#phase.state === "closing") error = undefined;
     this.#enter({ state: "closed", error });
-    this.endAll({ reason: "closed by us" });
+    for (const connection of this.#connections) connection.leave();
     this.#host.closed(error);
   }
 

@@ -33,7 +33,7 @@ interface Repair {
 /** Wait before the second repair; it doubles with each one. */
 const BASE_WAIT = 1_000;
 /** Repairs in a row after which one waits for {@linkcode LONG_WAIT}. */
-const MOST_REPAIRS = 12;
+const MOST_REPAIRS = 11;
 const LONG_WAIT = 600_000;
 
 /** The repairs of a feed, by the key of the subscription. */

@@ -69,9 +69,9 @@ export class Replacement {
     }
   }
 
-  /** Ends the connection that was to take over: the old one has ended too early. */
-  stop(): void {
-    this.#next?.end({ reason: "the one it was to replace has ended" });
+  /** Ends the connection that was to take over. */
+  stop(reason: string): void {
+    if (!this.#old.isLeft) this.#next?.end({ reason });
   }
 
   /** Makes a connection beside the old one, and has it take over once it delivers as well. */

@@ -83,12 +83,13 @@ export class Subscriptions<S> {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     await null; // what is undone within the same turn never reaches the wire
-    while (!this.#connection.ending && this.#isPending) {
+    const connection = this.#connection;
+    while (!connection.ending && !connection.isLeft && this.#isPending) {
       if (this.#isSlow && !this.#request) await this.#begin();
       let begun: Promise<void> | undefined;
       // What to ask is decided when the frame may go, not when it starts to wait.
-      const isSent = await this.#connection.paced(() => void (begun = this.#ask()));
-      if (!isSent) this.#connection.end({ reason: "pace refused a frame" });
+      const isSent = await connection.paced(() => void (begun = this.#ask()));
+      if (!isSent) connection.end({ reason: "pace refused a frame" });
       await begun;
     }
     this.#isFlushing = false;

@@ -51,7 +51,9 @@ export class Wanted<S> {
 
   /** Asks for a subscription anew, unsubscribed first: now, or once the backoff allows. */
   repair(key: unknown): void {
-    if (this.all.has(key)) this.#repairs.plan(key, () => this.#mark(key, true));
+    if (this.all.has(key) && this.#connections.size > 0) {
+      this.#repairs.plan(key, () => this.#mark(key, true));
+    }
   }
 
   /** Notes that the venue refuses a key, for good. */

@@ -1,0 +1,48 @@
+import { assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
+import { FeedError } from "../../feeder.ts";
+import { connected, Gate, over, settle, TestFeed } from "./fake_feed.ts";
+
+Deno.test("WebSocketFeeder reads the status of a refused upgrade where the runtime tells it, and keeps the address out", async () => {
+  const messages = [
+    "NetworkError: failed to connect to WebSocket: Invalid status code: 401",
+    "WebSocket connection to 'wss://venue/?token=secret' failed: Expected 101 status code: 403",
+  ];
+  for (const [index, message] of messages.entries()) {
+    const feed = new TestFeed();
+    const connecting = feed.connect();
+    await settle();
+    feed.socket.fail(message);
+    const error = await assertRejects(() => connecting, FeedError);
+    assertEquals(error.fatal, true);
+    assertEquals(error.ending?.status, [401, 403][index]);
+    assertFalse(JSON.stringify([error.message, error.ending]).includes("venue"));
+    assertStrictEquals(await feed.closed, error);
+  }
+});
+
+Deno.test("WebSocketFeeder takes the types that come to mind: text or a buffer for tap, any bytes for a frame", async () => {
+  class Bytes extends TestFeed {
+    protected override goodbye(): Uint8Array {
+      return new Uint8Array([1]);
+    }
+  }
+  const taps: (string | ArrayBuffer)[] = [];
+  const tap = (_direction: "in" | "out", data: string | ArrayBuffer) => taps.push(data);
+  const feed = await connected(new Bytes({ tap }));
+  await over(feed);
+  assertEquals(taps.length, 1);
+});
+
+Deno.test("WebSocketFeeder pace: holds for send, which promises only that the socket is open", async () => {
+  const pace = new Gate();
+  const feed = await connected(new TestFeed({ pace }));
+  assertEquals([feed.send("1"), feed.send("2"), feed.socket.sent.length], [true, true, 0]);
+  await pace.open(1);
+  assertEquals(feed.socket.sent, ["1"]);
+  feed.socket.end();
+  await settle();
+  assertEquals(feed.send("3"), false);
+  assertEquals(pace.size, 0);
+  await over(feed);
+  assertEquals(feed.errors, []);
+});
