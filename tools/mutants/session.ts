@@ -480,10 +480,6 @@ export const room: Room = {
       "Math.max(longest ?? 0, wait)",
       "Math.min(longest ?? wait, wait)",
     ]),
-    refusal("a date that is past is a negative wait", [
-      "return Math.max(0, Date.UTC(",
-      "return (Date.UTC(",
-    ]),
     refusal("a two-digit year is one of the future", [
       "    if (year > new Date(now).getUTCFullYear() + 50) year -= 100;\n",
       "",
