@@ -30,6 +30,7 @@ const renewal = breaking("session/renewal.ts");
 const role = breaking("session/role.ts");
 const stop = breaking("session/stop.ts");
 const stream = breaking("session/stream.ts");
+const broker = breaking("broker.ts");
 const brokerError = breaking("common/broker_error.ts");
 
 /** The mutants of `session.ts`, its cupboards, and the rooms of the platform that it stands on. */
@@ -1041,6 +1042,41 @@ export const room: Room = {
     stream("a stream that is left keeps its connection", [
       "    await this.#reader?.cancel(reason);\n",
       "",
+    ]),
+
+    // The broker
+    broker("close() does not wait for the session", [
+      "await this.#session?.close();",
+      "void this.#session?.close();",
+    ]),
+    broker("close() does not close the session", ["    await this.#session?.close();\n", ""]),
+    broker("await using does not close the broker", [
+      "  [Symbol.asyncDispose](): Promise<void> {\n    return this.close();",
+      "  [Symbol.asyncDispose](): Promise<void> {\n    return Promise.resolve();",
+    ]),
+    broker("a second session takes the place of the first", [
+      '    if (this.#session) throw new Error("Cannot initialise the session: there is one already");\n',
+      "",
+    ]),
+    broker("a closed broker opens a session", [
+      '    if (this.#isClosed) throw new Error("Cannot initialise the session: the broker is closed");\n',
+      "",
+    ]),
+    broker("renew() is taken before a field could be written", [
+      "onUnauthorized: () => options.onUnauthorized ?? (this.renew && (() => this.renew!())),",
+      "onUnauthorized: ((known) => () => options.onUnauthorized ?? known)(this.renew),",
+    ]),
+    broker("failure() is taken before a field could be written", [
+      "failure: () => options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply))),",
+      "failure: ((known) => () => options.failure ?? known)(this.failure),",
+    ]),
+    broker("failure() is no method of the broker", [
+      "((reply: Reply) => this.failure!(reply))",
+      "this.failure.bind(undefined)",
+    ]),
+    broker("the option failure loses against the method", [
+      "options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply)))",
+      "(this.failure && ((reply: Reply) => this.failure!(reply))) ?? options.failure",
     ]),
 
     // Timeouts

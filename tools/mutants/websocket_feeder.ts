@@ -20,6 +20,7 @@ const refusal = breaking("websocket_feeder/refusal.ts");
 const repairs = breaking("websocket_feeder/repairs.ts");
 const replacement = breaking("websocket_feeder/replacement.ts");
 const subscriptions = breaking("websocket_feeder/subscriptions.ts");
+const feed = breaking("websocket_feeder.ts");
 const wanted = breaking("websocket_feeder/wanted.ts");
 
 /** The mutants of `websocket_feeder.ts` and its cupboards. */
@@ -565,6 +566,104 @@ export const room: Room = {
     subscriptions("all is told to be done before it is confirmed", [
       "!this.#isPending && this.#unconfirmed.size === 0",
       "!this.#isPending",
+    ]),
+
+    // The feed
+    feed("replace() replaces the live connection, whichever is heard", [
+      "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
+      "this.#lifecycle.connection?.retire();",
+    ]),
+    feed("replace() replaces nothing", [
+      "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
+      "",
+    ]),
+    feed("send() in a hook goes over the live connection", [
+      "return (this.#reader.hook ?? this.#lifecycle.connection)?.send(frame) ?? false;",
+      "return this.#lifecycle.connection?.send(frame) ?? false;",
+    ]),
+    feed("ask() goes over a connection that is being made", [
+      'phase.state === "live" ? phase.connection : undefined',
+      "this.#lifecycle.connection",
+    ]),
+    feed("a feed that an aborted signal made is not closed", [
+      "    if (signal?.aborted) this.#lifecycle.close();\n    else if (signal) {",
+      "    if (signal) {",
+    ]),
+    feed("the signal does not close the feed", [
+      '      signal.addEventListener("abort", close);\n',
+      "",
+    ]),
+    feed("a listener is left on the signal", [
+      '      this.closed.then(() => signal.removeEventListener("abort", close));\n',
+      "",
+    ]),
+    feed("connect() of a closed feed waits for ever", [
+      '    if (state === "closing" || state === "closed") return Promise.reject(this.#over());\n',
+      "",
+    ]),
+    feed("close() does not wait", [
+      "    this.#lifecycle.close();\n    await this.closed;",
+      "    this.#lifecycle.close();",
+    ]),
+    feed("limit is not kept", ["    if (size > limit) {\n", "    if (false) {\n"]),
+    feed("a refusal is not reported", [
+      '      return this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));',
+      "      return;",
+    ]),
+    feed("a refusal of what is not wanted is reported", [
+      "      if (!this.#wanted.refuse(key)) return;\n",
+      "      this.#wanted.refuse(key);\n",
+    ]),
+    feed("a batch of 0 is let in", [
+      '    checkNumber(task, "batch", this.batch ?? Infinity, { min: 1 });\n',
+      "",
+    ]),
+    feed("a ping() without pingInterval is let in", [
+      "if (hasPing && pingInterval === undefined) {",
+      "if (false) {",
+    ]),
+    feed("a pingInterval without ping() is let in", [
+      "if (!hasPing && pingInterval) {",
+      "if (false) {",
+    ]),
+    feed("a fatal error of a hook ends nothing", [
+      "if (error instanceof FeedError && error.fatal) this",
+      "if (false) this",
+    ]),
+    feed("an error of a hook is wrapped though it is the feed's own", [
+      "cause instanceof FeedError ? cause : new FeedError(message, { cause })",
+      "new FeedError(message, { cause })",
+    ]),
+    feed("an identify() that throws loses the item", [
+      '      this.#threw("identify", error);\n      return undefined;',
+      "      throw error;",
+    ]),
+    feed("a request() that throws is not reported", [
+      'if (!connection.ending) this.#threw("request", error);',
+      "",
+    ]),
+    feed("subscribed is told twice for a connection", ["    this.#untold = undefined;\n", ""]),
+    feed("subscribed is told before all is confirmed", [
+      " || !this.#wanted.isWhole(connection)) return;",
+      ") return;",
+    ]),
+    feed("live is told for the first connection as resumed", [
+      "resumed: count > 1",
+      "resumed: true",
+    ]),
+    feed("401 is not fatal", [
+      "FATAL_CODES.has(ending.code) || FATAL_STATUSES.has(ending.status)",
+      "FATAL_CODES.has(ending.code)",
+    ]),
+    feed("a fatal close code is not", [
+      "FATAL_CODES.has(ending.code) || FATAL_STATUSES",
+      "FATAL_STATUSES",
+    ]),
+    feed("frames are not counted", ["        this.#stats.frames++;\n", ""]),
+    feed("items are not counted", ["    this.#stats.items++;\n", ""]),
+    feed("the reason of an abort is not what connect() rejects with", [
+      "    if (signal?.aborted) return signal.reason;\n",
+      "",
     ]),
 
     // What is wanted
