@@ -627,8 +627,8 @@ export const room: Room = {
       "if (false) {",
     ]),
     feed("a fatal error of a hook ends nothing", [
-      "if (error instanceof FeedError && error.fatal) this",
-      "if (false) this",
+      "if (error instanceof FeedError && error.fatal) {",
+      "if (false) {",
     ]),
     feed("an error of a hook is wrapped though it is the feed's own", [
       "cause instanceof FeedError ? cause : new FeedError(message, { cause })",
