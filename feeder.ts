@@ -60,6 +60,16 @@ export interface FeedEvents<T> {
   subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
   error: FeedError;
+  /**
+   * The feed may have missed items between `since` and `until` (epoch milliseconds). `filled` tells
+   * whether a backfill has delivered them; `cause` why it has not, where it failed.
+   */
+  gap: { since: number; until: number; filled: boolean; cause?: unknown };
+  /**
+   * A subscription has delivered nothing for `duration` milliseconds on a healthy connection, and is
+   * asked for again.
+   */
+  quiet: { key: unknown; subscription: unknown; duration: number };
 }
 
 /**
@@ -110,6 +120,8 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
     retry: [],
     error: [],
     subscribed: [],
+    gap: [],
+    quiet: [],
   };
   #streams: ItemStream<T>[] = [];
   #ended: { error?: Error } | undefined;

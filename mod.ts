@@ -58,3 +58,4 @@ export * from "./venue_clock.ts";
 export * from "./broker.ts";
 export * from "./feeder.ts";
 export * from "./websocket_feeder.ts";
+export * from "./sharded_feeder.ts";

@@ -11,7 +11,7 @@ import { markLookUp } from "./common/look_up.ts";
 import { MAX_TIMER } from "./platform/max_timer.ts";
 import { isNetworkError } from "./platform/network_error.ts";
 
-/** What {@linkcode ReconcileOptions.find} is given. */
+/** The argument of {@linkcode ReconcileOptions.find}. */
 export interface ReconcileContext {
   /** Why the order's fate is unknown. */
   error: BrokerError;
@@ -39,14 +39,14 @@ export interface ReconcileOptions<T> {
    *
    * @default {10_000}
    */
-  horizon?: number;
+  horizon?: number | undefined;
   /**
    * Longest time of the whole reconciliation, in milliseconds, at least `horizon`. A look-up needs time
    * after `horizon`, so leave it some. `Infinity` never gives up.
    *
    * @default {60_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** Wait before the second look-up, in milliseconds. */
@@ -88,7 +88,7 @@ const PATIENCE = 20_000;
  * 2. `find` looks everywhere. An order under a fresh id of your own (`clientOrderId`, `tag`) can be told
  *    from its twins; one without cannot.
  *
- * @typeParam T What `fn` resolves to, and `find` finds.
+ * @typeParam T The order, as `fn` and `find` return it.
  * @param fn Places the order, and ends by itself. Only a {@linkcode BrokerError} says `"unknown"`.
  * @param options How to look the order up. `signal` ends the reconciliation; give it to `fn`'s calls too.
  * @returns The order.
@@ -278,7 +278,7 @@ class Inquiry<T> {
   }
 }
 
-/** What the order's error becomes once the venue is known not to have the order. */
+/** The order's error, once the venue is known not to have the order. */
 function absent(error: BrokerError): BrokerError {
   const words = error.message.replace("; it may have been executed", "");
   return new BrokerError(`${words}; the venue was asked and has no such order`, {

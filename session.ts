@@ -16,12 +16,11 @@ import { retry, type RetryEvent } from "./retry.ts";
 import type { Body } from "./session/body.ts";
 import { Call } from "./session/call.ts";
 import { Exchange, quietly, tell, type Venue } from "./session/exchange.ts";
-import { SafeHeaders } from "./session/headers.ts";
+import { type HeadersLike, SafeHeaders } from "./session/headers.ts";
 import { OpenCalls } from "./session/open_calls.ts";
 import {
   checkOptions,
   type Draft,
-  type HeadersLike,
   type Repeats,
   type Reply,
   type RequestOptions,
@@ -345,7 +344,9 @@ export class Session {
   async #hold(call: Call): Promise<void> {
     const signal = call.stop.begin();
     try {
-      while (this.#venue.renewal.isRunning) await abortable(this.#venue.renewal.run(), signal);
+      while (this.#venue.renewal.isRunning) {
+        await abortable(this.#venue.renewal.hold(call.id), signal);
+      }
     } catch (cause) {
       if (signal.aborted) throw cause;
       call.isFinal = true;

@@ -49,7 +49,7 @@ export interface ThrottlerOptions {
    *
    * @default {Infinity}
    */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
 }
 
 /**

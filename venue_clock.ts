@@ -122,7 +122,7 @@ export class VenueClock {
    *
    * @throws {TypeError} If the reading is no number.
    * @throws {RangeError} If the reading is no plausible time: seconds or microseconds, perhaps.
-   * @throws What `read` throws. The clock goes on with earlier readings.
+   * @throws The error of `read`. The clock goes on with earlier readings.
    */
   sync(): Promise<void> {
     return this.#syncing ??= this.#sync().finally(() => this.#syncing = undefined);
@@ -144,7 +144,7 @@ export class VenueClock {
     this.#bounds = both.least <= both.most ? both : fresh;
   }
 
-  /** What the readings say of this moment. */
+  /** The bounds at this moment. */
   #widened(now = performance.now()): Bounds {
     if (!this.#bounds) {
       throw new Error("Cannot tell the venue's time: no reading yet, wanted sync() before now()");

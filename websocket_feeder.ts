@@ -36,7 +36,7 @@
 import { checkNumber } from "./common/check.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
 import { Connection, type FeedConnection, type Frame } from "./websocket_feeder/connection.ts";
-import { Delivery } from "./websocket_feeder/delivery.ts";
+import { type Delivering, Delivery } from "./websocket_feeder/delivery.ts";
 import { fingerprint } from "./websocket_feeder/fingerprint.ts";
 import type { Host } from "./websocket_feeder/host.ts";
 import { Lifecycle } from "./websocket_feeder/lifecycle.ts";
@@ -47,13 +47,16 @@ import {
   type WebSocketFeederOptions,
 } from "./websocket_feeder/options.ts";
 import { type AskOptions, notSent } from "./websocket_feeder/questions.ts";
+import { QuietWatch } from "./websocket_feeder/quiet.ts";
 import { Reader } from "./websocket_feeder/reader.ts";
+import type { Gap } from "./websocket_feeder/recovery.ts";
 import type { Asking, Change } from "./websocket_feeder/subscriptions.ts";
 import { Wanted } from "./websocket_feeder/wanted.ts";
 
 export type { FeedConnection, Frame } from "./websocket_feeder/connection.ts";
 export type { Endpoint, WebSocketFeederOptions } from "./websocket_feeder/options.ts";
 export type { AskOptions } from "./websocket_feeder/questions.ts";
+export type { Gap } from "./websocket_feeder/recovery.ts";
 
 /** Counts of a {@linkcode WebSocketFeeder} since it was made. */
 export interface FeedStats {
@@ -87,6 +90,7 @@ const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
 const TASKS: Readonly<Record<string, string>> = {
   receive: "read a frame",
   identify: "tell an item apart",
+  keyOf: "tell which subscription an item belongs to",
   request: "ask for subscriptions",
   ping: "ping",
 };
@@ -102,6 +106,10 @@ const TASKS: Readonly<Record<string, string>> = {
  * - What has ended is not heard any more: no frame, no event, no timer of an old connection.
  * - A frame that cannot be read and a listener that throws are reported to `error`; the connection
  *   stays.
+ * - After a loss, each item that the venue delivered or can still tell is delivered once, in the order
+ *   of its subscription: see {@linkcode WebSocketFeeder.backfill}. The event `gap` tells of the time
+ *   that was lost, and whether the feed has filled it.
+ * - With `quietAfter`, a subscription that delivers nothing on a healthy connection is asked for again.
  *
  * @typeParam T What the feed delivers.
  * @typeParam S What is subscribed to.
@@ -150,6 +158,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   readonly #reader: Reader;
   readonly #delivery: Delivery<T>;
   readonly #wanted: Wanted<S>;
+  /** Off without `quietAfter`. */
+  readonly #quiet: QuietWatch | undefined;
   readonly #lifecycle: Lifecycle;
   /** The live connection that `subscribed` has not been told of. */
   #untold: Connection | undefined;
@@ -169,10 +179,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       threw: (error) => this.#threw("receive", error),
       patience: this.#options.connectTimeout,
     });
-    this.#delivery = new Delivery((item) => this.#deliver(item), (item) => this.#identify(item));
+    this.#delivery = new Delivery(this.#delivering(), this.#options);
     this.#wanted = new Wanted(this.#asking(), this.#options);
+    this.#quiet = this.#watch();
     this.#lifecycle = new Lifecycle(this.#host(), this.#options, (handover) => {
-      this.#delivery.handover = handover;
+      this.#delivery.handOver(handover);
     });
     // Told by `closed` too: nobody has to listen to both.
     this.#connected.promise.catch(() => {});
@@ -386,6 +397,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   protected override emit(item: T, connection?: FeedConnection): void {
     const from = connection as Connection | undefined ?? this.#inQuestion ??
       this.#delivery.arriving;
+    if (this.#quiet) this.#hear(item, this.#quiet);
     if (this.#delivery.isDue(item, from)) this.#deliver(item);
   }
 
@@ -472,6 +484,37 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   protected key(sub: S): unknown {
     return typeof sub === "object" ? fingerprint(sub) : sub;
   }
+
+  /**
+   * Tells which subscription an item belongs to, for `quietAfter`.
+   *
+   * @param _item An item.
+   * @returns The key of the subscription, as `key` gives it.
+   */
+  protected keyOf(_item: T): unknown {
+    return undefined;
+  }
+
+  /**
+   * Asks the venue for the items that the feed missed while it had no connection, by REST usually.
+   * Called after each loss, once all is subscribed again:
+   *
+   * - Its items come before those of the new connection, which wait meanwhile: 65,536 at most; of more
+   *   the oldest are dropped and told as a gap of their own.
+   * - With `identify`, each item is delivered once, though both the backfill and a connection bring
+   *   it. Without, such items come twice.
+   * - If it throws, it is asked again with growing waits, for `backfillTimeout` at most. Then the event
+   *   `gap` says that the gap is not filled, and why.
+   * - If the connection is lost meanwhile, it is asked again later, about a gap that has grown.
+   *
+   * A class without it is told of every gap by the event `gap` alone.
+   *
+   * @param gap The time to ask about. `since` is up to a second before the last frame that was heard;
+   *   the venue's clock may be behind ours, so ask from a little before.
+   * @param signal Aborts when the answer is no longer wanted.
+   * @returns The missed items, in order.
+   */
+  protected backfill?(gap: Gap, signal: AbortSignal): Iterable<T> | Promise<Iterable<T>>;
 
   /**
    * Tells items apart, so that those which both connections deliver while one replaces the other
@@ -562,6 +605,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       moved: (state, previous) => this.dispatch("state", { state, previous }),
       live: (connection, downtime) => this.#announce(connection, downtime),
       left: (connection) => this.#wanted.leave(connection),
+      lost: (connection) => {
+        this.#quiet?.stop();
+        this.#delivery.recovery.lose(connection.heardAt);
+      },
       ended: (connection) => this.#forget(connection),
       closed: (error) => this.#close(error),
       tell: (type, event) => {
@@ -570,6 +617,42 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       threw: (hook, error) => this.#threw(hook, error),
       report: (message, cause) => this.#report(message, cause),
     };
+  }
+
+  /** How items are told apart, and gaps filled. */
+  #delivering(): Delivering<T> {
+    const backfill = () =>
+      this.backfill && ((gap: Gap, signal: AbortSignal) => this.backfill!(gap, signal));
+    return {
+      emit: (item) => this.#deliver(item),
+      identify: (item) => this.#identify(item),
+      get backfill() {
+        return backfill();
+      },
+      tell: (gap) => this.dispatch("gap", gap),
+    };
+  }
+
+  /** Finds subscriptions that deliver nothing, and has them asked for again. */
+  #watch(): QuietWatch | undefined {
+    if (this.#options.quietAfter === 0) return undefined;
+    return new QuietWatch((key, duration) => {
+      this.dispatch("quiet", { key, subscription: this.#wanted.all.get(key), duration });
+      this.#wanted.repair(key);
+    });
+  }
+
+  #quietAfter(sub: S): number {
+    const { quietAfter } = this.#options;
+    return typeof quietAfter === "number" ? quietAfter : quietAfter(sub as never);
+  }
+
+  #hear(item: T, quiet: QuietWatch): void {
+    try {
+      quiet.hear(this.keyOf(item));
+    } catch (error) {
+      this.#threw("keyOf", error);
+    }
   }
 
   /** How the venue is asked for subscriptions. */
@@ -601,6 +684,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #announce(connection: Connection, downtime: number): void {
     const count = ++this.#stats.connections;
     this.#untold = connection;
+    this.#quiet?.start();
+    this.#delivery.recovery.resume();
     this.dispatch("live", { connection: count, resumed: count > 1, downtime });
     this.#connected.resolve();
     void this.#delivery.release(connection);
@@ -612,6 +697,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#untold = undefined;
     const { connections } = this.#stats;
     this.dispatch("subscribed", { connection: connections, count: this.#wanted.all.size });
+    void this.#delivery.recovery.fill();
   }
 
   /** Reports what the venue does not confirm, and has the connection replaced. */
@@ -634,6 +720,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #close(error: FeedError | undefined): void {
     this.#wanted.close();
     this.#reader.close();
+    this.#quiet?.stop();
+    this.#delivery.recovery.end();
     this.end(error);
     this.#connected.reject(this.#over());
     this.#closed.resolve(error);
@@ -655,10 +743,20 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       return [];
     };
     try {
+      if (this.#quiet) this.#attend(op, subs, this.#quiet);
       const frames = this.#reader.during(connection, () => this.request(op, subs, connection));
       return frames instanceof Promise ? frames.then(inList).catch(refused) : inList(frames);
     } catch (error) {
       return refused(error);
+    }
+  }
+
+  /** Watches what is asked for from now on, and no more what is not wanted. */
+  #attend(op: Change<S>["op"], subs: readonly S[], quiet: QuietWatch): void {
+    for (const sub of subs) {
+      const key = this.key(sub);
+      if (op === "subscribe") quiet.watch(key, this.#quietAfter(sub));
+      else if (!this.#wanted.all.has(key)) quiet.forget(key);
     }
   }
 
@@ -673,6 +771,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
     if (!hasPing && pingInterval) {
       throw new TypeError(`${task}: there is a pingInterval and no ping(), wanted both or none`);
+    }
+    if (this.#quiet && this.keyOf === WebSocketFeeder.prototype.keyOf) {
+      throw new TypeError(`${task}: there is a quietAfter and no keyOf(), wanted both`);
     }
   }
 

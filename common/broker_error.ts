@@ -1,5 +1,5 @@
 /**
- * The one error of a session: why a call failed, and what became of the request.
+ * The one error of a session: why a call failed, and the fate of the request.
  *
  * @module
  */
@@ -35,9 +35,9 @@ export type BrokerErrorKind =
   | "invalid";
 
 /**
- * What became of the request.
+ * The fate of the request.
  *
- * | outcome | what is known | may an order be placed again? |
+ * | outcome | meaning | may an order be placed again? |
  * |---|---|---|
  * | `"not-sent"` | the request never reached the venue | yes |
  * | `"rejected"` | the venue refused the request | yes, once the cause is mended |
@@ -52,30 +52,30 @@ export type Outcome = "not-sent" | "rejected" | "absent" | "unknown";
 export interface BrokerErrorInit {
   /** Why the call failed. */
   kind: BrokerErrorKind;
-  /** What became of the request. */
+  /** The fate of the request. */
   outcome: Outcome;
   /** The method, `POST`. */
-  method?: string;
+  method?: string | undefined;
   /** Origin and path: never the query. */
-  url?: string;
+  url?: string | undefined;
   /** The HTTP status, where the venue answered. */
-  status?: number;
+  status?: number | undefined;
   /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
-  code?: string | number;
+  code?: string | number | undefined;
   /** The id under which the venue's support finds the request. */
-  requestId?: string;
+  requestId?: string | undefined;
   /** How long the venue asks to wait, in milliseconds. */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
   /** The beginning of the answer, at most 512 characters, without anything that was sent. */
-  body?: string;
+  body?: string | undefined;
   /** Whether to repeat the call is both safe and worthwhile. @default {false} */
-  retriable?: boolean;
+  retriable?: boolean | undefined;
   /** Set only where the cause cannot hold a secret of the session's. */
-  cause?: unknown;
+  cause?: unknown | undefined;
 }
 
 /**
- * Says why a call failed, and what became of its request.
+ * Says why a call failed, and the fate of its request.
  *
  * - No header, query string or request body is in any property, or in message, stack or cause.
  * - A secret does not belong into a path: the path is shown.
@@ -101,22 +101,22 @@ export class BrokerError extends Error {
   override readonly name: string = "BrokerError";
   /** Why the call failed. */
   readonly kind: BrokerErrorKind;
-  /** What became of the request. */
+  /** The fate of the request. */
   readonly outcome: Outcome;
   /** The method, `POST`. */
-  declare readonly method?: string;
+  declare readonly method?: string | undefined;
   /** Origin and path: never the query. */
-  declare readonly url?: string;
+  declare readonly url?: string | undefined;
   /** The HTTP status, where the venue answered. */
-  declare readonly status?: number;
+  declare readonly status?: number | undefined;
   /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
-  declare readonly code?: string | number;
+  declare readonly code?: string | number | undefined;
   /** The id under which the venue's support finds the request. */
-  declare readonly requestId?: string;
+  declare readonly requestId?: string | undefined;
   /** How long the venue asks to wait, in milliseconds. */
-  declare readonly retryAfter?: number;
+  declare readonly retryAfter?: number | undefined;
   /** The beginning of the answer, at most 512 characters, without anything that was sent. */
-  declare readonly body?: string;
+  declare readonly body?: string | undefined;
   /** Whether to repeat the call is both safe and worthwhile. {@linkcode retry} goes by it. */
   readonly retriable: boolean;
 

@@ -36,44 +36,44 @@ export interface RetryOptions {
    *
    * @default {5}
    */
-  maxRetries?: number;
+  maxRetries?: number | undefined;
   /**
    * Wait before the first repeat, in milliseconds; the wait doubles with each repeat. `0` repeats at
    * once.
    *
    * @default {2_000}
    */
-  baseWait?: number;
+  baseWait?: number | undefined;
   /**
    * Longest wait between two attempts, in milliseconds. `Infinity` sets no limit.
    *
    * @default {60_000}
    */
-  maxWait?: number;
+  maxWait?: number | undefined;
   /**
    * Shortest life of a stable connection, in milliseconds. The loss of a stable connection starts
    * the count and the waits again. Read from the error's `uptime`. `Infinity` never starts again.
    *
    * @default {30_000}
    */
-  resetRetryAfter?: number;
+  resetRetryAfter?: number | undefined;
   /**
    * Share of each wait that is left to chance, from `0` (none) to `1` (all), so that many clients do
    * not come back at the same moment: the wait is multiplied by `1 - jitter * random`.
    *
    * @default {0}
    */
-  jitter?: number;
+  jitter?: number | undefined;
   /** Ends the repeats: no further call starts, and a wait rejects at once with the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Whether this error is worth another attempt.
    *
    * @default the error's own `retriable` where that is a boolean, else {@linkcode isNetworkError}
    */
-  shouldRetry?: (error: unknown) => boolean;
+  shouldRetry?: ((error: unknown) => boolean) | undefined;
   /** Called before each wait. An error thrown here ends the repeats and replaces the call's error. */
-  onRetry?: (event: RetryEvent) => void;
+  onRetry?: ((event: RetryEvent) => void) | undefined;
   /**
    * Whether `this` is closed before giving up: by its `close()`, or else by its
    * `[Symbol.asyncDispose]()`. `false` leaves `this` open: for a function that is the method of
@@ -81,7 +81,7 @@ export interface RetryOptions {
    *
    * @default {true}
    */
-  close?: boolean;
+  close?: boolean | undefined;
 }
 
 /** Told to {@linkcode RetryOptions.onRetry} before each wait. */

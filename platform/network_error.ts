@@ -5,7 +5,7 @@
  * @module
  */
 
-/** What an error of a runtime says. It holds no text of the runtime's: a native text may hold a key. */
+/** The meaning of a native error, without its text: a native text may hold a key. */
 export interface NetworkFault {
   /** Whether the network is at fault, so that the same call may succeed later. */
   isNetwork: boolean;
@@ -102,7 +102,7 @@ const MAX_LINKS = 16;
  * - The answer is the same on Deno, Node and Bun, for errors of another realm, and inside an
  *   `AggregateError`. Browsers and workerd have one text for many faults; such a text counts.
  *
- * @param error What was thrown, by `fetch` or by a socket; its causes are looked at too.
+ * @param error The error of `fetch` or of a socket; its causes count too.
  * @returns `true` for a network error.
  *
  * @example Usage
@@ -124,8 +124,8 @@ export function isNetworkError(error: unknown): boolean {
 /**
  * Reads an error of `fetch` or of a socket.
  *
- * @param error What was thrown.
- * @returns What the error says about the request.
+ * @param error The error.
+ * @returns Its meaning for the request.
  */
 export function networkFault(error: unknown): NetworkFault {
   const chain = links(error);
@@ -186,7 +186,7 @@ function codeOf(error: Error): string | undefined {
   return typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;
 }
 
-/** Why a runtime refused to try. Only what must be a host is quoted. */
+/** Why a runtime refused to try. Of the native text only a host is quoted. */
 function refusalOf({ name, message, ...fields }: Error): string | undefined {
   if (name === "NotCapable" || name === "PermissionDenied") {
     const [, host] = /^Requires net access to "([\w.:[\]-]+)"/.exec(message) ?? [];

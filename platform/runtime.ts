@@ -7,22 +7,22 @@
 /** A runtime by name. `"unknown"` stands for every other one, browsers among them. */
 export type RuntimeName = "deno" | "node" | "bun" | "workerd" | "unknown";
 
-/** A runtime, as far as it can be told. */
+/** A runtime and its version. */
 export interface Runtime {
-  /** Its name. */
+  /** The name of the runtime. */
   readonly name: RuntimeName;
-  /** Its version, or `""` where it tells none. */
+  /** The version of the runtime, or `""` if unknown. */
   readonly version: string;
 }
 
-/** Signs by which a runtime is known: how its user agent begins, and where it keeps its version. */
+/** The signs of a runtime: the begin of the user agent, and the place of the version. */
 interface Signs {
   name: RuntimeName;
   agent: RegExp;
   version?: string[];
 }
 
-/** In this order: Deno and Bun have the `process` of Node, and workerd may have it too. */
+/** Node comes last: Deno and Bun have the `process` of Node, and workerd may have one. */
 const RUNTIMES: Signs[] = [
   { name: "deno", agent: /^Deno\//, version: ["Deno", "version", "deno"] },
   { name: "bun", agent: /^Bun\//, version: ["Bun", "version"] },
@@ -31,7 +31,7 @@ const RUNTIMES: Signs[] = [
 ];
 
 /**
- * Tells the runtime by two signs that must agree: its user agent and its own version. Polyfills of
+ * Tells the runtime by two signs that must agree: the user agent and the version. Polyfills of
  * `process` or `Deno` in a browser fail the first sign, and so does the window of Electron. Without
  * a user agent (Node's can be turned off) the version decides.
  *

@@ -9,9 +9,9 @@ import { type Place, type PlaceOptions, type Throttler, ThrottlerError } from ".
 import { PLACES } from "./script.ts";
 import type { SharedLimits } from "./shared_limits.ts";
 import { Tally } from "./tally.ts";
-import { type Reply, type Send, Wire } from "./wire.ts";
+import { Refusal, type Reply, type Send, Wire } from "./wire.ts";
 
-/** What an agent needs to know. Times are in milliseconds. */
+/** Options of {@linkcode Agent}. Times are in milliseconds. */
 export interface AgentOptions {
   send: Send;
   key: string;
@@ -24,7 +24,7 @@ export interface AgentOptions {
   onEvent(event: AgentEvent): void;
 }
 
-/** What an agent tells. */
+/** News of the connection with the shared count. */
 export type AgentEvent =
   | { type: "unavailable"; error: unknown }
   | { type: "available" }
@@ -37,25 +37,25 @@ const MAX_PAUSE = 31_536_000_000;
 export class Agent {
   /** The limits that are shared. */
   readonly limits: SharedLimits;
-  /** The calls that wait, in this line or elsewhere. */
+  /** Calls that wait, in this line or in that of another limiter. */
   readonly guests: Set<RedisPlace> = new Set();
-  /** Why the agent is closed, once it is. */
+  /** The reason of the closing, once the agent is closed. */
   closed: { reason: unknown } | undefined;
-  /** Counts alone while Redis cannot be asked, where the user wants that. */
+  /** The share of this process, which counts alone while Redis cannot be asked. */
   local: Throttler | undefined;
   readonly #name = crypto.randomUUID();
   readonly #options: AgentOptions;
   readonly #wire: Wire;
   readonly #tally: Tally;
-  /** The calls that want a grant, in order, and those that have one and have not started. */
+  /** Calls that want a grant, in order; and granted calls that have not started. */
   #line: RedisPlace[] = [];
   readonly #granted = new Set<RedisPlace>();
-  /** Places in the shared line that are to be given up. */
+  /** Places in the shared line that the next command gives up. */
   #leave: string[] = [];
   /** Moments of the monotonic clock; see {@linkcode Times}. */
   readonly #times: Times = { sent: -Infinity, next: 0, pause: 0, fresh: 0 };
   #talk: Talk = { isOn: false, isWanted: false, isStuck: false, isDown: false, hasStrayed: false };
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #alarm: Alarm = { at: Infinity, rings: Infinity, timer: undefined };
 
   /**
    * Makes an agent; nothing is sent yet.
@@ -64,7 +64,8 @@ export class Agent {
    */
   constructor(options: AgentOptions) {
     const { limits, lease, processes, onUnavailable } = options;
-    if (onUnavailable === "local") limits.share(processes); // to refuse at once what cannot be shared
+    // A limit that cannot be shared is refused here, not when Redis fails.
+    if (onUnavailable === "local") limits.share(processes);
     this.limits = limits;
     this.#options = options;
     this.#tally = new Tally(limits.kinds);
@@ -73,17 +74,18 @@ export class Agent {
       limits: limits.text,
       sets: limits.count,
       maxWait: lease / 3,
+      alarm: (at) => this.#wake(at),
       onFailure: (error) => this.#fail(error),
     });
   }
 
-  /** Milliseconds until a call at the end of the line may have its turn, as far as known. */
+  /** Milliseconds until the first call of the line, or a newcomer, may have its turn. */
   get wait(): number {
     const { next, pause } = this.#times;
     return Math.max(0, Math.max(next, pause) - performance.now());
   }
 
-  /** Tokens that those in line will spend. */
+  /** Tokens that the calls in line will spend. */
   get queued(): number {
     return this.#line.reduce((sum, { cost }) => sum + cost, 0);
   }
@@ -144,7 +146,8 @@ export class Agent {
    * Starts a call.
    *
    * @param place The call, which has a grant, of Redis or of the local share.
-   * @param fn The function. Its start is noted after it has returned, its finish when it settles.
+   * @param fn The function. The start is noted after `fn` has returned, the finish when its result
+   * settles.
    * @returns The result of `fn`.
    */
   start<T>(place: RedisPlace, fn: () => T | PromiseLike<T>): Promise<T> {
@@ -184,7 +187,7 @@ export class Agent {
     }
   }
 
-  /** Where a call stands in the line, or would stand. */
+  /** Finds the index of a call in the line, or the index at which to insert the call. */
   #find({ order }: RedisPlace): number {
     let [low, high] = [0, this.#line.length];
     while (low < high) {
@@ -195,7 +198,7 @@ export class Agent {
     return low;
   }
 
-  /** Talks to Redis soon: everything that happens in the same turn goes into one command. */
+  /** Asks Redis soon: everything that happens in the same turn goes into one command. */
   #want(): void {
     if (this.#talk.isWanted) return;
     this.#talk.isWanted = true;
@@ -207,7 +210,6 @@ export class Agent {
     const talk = this.#talk;
     talk.isOn = true;
     talk.isStuck = false;
-    clearTimeout(this.#timer);
     do {
       talk.isWanted = false;
       const told = this.#tally.take();
@@ -226,11 +228,11 @@ export class Agent {
     } while (talk.isWanted && !talk.isStuck);
     talk.isOn = false;
     if (talk.isStuck) talk.isWanted = false;
-    if (talk.isStuck && this.#line.length > 0) this.#ask(); // for those who came since
+    if (talk.isStuck && this.#line.length > 0) this.#ask(); // calls came meanwhile
     else this.#schedule();
   }
 
-  /** For so long a process remembers, and so long Redis does at least. */
+  /** How long nobody starts a call after a loss: by then all tokens have come back. */
   get #horizon(): number {
     return this.limits.longest + this.#options.lease;
   }
@@ -270,7 +272,7 @@ export class Agent {
       this.#line = this.#line.filter(({ id }) => !named.has(id));
       for (const place of granted) this.#granted.add(place);
     }
-    // Some are not wanted any more, or came too late: the next command gives them back.
+    // The next command gives back grants of aborted calls, and grants that came too late.
     if (granted.length < ids.length || !isUsable && ids.length > 0) this.#want();
     if (this.#line.length > 0 && !this.#line.some(({ isTold }) => isTold)) this.#want();
     for (const place of granted) place.resolve();
@@ -278,7 +280,7 @@ export class Agent {
     for (const place of this.#line) if (place.promised < expected) place.resolve();
   }
 
-  /** An attempt has failed. Says whether there is a reason to go on. */
+  /** Hears of a failed attempt, and says whether to send the command again. */
   #fail(error: unknown): boolean {
     const { onUnavailable, processes, lease, onEvent } = this.#options;
     if (!this.#talk.isDown) {
@@ -295,7 +297,7 @@ export class Agent {
       performance.now() - this.#times.sent < lease;
   }
 
-  /** Redis can be asked again, or is not asked any more: the local share ends. */
+  /** Ends the local share: Redis answers again, or nothing is left to ask. */
   #recover(): void {
     this.#talk.isDown = false;
     if (!this.local) return;
@@ -304,25 +306,40 @@ export class Agent {
     if (this.#talk.hasStrayed) this.#want();
   }
 
-  /** Sets the one timer: for the calls that wait, for what is to be told, or for a sign of life. */
+  /** Sets the one timer: for calls that wait, for events to tell, or for a sign of life. */
   #schedule(): void {
     if (this.#talk.isOn) return;
-    clearTimeout(this.#timer);
-    if (this.#talk.isWanted || this.#talk.isStuck) return;
     const { sent, next } = this.#times;
     const { since, isRunning } = this.#tally;
     const isWaiting = this.#line.length > 0;
     const tell = since + this.limits.telling;
     const isBusy = isWaiting || isRunning || since < Infinity || this.#granted.size > 0;
     const beat = isBusy ? sent + this.#options.lease / 3 : Infinity;
-    const at = Math.min(isWaiting ? next : Infinity, tell, beat);
-    if (at === Infinity) return;
-    const wait = Math.max(0, Math.ceil(at - performance.now()));
-    this.#timer = setTimeout(() => this.#ask(), wait);
+    const isResting = this.#talk.isWanted || this.#talk.isStuck;
+    this.#wake(isResting ? Infinity : Math.min(isWaiting ? next : Infinity, tell, beat));
+  }
+
+  /** Rings at a time. A timer that rings too early is left alone, and set again when it rings. */
+  #wake(at: number): void {
+    const alarm = this.#alarm;
+    alarm.at = at;
+    if (at === Infinity && !this.#talk.isWanted) {
+      clearTimeout(alarm.timer);
+      alarm.rings = Infinity;
+    }
+    if (at >= alarm.rings) return;
+    clearTimeout(alarm.timer);
+    alarm.rings = at;
+    alarm.timer = setTimeout(() => {
+      alarm.rings = Infinity;
+      if (performance.now() < alarm.at) return this.#wake(alarm.at);
+      if (this.#talk.isOn) this.#wire.expire();
+      else this.#ask();
+    }, Math.max(0, Math.ceil(at - performance.now())));
   }
 }
 
-/** When the last command was sent, when to ask next, how long to pause, how long grants are good. */
+/** When the last command was sent, when to ask next, and the ends of the pause and of the grants. */
 interface Times {
   sent: number;
   next: number;
@@ -330,11 +347,18 @@ interface Times {
   fresh: number;
 }
 
-/** How the talk with Redis stands. */
+/** When to ask, and the timer, which may ring earlier. */
+interface Alarm {
+  at: number;
+  rings: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** State of the talk with Redis. */
 interface Talk {
   /** A command is on its way. */
   isOn: boolean;
-  /** There is something to say as soon as it has been answered. */
+  /** Another command is wanted as soon as the one on the way has its answer. */
   isWanted: boolean;
   /** The last command was given up; the next call begins anew. */
   isStuck: boolean;
@@ -348,14 +372,14 @@ interface Talk {
 export class RedisPlace implements Place {
   /** Tokens that the call spends. */
   readonly cost: number;
-  /** Its place in the order of this process. */
+  /** Place in the order of this process: the lower, the earlier. */
   readonly order: number;
-  /** Its number in this process, and its name in the shared line. */
+  /** Number of the call in this process, and name of the place in the shared line. */
   readonly id: string;
   readonly name: string;
-  /** Whether it may stand in the shared line. */
+  /** Whether a command has named the place, so that the shared line may hold it. */
   isTold = false;
-  /** How long it was said to wait. */
+  /** Longest wait that the call was told. */
   promised = 0;
   /** Ends the turn. */
   resolve: () => void = ignore;
@@ -441,7 +465,8 @@ export class RedisPlace implements Place {
 function ignore(): void {}
 
 function unavailable(cause: unknown): ThrottlerError {
-  const message = "Cannot start a call: Redis cannot be asked, wanted an answer";
+  const why = cause instanceof Refusal ? cause.message : "Redis cannot be asked, wanted an answer";
+  const message = `Cannot start a call: ${why}`;
   return new ThrottlerError("unavailable", message, { cause });
 }
 

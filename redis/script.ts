@@ -1,7 +1,7 @@
 /**
- * The script that keeps the shared count. Redis runs one command at a time, and this script is one
- * command: a process ("agent") tells about its calls, asks for tokens, and is answered.
- * `RedisThrottler` has the proof. Internal.
+ * The script that keeps the shared count. Redis runs one command at a time, and each run of this
+ * script is one command: a process ("agent") tells of its calls, asks for tokens, and hears the
+ * answer. The proof stands in the comment of `RedisThrottler`. Internal.
  *
  * @module
  */
@@ -24,35 +24,37 @@ export const SCRIPT: string = `
 local HASH, LINE, LEASES = KEYS[1], KEYS[2], KEYS[3]
 local ask, sure, limits = cjson.decode(ARGV[1]), tonumber(ARGV[2]), cjson.decode(ARGV[3])
 
-local function load(name)
-  local packed = redis.call('HGET', HASH, name)
-  return packed and cmsgpack.unpack(packed)
-end
-
-local function save(name, value)
-  redis.call('HSET', HASH, name, cmsgpack.pack(value))
+local function load(...)
+  local packed = redis.call('HMGET', HASH, ...)
+  return packed[1] and cmsgpack.unpack(packed[1]), packed[2] and cmsgpack.unpack(packed[2])
 end
 
 -- A client library may send a command again. A repetition changes nothing and hears the same answer.
-local me = load(ask.agent) or { n = 0, start = 0, finish = 0 }
+local me, state = load(ask.agent, 'state')
+me = me or { n = 0, start = 0, finish = 0 }
 if ask.n <= me.n then return ask.n == me.n and me.answer or {} end
 
-local state = load('state')
+-- Other limits wait until the agents with the old ones are gone, and all old tokens have come back.
+local time = redis.call('TIME')
+local raw = time[1] * 1000000 + time[2]
+local pause = 0
 if state and state.limits ~= ARGV[3] then
-  return redis.error_reply('LIMITS the key is in use with the limits ' .. state.limits)
+  if redis.call('ZCOUNT', LEASES, raw + state.offset, '+inf') > 0 then
+    return redis.error_reply('LIMITS the key is in use with the limits ' .. state.limits)
+  end
+  state, pause = nil, raw + state.horizon
 end
 if not state then
   redis.call('DEL', unpack(KEYS))
-  state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, pause = 0, granted = 0,
-    order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
+  state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, pause = pause, granted = 0,
+    keep = 0, order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
   for i in ipairs(limits) do state.spent[i], state.full[i] = 0, 0 end
 end
 
--- The clock is the server's, but never goes back. It is 'sure' at least, says the agent: the last time
--- that it heard, and the time since. A clock far beyond was set forward, or the command was held up.
+-- The clock is the server's, but never goes back. The agent says how late it is 'for sure': the last
+-- time that the agent heard, and the time since. A clock far beyond was set forward, or the command
+-- was held up.
 local isKnown, isLost = ask.epoch == state.epoch, ask.isLost
-local time = redis.call('TIME')
-local raw = time[1] * 1000000 + time[2]
 local now = raw + state.offset
 if isKnown then
   if now > sure + 250000 then now = sure end
@@ -63,6 +65,9 @@ end
 now = math.max(now, state.last)
 state.offset, state.last = now - raw, now
 
+-- Keys that were written and want a new time to live.
+local touched = {}
+
 -- Tokens that are spent count until one period after the call's start or finish.
 local function spend(kind, cost, at)
   for i, limit in ipairs(limits) do
@@ -72,6 +77,7 @@ local function spend(kind, cost, at)
       elseif at + limit.period > now then
         state.spent[i], state.stamps = state.spent[i] + cost, state.stamps + 1
         redis.call('ZADD', KEYS[3 + i], at + limit.period, state.stamps .. ':' .. cost)
+        touched[KEYS[3 + i]] = true
       end
     end
   end
@@ -82,22 +88,21 @@ for i, limit in ipairs(limits) do
   longest = math.max(longest, limit.period * (limit.burst or limit.limit) / limit.limit)
   if not limit.burst then
     local key = KEYS[3 + i]
-    if state.spent[i] > 0 and redis.call('EXISTS', key) == 0 then state.spent[i], isLost = 0, true end
-    for _, stamp in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now)) do
-      state.spent[i] = state.spent[i] - stamp:match('%d+$')
-    end
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+    local stamps = redis.call('ZRANGEBYSCORE', key, '-inf', now)
+    for _, stamp in ipairs(stamps) do state.spent[i] = state.spent[i] - stamp:match('%d+$') end
+    if #stamps > 0 then redis.call('ZREMRANGEBYSCORE', key, '-inf', now) end
   end
 end
 
--- What the agent holds, and what it has spent since it told last.
+-- Tokens that the agent holds, and tokens that the agent has spent since the last command.
 for _, kind in ipairs({ 'start', 'finish' }) do
   state[kind] = state[kind] + ask[kind].held - me[kind]
   me[kind] = ask[kind].held
   for _, told in ipairs(ask[kind].told) do spend(kind, told[1], now - told[2]) end
 end
 
--- An agent that was silent for a lease is dead: it spent what it held at the end of the lease.
+-- An agent that was silent for a lease is dead. The tokens that the agent held count as spent at the
+-- end of the lease.
 redis.call('ZADD', LEASES, now + ask.lease, ask.agent)
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)) do
   local dead, ended = load(name), redis.call('ZSCORE', LEASES, name)
@@ -110,15 +115,12 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)) do
 end
 
 local horizon = longest + ask.lease
+state.horizon = horizon
 if isLost then state.pause = math.max(state.pause, now + horizon) end
 state.pause = math.max(state.pause, now + ask.pause)
-
--- The line: first come, first served; urgent calls stand before all others.
-for _, place in ipairs(ask.leave) do redis.call('ZREM', LINE, ask.agent .. ':' .. place) end
-for _, place in ipairs(ask.join) do
-  state.order = state.order + 1
-  local order = place:find('!') and state.order - 2 ^ 52 or state.order
-  redis.call('ZADD', LINE, 'NX', order, ask.agent .. ':' .. place)
+if now + horizon + math.max(0, state.pause - now) > state.keep then
+  state.keep = now + 2 * horizon + math.max(0, state.pause - now)
+  for _, key in ipairs(KEYS) do touched[key] = true end
 end
 
 local function free(i)
@@ -132,32 +134,47 @@ local room = math.huge
 for i in ipairs(limits) do room = math.min(room, free(i)) end
 room = now < state.pause and -1 or math.max(0, room)
 
--- A call is granted if the tokens suffice for it and for all that stand before it. The tokens of
--- those before it stay where they are, until their agents ask.
-local isAlive, granted, need, ahead, blocked = { [ask.agent] = true }, {}, 0, 0, nil
-local first, size, taken, gone = 0, 100, 0, {}
-while size == 100 and not blocked do
-  local places = redis.call('ZRANGE', LINE, first, first + 99)
-  first, size = first + 100, #places
+-- The line: first come, first served; urgent calls stand before all others. A call is granted if the
+-- tokens suffice for the call and for all calls before it. Tokens for calls of other agents stay
+-- reserved until these agents ask.
+local isAlive, isGranted, granted = { [ask.agent] = true }, {}, {}
+local need, ahead, taken, blocked = 0, 0, 0, nil
+local function walk(places, isInLine)
   for _, place in ipairs(places) do
     local agent, id, cost = place:match('^(.*):(%d+):(%d+)')
     if isAlive[agent] == nil then isAlive[agent] = redis.call('ZSCORE', LEASES, agent) end
     if isAlive[agent] and need + cost > room then
       blocked = tonumber(cost)
-      break
+      return
     end
     if isAlive[agent] then need = need + cost end
     if agent == ask.agent then
-      granted[#granted + 1], taken = id, taken + cost
-      gone[#gone + 1] = place
+      granted[#granted + 1], isGranted[place], taken = id, true, taken + cost
     elseif isAlive[agent] then
       ahead = ahead + 1
-    else
-      gone[#gone + 1] = place
     end
+    if isInLine and (agent == ask.agent or not isAlive[agent]) then redis.call('ZREM', LINE, place) end
   end
 end
-for _, place in ipairs(gone) do redis.call('ZREM', LINE, place) end
+
+for _, place in ipairs(ask.leave) do redis.call('ZREM', LINE, ask.agent .. ':' .. place) end
+for i, place in ipairs(ask.join) do ask.join[i] = ask.agent .. ':' .. place end
+local isEmpty = redis.call('EXISTS', LINE) == 0
+if isEmpty then walk(ask.join, false) end
+for _, place in ipairs(ask.join) do
+  if not isGranted[place] then
+    state.order = state.order + 1
+    local order = place:find('!') and state.order - 2 ^ 52 or state.order
+    redis.call('ZADD', LINE, 'NX', order, place)
+    touched[LINE] = true
+  end
+end
+local size = isEmpty and 0 or 100
+while size == 100 and not blocked do
+  local places = redis.call('ZRANGE', LINE, ahead, ahead + 99)
+  size = #places
+  walk(places, true)
+end
 if taken > 0 then
   for _, kind in ipairs({ 'start', 'finish' }) do
     state[kind], me[kind] = state[kind] + taken, me[kind] + taken
@@ -165,13 +182,16 @@ if taken > 0 then
   state.granted = now
 end
 
--- When so many more tokens are back, at the earliest. A token that is held returns one period after
--- its call starts or finishes, which the agent that holds it will tell.
+-- When so many more tokens are back, at the earliest. A held token comes back one period after the
+-- start or the finish of the call, which the agent is still to tell.
 local function backAt(i, more)
   local key, period, limit = KEYS[3 + i], limits[i].period, limits[i].limit
   local rounds = math.max(0, math.ceil(more / limit) - 1)
   local left, back = more - rounds * limit, nil
   local stamps = redis.call('ZRANGE', key, 0, math.min(left, 1000) - 1, 'WITHSCORES')
+  if #stamps == 0 and state.spent[i] > 0 then -- evicted
+    state.spent[i], isLost, state.pause = 0, true, math.max(state.pause, now + horizon)
+  end
   for j = 1, #stamps, 2 do
     left = left - stamps[j]:match('%d+$')
     if left <= 0 or j == 1999 then back = stamps[j + 1] break end
@@ -181,14 +201,16 @@ local function backAt(i, more)
   return math.max(state.pause, tonumber(back) or held) + rounds * period
 end
 
--- How long the first call that still waits has to wait; a newcomer, if none does.
-local mine = ask.join[#granted + 1]
+-- How long the agent's first waiting call has to wait; without one, a newcomer.
+local mine
 for _, place in ipairs(ask.join) do
-  if redis.call('ZSCORE', LINE, ask.agent .. ':' .. place) then mine = place break end
+  if not isGranted[place] then mine = place break end
 end
-local rank = mine and redis.call('ZRANK', LINE, ask.agent .. ':' .. mine) or redis.call('ZCARD', LINE)
+local rank = ahead
+if mine then rank = redis.call('ZRANK', LINE, mine) end
+if blocked and not mine then rank = redis.call('ZCARD', LINE) end
 local between = rank - ahead
-need = need + between + (mine and mine:match(':(%d+)') or 1)
+need = need + between + (mine and mine:match('^.*:%d+:(%d+)') or 1)
 if blocked and between > 0 then need = need + blocked - 1 end
 local at = math.max(state.pause, now)
 for i, limit in ipairs(limits) do
@@ -205,10 +227,9 @@ end
 me.n = ask.n
 local wait = math.max(mine and 1 or 0, math.ceil(at - now))
 me.answer = { state.epoch, now, wait, isLost and 1 or 0, unpack(granted) }
-save(ask.agent, me)
-save('state', state)
-local ttl = math.ceil((2 * horizon + math.max(0, state.pause - now)) / 1000) + ${MEMORY}
-for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, ttl) end
+redis.call('HSET', HASH, ask.agent, cmsgpack.pack(me), 'state', cmsgpack.pack(state))
+local ttl = math.ceil((state.keep - now) / 1000) + ${MEMORY}
+for key in pairs(touched) do redis.call('PEXPIRE', key, ttl) end
 return me.answer
 `;
 
@@ -217,10 +238,10 @@ export interface Ask {
   /** The process's own name, and the number of the command, from 1. */
   agent: string;
   n: number;
-  /** The count that the process knows, and the latest time that it heard from there. */
+  /** The count that the process knows, and the time in the newest answer. */
   epoch?: string;
   seen: number;
-  /** Whether calls may have started that no count knows of. */
+  /** Whether calls may have started without a grant. */
   isLost: boolean;
   lease: number;
   /** Tokens of calls that are granted and have not started, and of those that have not finished. */
@@ -233,14 +254,14 @@ export interface Ask {
   join: string[];
 }
 
-/** Tokens that a process holds, and those that it has spent: how many, and how long ago. */
+/** Tokens that a process holds, and tokens that the process has spent: how many, how long ago. */
 export interface Tokens {
   held: number;
   told: [cost: number, age: number][];
 }
 
 /**
- * The answer: the name of the count, the server's time, how long the first waiting call (a newcomer,
- * if none waits) has to wait at least, whether the count was lost, and the ids of the granted calls.
+ * The answer: the name of the count, the time of the count, the least wait of the process's first
+ * waiting call (or of a newcomer), whether the count was lost, and the ids of the granted calls.
  */
 export type Answer = [epoch: string, now: number, wait: number, isLost: number, ...ids: string[]];

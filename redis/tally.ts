@@ -7,15 +7,15 @@
 import type { Tokens } from "./script.ts";
 import type { Kind } from "./shared_limits.ts";
 
-/** Costs, and when each was spent. */
+/** Costs, and the moment at which each was spent. */
 type Stamps = [cost: number, at: number][];
 
-/** What was taken for a command, to be put back where the command fails. */
+/** Events taken for a command, to be put back if the command fails. */
 export type Told = Record<Kind, Stamps>;
 
 /** Calls between their grant and the moment when the shared count hears of their start or finish. */
 export class Tally {
-  /** Tokens of the calls that have not started, or not finished. */
+  /** Tokens of calls that have not started, or not finished. */
   readonly #open: Record<Kind, number> = { start: 0, finish: 0 };
   #told: Told = { start: [], finish: [] };
   readonly #kinds: ReadonlySet<Kind>;
@@ -34,7 +34,7 @@ export class Tally {
     return this.#open.finish > 0;
   }
 
-  /** When the oldest event came that is still to be told; `Infinity` if there is none. */
+  /** Moment of the oldest event that is still to be told; `Infinity` without one. */
   get since(): number {
     return Math.min(this.#told.start[0]?.[1] ?? Infinity, this.#told.finish[0]?.[1] ?? Infinity);
   }
@@ -42,7 +42,7 @@ export class Tally {
   /**
    * Begins a call.
    *
-   * @param cost Its tokens.
+   * @param cost Tokens of the call.
    */
   begin(cost: number): void {
     for (const kind of this.#kinds) this.#open[kind] += cost;
@@ -51,8 +51,8 @@ export class Tally {
   /**
    * Notes that a call has started or finished just now.
    *
-   * @param kind Which of both.
-   * @param cost Its tokens.
+   * @param kind Start or finish.
+   * @param cost Tokens of the call.
    */
   stamp(kind: Kind, cost: number): void {
     if (!this.#kinds.has(kind)) return;
@@ -74,7 +74,7 @@ export class Tally {
   /**
    * Puts events back, where a command has not been answered.
    *
-   * @param told What `take` gave.
+   * @param told Events from `take`.
    */
   restore(told: Told): void {
     for (const kind of this.#kinds) this.#told[kind].unshift(...told[kind]);
@@ -83,11 +83,11 @@ export class Tally {
   /**
    * Words the events for the script.
    *
-   * @param kind Which of them.
-   * @param told What `take` gave.
+   * @param kind Starts or finishes.
+   * @param told Events from `take`.
    * @param granted Tokens of the calls that are granted and have not begun.
    * @param now The time.
-   * @returns The tokens that are held, and those that were spent, with their ages.
+   * @returns Tokens that are held, and spent tokens with their ages.
    */
   word(kind: Kind, told: Told, granted: number, now: number): Tokens {
     if (!this.#kinds.has(kind)) return { held: 0, told: [] };

@@ -10,7 +10,7 @@ import { type Answer, type Ask, MEMORY, SCRIPT } from "./script.ts";
 /** Hands one command to the user's client: the whole contract between this library and a client. */
 export type Send = (command: string[]) => Promise<unknown>;
 
-/** What the wire needs to know. */
+/** Options of {@linkcode Wire}. */
 export interface WireOptions {
   send: Send;
   /** The name of the shared count. */
@@ -23,7 +23,9 @@ export interface WireOptions {
   timeout: number;
   /** Longest wait before a command is sent again, in milliseconds. */
   maxWait: number;
-  /** Hears of each attempt that failed. Returns whether the command is sent again. */
+  /** Called with the moment at which `expire` is wanted. */
+  alarm(at: number): void;
+  /** Called after each failed attempt. Returns whether to send the command again. */
   onFailure(error: unknown): boolean;
 }
 
@@ -39,7 +41,7 @@ export class Refusal extends Error {}
 
 /** Longest first wait before a command is sent again, in milliseconds. */
 const FIRST_WAIT = 100;
-/** How the answers begin that no repetition changes. `LIMITS` is the script's own. */
+/** Beginnings of answers that no repetition changes. `LIMITS` is the script's own. */
 const FINAL = /^(?:\w*Error: )?(LIMITS|NOAUTH|WRONGPASS|NOPERM|WRONGTYPE|ERR) /;
 
 /** The way to the shared count. */
@@ -49,6 +51,8 @@ export class Wire {
   readonly #options: WireOptions;
   readonly #keys: string[];
   #number = 0;
+  /** The attempt that waits for an answer. */
+  #attempt: { reject: (error: Error) => void; until: number } | undefined;
   /** The newest answer, by which the server's clock is known. */
   #last: Reply | undefined;
 
@@ -82,15 +86,11 @@ export class Wire {
     const text = JSON.stringify(ask);
     for (let wait = FIRST_WAIT;; wait = Math.min(2 * wait, maxWait)) {
       try {
-        const answer = check(await this.#attempt(text));
+        const answer = check(await this.#try(text));
         return this.#last = { answer, sentAt, heardAt: performance.now() };
       } catch (error) {
         const [, code] = FINAL.exec(String(Object(error).message ?? error)) ?? [];
-        if (code || error instanceof Refusal) {
-          throw new Refusal(`Cannot ask Redis: it answered ${code ?? "in another shape"}`, {
-            cause: error,
-          });
-        }
+        if (code || error instanceof Refusal) throw new Refusal(inWords(code), { cause: error });
         if (!onFailure(error)) return undefined;
       }
       // Half of the wait is random, so that many processes do not come back together.
@@ -99,7 +99,7 @@ export class Wire {
   }
 
   /** One attempt: by the script's hash, or with its source where the server does not know it. */
-  async #attempt(text: string): Promise<unknown> {
+  async #try(text: string): Promise<unknown> {
     const sha = await (Wire.#sha ??= sha1(SCRIPT));
     const { limits } = this.#options;
     const rest = [`${this.#keys.length}`, ...this.#keys, text, `${this.#sure()}`, limits];
@@ -119,18 +119,31 @@ export class Wire {
   }
 
   async #send(command: string[]): Promise<unknown> {
-    const { send, timeout } = this.#options;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const error = new Error(`Cannot ask Redis: no answer, wanted one within ${timeout} ms`);
-      timer = setTimeout(() => reject(error), timeout);
-    });
+    const { send, timeout, alarm } = this.#options;
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    this.#attempt = { reject, until: performance.now() + timeout };
+    alarm(this.#attempt.until);
     try {
       return await Promise.race([send(command), late]);
     } finally {
-      clearTimeout(timer);
+      this.#attempt = undefined;
     }
   }
+
+  /** Ends the attempt that waits for an answer, if its time is over. */
+  expire(): void {
+    if (!this.#attempt || performance.now() < this.#attempt.until) return;
+    const { timeout } = this.#options;
+    const message = `Cannot ask Redis: no answer, wanted one within ${timeout} ms`;
+    this.#attempt.reject(new Error(message));
+  }
+}
+
+/** Says why Redis cannot be asked, and what was wanted. */
+function inWords(code: string | undefined): string {
+  if (code === undefined) return "send gives no answer of the script, wanted what Redis answered";
+  if (code === "LIMITS") return "another process uses the key with other limits, wanted the same";
+  return `Redis refuses with ${code}, wanted leave to run a script`;
 }
 
 /** Takes an answer as any client gives it: numbers may come as text or bigint, text as bytes. */

@@ -1,6 +1,5 @@
 /**
- * What a session sends: encoded once, checked, and in a form that no runtime sends twice. Internal to
- * {@linkcode Session}.
+ * Encodes and checks the body of a request. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -9,7 +8,7 @@ import type { HeaderRecord } from "./headers.ts";
 import { decimal, writeJson } from "./json.ts";
 import { RequestError } from "./request_error.ts";
 
-/** What may be sent as it is. A stream is not among them: it could not be sent again after a refusal. */
+/** Bodies that are sent unchanged. A stream is none: no second attempt could send a stream again. */
 export type Body =
   | string
   | Uint8Array<ArrayBuffer>
@@ -18,15 +17,15 @@ export type Body =
   | FormData
   | URLSearchParams;
 
-/** A body as `sign` sees it, and the type it has where the caller gave none. */
+/** A body as `sign` sees it, and the content-type where the caller gave none. */
 export interface Payload {
-  /** What is sent. */
+  /** The encoded body. */
   body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
   /** Its content-type. */
   type: string | undefined;
 }
 
-/** What is handed to fetch. */
+/** A request that is ready for fetch. */
 export interface Outgoing {
   /** With the query. */
   url: string;
@@ -39,7 +38,7 @@ export interface Outgoing {
 /**
  * Encodes the body of a call.
  *
- * @throws {RequestError} If there is more than one, or it cannot be encoded.
+ * @throws {RequestError} If the call has several bodies, or one that cannot be encoded.
  */
 export function encodeBody(
   { json, form, body }: { json?: unknown; form?: object; body?: Body },
@@ -65,7 +64,7 @@ export function encodeBody(
 /**
  * Checks the body that is about to be sent.
  *
- * @throws {RequestError} If it is a stream, or nothing that can be sent.
+ * @throws {RequestError} If the body is a stream, or of a type that cannot be sent.
  */
 export function checkBody(body: unknown): Payload["body"] {
   if (
@@ -112,7 +111,7 @@ export function encodeForm(values: object, what: string): URLSearchParams {
   return params;
 }
 
-/** Makes a Blob of a FormData, and sets its type: a Blob's own is lower-cased, which would break the boundary. */
+/** Makes a Blob of a FormData, and sets the content-type: a Blob lower-cases its own, boundary included. */
 export async function encodeFormData(form: FormData, headers: HeaderRecord): Promise<Blob> {
   const encoded = new Response(form);
   headers["content-type"] ??= encoded.headers.get("content-type")!;

@@ -183,12 +183,18 @@ export class Exchange {
       return { data: data as T, status, headers };
     }
     const isEmpty = method === "HEAD" || status === 204 || status === 205;
-    const data = isEmpty ? undefined : await decode(response, maxBytes, parse);
+    const look = (data: unknown) => this.#refuse({ data, status, headers });
+    const data = isEmpty ? undefined : await decode(response, maxBytes, parse, look);
     const reply = { data: data as T, status, headers };
-    this.#own = this.#failure(reply);
-    if (this.#own) throw refusal(status, "");
+    this.#refuse(reply);
     call.fate.succeed();
     return reply;
+  }
+
+  /** Ends the exchange if the venue class finds an error in an answer of 2xx. */
+  #refuse(reply: Reply): void {
+    this.#own = this.#failure(reply);
+    if (this.#own) throw refusal(reply.status, "");
   }
 
   /** Asks the venue class for the error in an answer. */

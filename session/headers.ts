@@ -10,8 +10,24 @@ import { RequestError } from "./request_error.ts";
 /** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
 export type HeaderRecord = Record<string, string>;
 
-/** Headers that show no value: neither a malformed one when they refuse it, as the runtimes' own do, nor in a log. */
-export class SafeHeaders extends Headers {
+/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
+export type HeadersLike = ConstructorParameters<typeof Headers>[0];
+
+/** The methods that a class below Headers overrides. */
+interface Setters {
+  set(name: string, value: string): void;
+  append(name: string, value: string): void;
+  delete(name: string): void;
+}
+
+/** Headers whose setters are methods: `@types/node` declares them as properties. */
+const PlainHeaders: new () => Omit<Headers, keyof Setters> & Setters = Headers;
+
+/**
+ * Headers that show no value, neither in the error about a malformed one nor in a log. The runtimes'
+ * own do.
+ */
+export class SafeHeaders extends PlainHeaders {
   static {
     const shown = ["Deno.customInspect", "nodejs.util.inspect.custom"].map((name) =>
       Symbol.for(name)
@@ -29,10 +45,10 @@ export class SafeHeaders extends Headers {
   /**
    * Creates headers.
    *
-   * @param init What they begin with.
-   * @throws {RequestError} If one is malformed.
+   * @param init The first headers.
+   * @throws {RequestError} If a header is malformed.
    */
-  constructor(init: HeadersInit = []) {
+  constructor(init: HeadersLike = []) {
     super();
     const entries: Iterable<readonly string[]> = Symbol.iterator in init
       ? init
@@ -40,7 +56,7 @@ export class SafeHeaders extends Headers {
     for (const [name, value] of entries) this.append(name, value);
   }
 
-  /** The headers as they are now. */
+  /** The present headers. */
   get record(): HeaderRecord {
     return this.#record ??= Object.fromEntries(this);
   }
@@ -69,7 +85,7 @@ function headerName(name: string): string {
   throw new RequestError("Cannot set a header: its name is malformed, wanted an HTTP token");
 }
 
-/** A value as text. What is no text would go out as `undefined` or `[object Promise]`. */
+/** Checks a value. Native headers would send `undefined` or `[object Promise]` as text. */
 function headerValue(name: string, value: unknown): string {
   const cannot = `Cannot set the header ${headerName(name)}:`;
   const isNumber = typeof value === "number" || typeof value === "bigint";

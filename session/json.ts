@@ -9,20 +9,20 @@ import { RequestError } from "./request_error.ts";
 /**
  * Parses JSON. Integers beyond 2^53 become bigints, exact to the last digit.
  *
- * @throws {SyntaxError} If it is not JSON.
+ * @throws {SyntaxError} If the text is no JSON.
  */
 export function parseJson(text: string): unknown {
-  // The reviver costs as much as parsing does, and most answers hold no number of that size.
+  // The reviver doubles the cost, and most answers hold no number of that size.
   return /\d{16}/.test(text) ? JSON.parse(text, exact) : JSON.parse(text);
 }
 
 function exact(_key: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
-  const source = context!.source!; // where a runtime has no source, no answer is better than a wrong one
+  const source = context!.source!; // a runtime without it throws: better than a wrong id
   return /^-?\d+$/.test(source) ? BigInt(source) : value;
 }
 
-/** The value of a JSON text; another text, such as a gateway's page, as it is. */
+/** Parses JSON. Returns any other text, such as a gateway's page, unchanged. */
 export function tryJson(text: string): unknown {
   try {
     return parseJson(text);
@@ -35,7 +35,7 @@ export function tryJson(text: string): unknown {
  * Writes a number without an exponent: `0.0000001` for `1e-7`. Many venues read no exponents.
  *
  * @param value A finite number, or a bigint.
- * @returns The digits that JavaScript shows, none more.
+ * @returns The digits that JavaScript shows.
  */
 export function decimal(value: number | bigint): string {
   const text = String(value);
@@ -43,7 +43,7 @@ export function decimal(value: number | bigint): string {
   if (!match) return text;
   const [, sign, first, rest = "", exponent] = match;
   const digits = first + rest;
-  const point = 1 + Number(exponent); // never within the digits: only outside of 1e-6 to 1e21 is there an exponent
+  const point = 1 + Number(exponent); // never among the digits: 1e-6 to 1e21 have no exponent
   return sign + (point > 0 ? digits.padEnd(point, "0") : `0.${"0".repeat(-point)}${digits}`);
 }
 
@@ -109,7 +109,7 @@ function writeList(list: unknown[], path: string, open: Set<object>): string {
 function writeObject(object: Record<string, unknown>, path: string, open: Set<object>): string {
   const keys = Object.keys(object);
   const tag = tagOf(object);
-  // What JSON sees of an object are its own properties. An object of a class that has none would become {}.
+  // JSON sees own properties only: an object of a class without any would become {}.
   if (OPAQUE.test(tag) || (keys.length === 0 && !isPlain(object))) {
     throw unsayable(path, /^\w{1,64}$/.test(tag) ? `of the type ${tag}` : "of a class");
   }
@@ -122,7 +122,7 @@ function writeObject(object: Record<string, unknown>, path: string, open: Set<ob
   return `{${members.join()}}`;
 }
 
-/** The value that JSON sees: what toJSON returns, and the primitive in an object around one. */
+/** Takes the value that JSON sees: the result of toJSON, or the primitive within its object. */
 function unwrap(given: unknown, key: string): unknown {
   let value = given;
   if (typeof value === "bigint" || (typeof value === "object" && value !== null)) {

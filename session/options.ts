@@ -12,10 +12,8 @@ import type { ReconcileOptions } from "../reconcile.ts";
 import type { RetryOptions } from "../retry.ts";
 import type { Charge, RateLimiter, Throttler, VenueCount } from "../throttler.ts";
 import type { Body } from "./body.ts";
+import type { HeadersLike } from "./headers.ts";
 import type { Parse } from "./reply.ts";
-
-/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
-export type HeadersLike = ConstructorParameters<typeof Headers>[0];
 
 /** Options of the repeats of a call. */
 export type Repeats = Omit<RetryOptions, "signal" | "close">;
@@ -76,8 +74,8 @@ export interface RequestOptions<T = unknown> {
    * Without it, no runtime may repeat the request by itself either. So the body goes out as a `Blob`,
    * and Bun gives a PUT or DELETE a connection of its own. Without a body, Deno then sends an empty
    * chunked body over HTTP/1.1; a venue that refuses this answers 411. `true` sends a request without
-   * a body unchanged, which Deno may repeat in silence: there, every failure of such a request has
-   * the outcome `"unknown"`.
+   * a body unchanged, which Deno may repeat in silence, and a browser repeats any request: there, every
+   * failure of such a request has the outcome `"unknown"`.
    *
    * @default whether the method is GET, HEAD or OPTIONS
    */
@@ -262,7 +260,13 @@ export interface SessionOptions {
    */
   sync?: ((headers: Headers, throttler: Throttler) => VenueCount | undefined) | undefined;
   /**
-   * Sends the requests. It must obey the signal in its options.
+   * Sends the requests instead of the runtime's `fetch`. This function must obey the signal that it is
+   * given.
+   *
+   * - It answers for the repetitions. Deno, Node, Bun and workerd send an order at most once, as
+   *   `docs/runtimes.md` shows. Any other runtime, such as a browser, may send an order twice. There,
+   *   a session without this option refuses an order: kind `"invalid"`, outcome `"not-sent"`.
+   * - It answers for old answers on idle connections, too: an order does not wait for them.
    *
    * @default {globalThis.fetch}
    */

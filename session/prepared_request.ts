@@ -132,20 +132,15 @@ function checkLimits(options: RequestOptions, defaults: Defaults): Limits {
   const task = "Cannot send a request";
   try {
     checkObject(task, "options", options);
-    const { timeout, deadline, maxBytes, retry, signal, idempotent, renew, urgent, reconcile } =
-      options;
-    checkSignal(task, "signal", signal);
-    checkBoolean(task, "idempotent", idempotent);
-    checkBoolean(task, "renew", renew);
-    checkBoolean(task, "urgent", urgent);
-    if (reconcile) checkReconcile(reconcile);
-    if (retry) checkRetryOptions(task, retry, "retry");
-    const limits = {
-      timeout: timeout ?? defaults.timeout,
-      deadline: deadline ?? defaults.deadline,
-      maxBytes: maxBytes ?? defaults.maxBytes,
-      retry: retry ?? defaults.retry,
-    };
+    const { timeout = defaults.timeout, deadline = defaults.deadline } = options;
+    const { maxBytes = defaults.maxBytes, retry = defaults.retry, reconcile } = options;
+    checkSignal(task, "signal", options.signal);
+    for (const name of ["idempotent", "renew", "urgent"] as const) {
+      checkBoolean(task, name, options[name]);
+    }
+    if (retry !== false && retry !== defaults.retry) checkRetryOptions(task, retry, "retry");
+    if (reconcile !== undefined) checkReconcile(reconcile);
+    const limits = { timeout, deadline, maxBytes, retry };
     checkTimes(task, limits);
     return limits;
   } catch (error) {

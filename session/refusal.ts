@@ -1,5 +1,5 @@
 /**
- * What a status means, and what an answer says about waiting. Internal to {@linkcode Session}.
+ * Reads refusals: their status, their headers, the venue's code. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { type Details, ReplyError } from "./reply_error.ts";
 import { tryJson } from "./json.ts";
 import { excerpt, keysOf, type Secrets } from "./secrets.ts";
 
-/** What a status means. That of a success is one if the venue says so in its answer. */
+/** Makes the error of a status. A status of 2xx is a refusal if the venue's answer says so. */
 export function refusal(status: number, text: string): ReplyError {
   const why = `the venue answered ${status}`;
   const outcome = "rejected";
-  // What a browser shows of a redirect that it was told not to follow.
+  // A browser shows 0 for a redirect that must not be followed.
   if (status === 0) return new ReplyError("it is redirected", "redirect");
   if (status < 200) return new ReplyError(why, "network");
   if (status < 300) return new ReplyError("the venue refused it", "rejected", { outcome });
@@ -25,12 +25,12 @@ export function refusal(status: number, text: string): ReplyError {
   return new ReplyError(why, status === 401 ? "unauthorized" : "rejected", { outcome }, text);
 }
 
-/** Whether a status says by itself what became of the request, whatever the venue's words are. */
+/** Whether a status decides kind and outcome by itself, against any words of the venue. */
 export function isDecisive(status = 0): boolean {
   return status === 401 || status === 408 || isRateLimit(status) || status >= 500;
 }
 
-/** 418 is what Binance answers to those who went on after a 429. */
+/** Whether a status is a rate limit. Binance answers 418 to clients that went on after a 429. */
 export function isRateLimit(status: number): boolean {
   return status === 429 || status === 418;
 }
@@ -46,7 +46,7 @@ const DATES = [
 const MAX_SECONDS = 366 * 86_400;
 
 /**
- * Reads a Retry-After header. Venues send what HTTP allows and more.
+ * Reads a Retry-After header. Venues send more than HTTP allows.
  *
  * - Seconds, with a fraction too: to the millisecond, rounded up.
  * - An instant: a date in one of the three formats of HTTP, or seconds or milliseconds since 1970 that are
@@ -109,7 +109,7 @@ const REQUEST_IDS = [
 /** Under which names venues send the code of an error. */
 const CODES = ["code", "error_code", "errorCode", "error_type"];
 
-/** Collects what an error may show of an answer, given what was sent. */
+/** Collects the parts of an answer that an error shows, without the values of the request. */
 export function describe(
   { status, headers }: Response,
   cause: unknown,

@@ -32,6 +32,8 @@ export class Renewal {
   readonly #limit: number;
   /** Takes calls out of the lines in which they wait. */
   readonly #lines = new Set<() => void>();
+  /** Lets the calls go on that wait for the login, by their number. */
+  readonly #held = new Map<number, PromiseWithResolvers<void>>();
   /** The login that is under way. */
   #current: Login | undefined;
   /** The end of the last login. */
@@ -99,6 +101,21 @@ export class Renewal {
   }
 
   /**
+   * Waits for the login that is under way with a call that has not been sent. After the login the calls
+   * go on in the order of their numbers, whatever order they left their lines in.
+   *
+   * @param id Number of the call.
+   * @returns A promise of the end of the login.
+   */
+  hold(id: number): Promise<void> {
+    if (!this.#current) return Promise.resolve();
+    const held = Promise.withResolvers<void>();
+    held.promise.catch(() => {}); // the call may have ended meanwhile
+    this.#held.set(id, held);
+    return held.promise;
+  }
+
+  /**
    * Ends the login that is under way, if there is one, as failed.
    *
    * @param why The reason, in words.
@@ -129,8 +146,12 @@ export class Renewal {
       clearTimeout(timer);
       this.#current = undefined;
       this.#generation++;
-      if (failure) reject(failure.error);
-      else resolve();
+      const held = [...this.#held].sort(([a], [b]) => a - b);
+      this.#held.clear();
+      for (const one of [{ resolve, reject }, ...held.map(([, one]) => one)]) {
+        if (failure) one.reject(failure.error);
+        else one.resolve();
+      }
     };
     const login: Login = { promise, isBeginning: true, end };
     return login;

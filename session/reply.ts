@@ -1,9 +1,20 @@
 /**
- * What a session receives: read within a limit, and decoded. Internal to {@linkcode Session}.
+ * Reads an answer within a limit, checks that the answer is whole, and decodes it. Internal to
+ * {@linkcode Session}.
+ *
+ * | an answer that ends early | is seen |
+ * |---|---|
+ * | shorter than its content-length | everywhere; over HTTP/2 on Deno only here |
+ * | cut in the middle of a chunk, or reset | by every runtime |
+ * | gzip or br, cut before compression ends | by Deno and Bun; on Node no compression is asked for |
+ * | deflate, cut before compression ends | by Bun; on Deno any deflate is an error; Node as above |
+ * | said to be compressed, and empty | here |
+ * | without a length, until the connection ends | by none: HTTP has no sign of the end then |
  *
  * @module
  */
 
+import { RUNTIME } from "../platform/runtime.ts";
 import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
@@ -13,21 +24,40 @@ import { nameOf, ReplyError } from "./reply_error.ts";
  */
 export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
+/** Longest answer of another type that is tried as JSON, in bytes: errors are short. */
+const MAX_ENVELOPE = 65_536;
+
 /**
- * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules.
+ * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An empty
+ * answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
  *
- * @throws {ReplyError} If it is too large, or not what was due.
+ * @param response The answer.
+ * @param limit Longest body, in bytes.
+ * @param parse How to decode it.
+ * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error that it
+ * throws ends the decoding.
+ * @throws {ReplyError} If the body is too large, ended early, or cannot be decoded.
  */
 export async function decode<T>(
   response: Response,
   limit: number,
   parse?: Exclude<Parse<T>, "stream">,
+  look?: (data: unknown) => void,
 ): Promise<T> {
-  const type = response.headers.get("content-type") ?? "";
+  const { headers, status } = response;
+  const type = headers.get("content-type") ?? "";
   const how = parse ?? decoding(type);
-  if (how === "bytes") return await readBytes(response, limit) as T;
-  const text = await readText(response, limit);
-  if (text.length > limit) throw tooLarge(limit); // the headers lied
+  const bytes = await readBytes(response, limit);
+  const mayBeEmpty = status === 201 || status === 202;
+  if (bytes.length === 0 && mayBeEmpty && parse !== "text" && parse !== "bytes") {
+    return undefined as T;
+  }
+  if (how === "bytes") {
+    if (look && beginsAsJson(bytes)) showJson(textOf(bytes, type), look);
+    return bytes as T;
+  }
+  const text = textOf(bytes, type);
+  if (how !== "json" && look && beginsAsJson(bytes)) showJson(text, look);
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
   try {
@@ -39,22 +69,47 @@ export async function decode<T>(
   }
 }
 
-/** What a content-type says. Venues mislabel JSON as plain text, and send HTML only when something is broken. */
+/** Chooses by content-type. Venues mislabel JSON as plain text, and send HTML only as an error. */
 function decoding(type: string): "json" | "text" | "bytes" {
   if (type === "" || /\bjson\b|^text\/(?:plain|html)\b/i.test(type)) return "json";
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
 }
 
+/** Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a BOM. */
+function beginsAsJson(bytes: Uint8Array): boolean {
+  if (bytes.length > MAX_ENVELOPE) return false;
+  const first = bytes.subarray(0, 64).find((byte) => byte > 0x20 && byte < 0x80);
+  return first === 0x7b || first === 0x5b;
+}
+
+function showJson(text: string, look: (data: unknown) => void): void {
+  let data: unknown;
+  try {
+    data = parseJson(text);
+  } catch {
+    return; // the text only begins like JSON
+  }
+  look(data);
+}
+
 /**
- * Reads a body, of which at most `limit` bytes are ever held. The caller aborts what is left of a longer one.
+ * Reads a body. At most `limit` bytes are ever held; the caller aborts the rest of a longer body.
  *
- * @throws {ReplyError} If there are more.
+ * @throws {ReplyError} If the body is longer, or ended early.
  */
 export async function readBytes(
   response: Response,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (fits(response, limit)) return new Uint8Array(await response.arrayBuffer());
+  const bytes = fits(response, limit)
+    ? new Uint8Array(await response.arrayBuffer())
+    : await readChunks(response, limit);
+  if (bytes.length > limit) throw tooLarge(limit); // the headers lied
+  checkWhole(response, bytes.length);
+  return bytes;
+}
+
+async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   const reader = response.body?.getReader();
@@ -63,7 +118,7 @@ export async function readBytes(
     if (done) break;
     size += value.length;
     if (size > limit) throw tooLarge(limit);
-    chunks.push(value as Uint8Array<ArrayBuffer>); // of what else, Deno 2.4 cannot say
+    chunks.push(value as Uint8Array<ArrayBuffer>); // Deno 2.4 types the buffer loosely
   }
   if (chunks.length === 1) return chunks[0];
   const bytes = new Uint8Array(size);
@@ -76,22 +131,69 @@ export async function readBytes(
 }
 
 /**
- * Reads a body as text; see {@linkcode readBytes}.
+ * Checks that a body that has ended is whole, as far as its headers tell.
  *
- * @throws {ReplyError} If there is more.
+ * @param response The answer.
+ * @param size How many bytes have come, uncompressed.
+ * @throws {ReplyError} If more were due.
  */
-export function readText(response: Response, limit: number): Promise<string> {
-  // On Deno the short way takes half the time of the long one.
-  if (fits(response, limit)) return response.text();
-  return readBytes(response, limit).then((bytes) => new TextDecoder().decode(bytes));
+export function checkWhole({ headers }: Response, size: number): void {
+  const length = headers.get("content-length");
+  const encoding = headers.get("content-encoding") ?? "identity";
+  if (RUNTIME.name === "deno" && /\bdeflate\b/i.test(encoding)) {
+    const problem = "the answer is compressed as deflate, which Deno neither asks for nor undoes";
+    throw new ReplyError(problem, "network");
+  }
+  if (!/^\s*identity\s*$/i.test(encoding)) {
+    // Even an empty text has bytes once it is compressed.
+    if (size === 0 && !(Number(length) > 0)) throw cutOff("no byte of a compressed body");
+    return;
+  }
+  // A browser may hide the encoding and show the compressed length, so nothing is compared there.
+  if (length === null || RUNTIME.name === "unknown" || headers.has("transfer-encoding")) return;
+  if (size < Number(length)) throw cutOff(`${size} of ${Number(length)} bytes`);
 }
 
-/** Whether the headers promise a body within the limit. What is compressed may be a bomb. */
+function cutOff(problem: string): ReplyError {
+  return new ReplyError(`the answer ended early: ${problem} came`, "network", { worthwhile: true });
+}
+
+/**
+ * Reads a body as text, in the charset that its type declares; see {@linkcode readBytes}.
+ *
+ * @throws {ReplyError} If the body is longer than `limit`, or ended early.
+ */
+export async function readText(response: Response, limit: number): Promise<string> {
+  const bytes = await readBytes(response, limit);
+  return textOf(bytes, response.headers.get("content-type") ?? "");
+}
+
+const utf8 = new TextDecoder();
+
+/** A body as text. A byte order mark counts more than the type; a charset that is not known is UTF-8. */
+function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
+  const [, charset = "utf-8"] = /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(type) ?? [];
+  const mark = bytes[0] === 0xff && bytes[1] === 0xfe
+    ? "utf-16le"
+    : bytes[0] === 0xfe && bytes[1] === 0xff
+    ? "utf-16be"
+    : bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
+    ? "utf-8"
+    : charset;
+  if (/^utf-?8$/i.test(mark)) return utf8.decode(bytes);
+  try {
+    return new TextDecoder(mark).decode(bytes);
+  } catch {
+    return utf8.decode(bytes);
+  }
+}
+
+/** Whether the headers promise a body within the limit. A compressed body may be a bomb. */
 function fits(response: Response, limit: number): boolean {
   const { headers, body } = response;
   if (!body) return true;
   const length = headers.get("content-length");
-  // Chunks are what counts where there are both.
+  // With both a length and chunks, the chunks count.
   if (length === null || headers.has("content-encoding") || headers.has("transfer-encoding")) {
     return false;
   }
@@ -99,11 +201,12 @@ function fits(response: Response, limit: number): boolean {
   throw tooLarge(limit);
 }
 
-function tooLarge(limit: number): ReplyError {
+/** The error of an answer that is longer than its limit, in bytes. */
+export function tooLarge(limit: number): ReplyError {
   return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }
 
-/** Reads what a venue says with a status other than 2xx: as much as can be had in time, as the status says enough. */
+/** Reads the text of a refusal. A text that cannot be read is empty: the status says enough. */
 export async function readRefusal(response: Response, limit: number): Promise<string> {
   if (response.status < 400) return "";
   try {

@@ -1,28 +1,28 @@
 /**
- * The error of an answer that is not what was asked for. Internal to {@linkcode Session}.
+ * The error of an answer that is unfit. Internal to {@linkcode Session}.
  *
  * @module
  */
 
 import type { BrokerErrorInit, BrokerErrorKind } from "../common/broker_error.ts";
 
-/** What an error knows beyond its kind. */
+/** Details of an error beyond its kind. */
 export interface Details extends Partial<BrokerErrorInit> {
   /** Whether a repeat may help, where it is allowed. */
-  worthwhile?: boolean;
+  worthwhile?: boolean | undefined;
   /** A sentence of its own. */
-  message?: string;
+  message?: string | undefined;
 }
 
-/** An answer that is not what was asked for. */
+/** An answer that is unfit: refused, cut short, not decodable. */
 export class ReplyError extends Error {
   /** `"ReplyError"`. */
   override readonly name: string = "ReplyError";
-  /** What is wrong with it. */
+  /** The kind of the session's error. */
   readonly kind: BrokerErrorKind;
-  /** What follows from that. */
+  /** Further details of the session's error. */
   readonly details: Details;
-  /** What it says, as far as that is known. */
+  /** The text of the answer, as far as known. */
   readonly text: string;
 
   /** Creates an error whose message completes the sentence "Cannot POST https://…: …". */
@@ -34,7 +34,7 @@ export class ReplyError extends Error {
   }
 }
 
-/** The name of an error, which is all of it that is safe to show. */
+/** The name of an error: no other part of a foreign error is safe to show. */
 export function nameOf(error: unknown): string {
   const { name } = Object(error);
   return typeof name === "string" && /^\w{1,64}$/.test(name)

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Something that cannot be sent. Its message holds no value that was given, so it is safe to show. */
+/** A request that cannot be sent. The message holds no value of the request, so it is safe to show. */
 export class RequestError extends TypeError {
   /** `"RequestError"`. */
   override readonly name: string = "RequestError";

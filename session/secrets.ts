@@ -1,11 +1,15 @@
 /**
- * Keeps what was sent out of what is shown. Internal to {@linkcode Session}.
+ * Keeps the values of a request out of every text that an error shows. Internal to
+ * {@linkcode Session}.
  *
- * - No whole value of 4 or more characters that was sent is shown, and no 8 characters in a row of a longer
- *   one. A text that holds a venue's code or id loses only the latter, so that a symbol stays readable.
- * - The spelling does not matter: JSON, HTML, percent, `+` for a space, each of them within the others, and
- *   any case. Both sides are undone to one spelling, and compared there.
- * - The time grows with the length of what was sent and of the text, and with nothing else.
+ * - No whole value of 4 or more characters is shown, and no 8 characters in a row of a longer value.
+ *   A message, a code or an id loses only the longer values, so a symbol in a code stays readable.
+ * - The spelling does not matter: JSON, HTML, percent escapes, `+` for a space, each within the
+ *   others, and any case. Values and texts are undone to one spelling and compared there.
+ * - The time grows with the length of the request plus the length of the text, not with the product.
+ *
+ * Names are shown: the fields of a form or of JSON are words of the venue's. So are `true`, `null`
+ * and words such as `Bearer`.
  *
  * @module
  */
@@ -13,19 +17,19 @@
 import type { Outgoing } from "./body.ts";
 import { type Spelling, spellings } from "./spelling.ts";
 
-/** Shorter values say nothing, and would riddle what is left. */
+/** Shorter values say nothing, and would riddle the text. */
 const MIN_VALUE = 4;
 
-/** No key is shorter. No part of a value that long is shown. */
+/** No key is shorter. Of a value of this length or more, no part of this length is shown. */
 const MIN_KEY = 8;
 
 /** How much of an answer an error shows, in characters. */
 const MAX_EXCERPT = 512;
 
-/** How much of an answer is searched for what must not be shown. */
+/** How much of an answer is searched, in characters. Longer values are searched in such pieces. */
 const MAX_SEARCHED = 65_536;
 
-/** Headers whose values are nobody's secret. */
+/** Headers whose values are no secrets. */
 const PLAIN_HEADERS = new Set([
   "accept",
   "accept-encoding",
@@ -39,13 +43,13 @@ const PLAIN_HEADERS = new Set([
 /** Words that any answer may hold. */
 const PLAIN_WORDS = /^(?:true|false|null|undefined|basic|bearer|digest|token|hmac|apikey|oauth)$/i;
 
-/** The values of a request, in the spelling in which texts are searched for them. */
+/** The values of a request, in the spelling in which a text is searched. */
 export type Secrets = ReadonlySet<string>;
 
 /** The values of a request that was never sent. */
 export const NO_SECRETS: Secrets = new Set();
 
-/** Collects the values of a request: none of them may be shown, as any may be a key. */
+/** Collects the values of a request. Any of them may be a key, so none may be shown. */
 export async function sentValues({ url, headers, body }: Outgoing): Promise<Secrets> {
   const values = new Set<string>();
   for (const [name, value] of new URL(url).searchParams) collect(value || name, values);
@@ -58,8 +62,12 @@ export async function sentValues({ url, headers, body }: Outgoing): Promise<Secr
   }
   const secrets = new Set<string>();
   for (const value of values) {
-    if (PLAIN_WORDS.test(value)) continue;
-    for (const { chars } of spellings(value)) if (chars.length >= MIN_VALUE) secrets.add(chars);
+    if (value.length < MIN_VALUE || PLAIN_WORDS.test(value)) continue;
+    for (let at = 0; at < value.length; at += MAX_SEARCHED - MIN_KEY) {
+      for (const { chars } of spellings(value.slice(at, at + MAX_SEARCHED))) {
+        if (chars) secrets.add(chars);
+      }
+    }
   }
   return secrets;
 }
@@ -77,13 +85,13 @@ function collectHeader(value: string, values: Set<string>): void {
       values.add(text).add(text.slice(0, end)).add(text.slice(end + 1));
     }
   } catch {
-    // It is no base64, so nothing can be decoded from it.
+    // The pair is no base64: nothing is hidden in it.
   }
 }
 
 /**
- * Adds a value and the values within it: a form may hold JSON, and JSON a form. Of JSON, and of a body that
- * is a form, only the values count: the names are the venue's own words.
+ * Adds a value and the values within: a form may hold JSON, and JSON a form. Of JSON, and of a body
+ * that is a form, only the values count.
  */
 function collect(text: string, values: Set<string>, isBody = false, depth = 0): void {
   if (depth > 4) return void values.add(text);
@@ -98,7 +106,7 @@ function collect(text: string, values: Set<string>, isBody = false, depth = 0): 
       return;
     }
   } catch {
-    // It is no JSON, whatever it begins with.
+    // The text only begins like JSON.
   }
   const isForm = /^[\w.[\]%+-]+=(?!=)/.test(text);
   if (!isForm || !isBody) {
@@ -113,17 +121,17 @@ function collect(text: string, values: Set<string>, isBody = false, depth = 0): 
   }
 }
 
-/** Takes the keys among the values: a code that holds a symbol or a side stays as it is. */
+/** Takes the keys among the values, so that a code with a symbol or a side in it stays readable. */
 export function keysOf(secrets: Secrets): Secrets {
   return new Set([...secrets].filter((secret) => secret.length >= MIN_KEY));
 }
 
-/** Shows the beginning of a text of the venue's, which may well hold the very key that it refuses. */
+/** Shows the beginning of a venue's text, which may well hold the very key that the venue refuses. */
 export function excerpt(text: string | null | undefined, secrets: Secrets): string | undefined {
   return text ? redact(text.slice(0, MAX_SEARCHED), secrets).slice(0, MAX_EXCERPT) : undefined;
 }
 
-/** Takes out of a text what was sent. */
+/** Takes the values of a request out of a text. */
 export function redact(text: string, secrets: Secrets): string {
   if (secrets.size === 0) return text;
   const hidden = new Uint8Array(text.length);
@@ -138,7 +146,8 @@ export function redact(text: string, secrets: Secrets): string {
 }
 
 /** Marks all places at which a text holds a value, or 8 characters in a row of one. */
-function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8Array): void {
+function hide(spelling: Spelling, secrets: Secrets, hidden: Uint8Array): void {
+  const { chars, starts, ends } = spelling;
   const isIn = sieve(chars.length);
   for (let at = 0; at + MIN_VALUE <= chars.length; at++) {
     isIn.add(chars, at, MIN_VALUE);
@@ -152,7 +161,8 @@ function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8
     begins.add(secret, at, MIN_VALUE);
   };
   for (const secret of secrets) {
-    if (secret.length < MIN_KEY) find(secret, 0, MIN_VALUE, secret.length);
+    if (secret.length < MIN_VALUE) hideTiny(secret, spelling, hidden);
+    else if (secret.length < MIN_KEY) find(secret, 0, MIN_VALUE, secret.length);
     else for (let at = 0; at + MIN_KEY <= secret.length; at++) find(secret, at, MIN_KEY, MIN_KEY);
   }
   if (found.size === 0) return;
@@ -166,7 +176,16 @@ function hide({ chars, starts, ends }: Spelling, secrets: Secrets, hidden: Uint8
   }
 }
 
-/** A set of short runs of characters that may say yes to one in fifty others, in a bit for each. */
+/** Marks a value that has fewer than 4 characters once its escapes are undone. */
+function hideTiny(secret: string, { chars, starts, ends }: Spelling, hidden: Uint8Array): void {
+  if (!starts || !ends) return;
+  for (let at = chars.indexOf(secret); at >= 0; at = chars.indexOf(secret, at + 1)) {
+    const end = ends[at + secret.length - 1];
+    if (secret.length > 1 || end - starts[at] >= MIN_VALUE) hidden.fill(1, starts[at], end);
+  }
+}
+
+/** A set of short runs of characters, one bit for each. Of other runs about one in fifty seems to be in it. */
 function sieve(size: number) {
   const bits = new Uint8Array(2 ** Math.ceil(Math.log2(size + 1) + 4));
   const hash = (chars: string, at: number, length: number): number => {

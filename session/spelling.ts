@@ -5,7 +5,7 @@
  * @module
  */
 
-/** A text in one spelling, and the places in the text that each character came from. */
+/** A text in one spelling, and the place of each character in the text. */
 export interface Spelling {
   chars: string;
   starts?: number[];
@@ -22,9 +22,9 @@ export function spellings(text: string): Spelling[] {
 }
 
 /**
- * Spells a text in one way: each letter in lower case, each white space and each `+` as a space. The text is
- * read from its end. So the characters after an escape are undone already when the escape is met, and one
- * pass undoes all escapes, however deep they are within each other.
+ * Spells a text in one way: each letter in lower case, each white space and each `+` as a space.
+ * The text is read from the end. So the characters after an escape are undone already when the escape
+ * is met, and one pass undoes all escapes, however deep they are within each other.
  */
 function respell(text: string, isUndone: boolean): Spelling {
   const stack = new Stack();
@@ -40,7 +40,7 @@ function respell(text: string, isUndone: boolean): Spelling {
 
 const BACKSLASH = 0x5c;
 
-/** How an escape begins, and how it goes on in lower case. */
+/** The beginnings of escapes, and how each goes on in lower case. */
 const ESCAPES: Record<string, RegExp> = {
   "%": /^([\da-f]{2})/,
   "&": /^#x([\da-f]{1,8});|^#(\d{1,9});|^([a-z]\w{1,7});/,
@@ -66,8 +66,8 @@ const NAMED: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Puts a character on the stack, or the one that it spells together with those that are there. A backslash
- * stands for nothing, unless a `u` follows; in a row of them only the last can mean something.
+ * Puts a character on the stack, or the character that an escape spells. A backslash stands for
+ * nothing unless a `u` follows. In a row of backslashes only the last can mean something.
  */
 function unescape(code: number, start: number, end: number, stack: Stack): void {
   while (true) {
@@ -86,10 +86,10 @@ function unescape(code: number, start: number, end: number, stack: Stack): void 
   }
 }
 
-/** Marks what a percent escape spelt: a byte of UTF-8, or a character where that does not fit. */
+/** Marks a byte of UTF-8 that a percent escape spelt. A byte that begins no character is one of Latin-1. */
 const BYTE = 0x10000;
 
-/** Characters on a stack, the next one on top, with the places in the text that they came from. */
+/** A stack of characters, the next one of the text on top, with the places in the text. */
 class Stack {
   readonly codes: number[] = [];
   readonly starts: number[] = [];
@@ -108,7 +108,7 @@ class Stack {
     return text;
   }
 
-  /** Takes characters off, and returns where the last of them ended. */
+  /** Takes characters off, and returns the end of the last one in the text. */
   drop(count: number, end: number): number {
     if (count === 0) return end;
     this.codes.length -= count;
@@ -122,7 +122,7 @@ class Stack {
     if (this.starts.length > 0) this.starts[this.starts.length - 1] = start;
   }
 
-  /** Puts a character on top, in lower case. One may have two there, as the German sharp s. */
+  /** Puts a character on top, in lower case. The German sharp s becomes two characters. */
   push(code: number, start: number, end: number): void {
     if (code < 0x80) return this.#put(foldAscii(code), start, end);
     const char = String.fromCodePoint(code);
@@ -130,7 +130,7 @@ class Stack {
     for (let i = units.length - 1; i >= 0; i--) this.#put(units.charCodeAt(i), start, end);
   }
 
-  /** Puts a byte of UTF-8 on top, or the character that it begins. */
+  /** Puts a byte of UTF-8 on top, or the whole character if the byte begins one. */
   pushByte(byte: number, start: number, end: number): void {
     const count = byte < 0xc2 || byte > 0xf4 ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
     const rest = count > 0 ? this.codes.slice(-count).reverse() : [];

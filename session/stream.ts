@@ -6,7 +6,7 @@
 
 import type { BrokerError } from "../common/broker_error.ts";
 import type { Call } from "./call.ts";
-import { ReplyError } from "./reply_error.ts";
+import { checkWhole, tooLarge } from "./reply.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -38,8 +38,9 @@ class Source implements UnderlyingDefaultSource<Bytes> {
   readonly #call: Call;
   readonly #signal: AbortSignal;
   readonly #end: (error?: BrokerError) => void;
-  /** How many more bytes the stream may have. */
-  #left: number;
+  readonly #response: Response;
+  /** How many bytes have come. */
+  #size = 0;
   #break: () => void = () => {};
 
   constructor(
@@ -48,10 +49,10 @@ class Source implements UnderlyingDefaultSource<Bytes> {
     signal: AbortSignal,
     onEnd: (error?: BrokerError) => void,
   ) {
+    this.#response = response;
     this.#reader = response.body?.getReader();
     this.#call = call;
     this.#signal = signal;
-    this.#left = call.request.maxBytes;
     this.#end = call.stream((error) => {
       signal.removeEventListener("abort", this.#break);
       onEnd(error);
@@ -79,11 +80,13 @@ class Source implements UnderlyingDefaultSource<Bytes> {
       if (this.#signal.aborted) return;
       stop.relax();
       if (done) {
+        checkWhole(this.#response, this.#size);
         controller.close();
         return this.#end();
       }
-      this.#left -= value!.length;
-      if (this.#left < 0) throw tooLarge(this.#call.request.maxBytes);
+      this.#size += value!.length;
+      const { maxBytes } = this.#call.request;
+      if (this.#size > maxBytes) throw tooLarge(maxBytes);
       controller.enqueue(value as Bytes);
     } catch (cause) {
       // The abort breaks the stream, and ends the connection too.
@@ -96,8 +99,4 @@ class Source implements UnderlyingDefaultSource<Bytes> {
     this.#end();
     await this.#reader?.cancel(reason);
   }
-}
-
-function tooLarge(limit: number): ReplyError {
-  return new ReplyError(`the answer is longer than ${limit} bytes`, "too-large");
 }

@@ -1,23 +1,25 @@
 /**
  * How a request is handed to fetch so that no runtime repeats an order. Internal to
- * {@linkcode Session}. What each runtime does, and the check that shows it: `docs/runtimes.md`.
+ * {@linkcode Session}. `docs/runtimes.md` gives the facts about each runtime, with their checks.
  *
  * @module
  */
 
+import { netDenial } from "../platform/permission.ts";
 import { RUNTIME, type Runtime } from "../platform/runtime.ts";
 import type { Outgoing } from "./body.ts";
+import type { HeaderRecord } from "./headers.ts";
 import { IdleAnswers } from "./idle_answers.ts";
 
 /** How a session was told to send. */
 export interface TransportOptions {
-  /** Sends the requests instead of the runtime's `fetch`, and answers for what it repeats. */
-  fetch?: typeof fetch;
+  /** Sends the requests instead of the runtime's `fetch`, and answers for every repetition. */
+  fetch?: typeof fetch | undefined;
   /** More options for `fetch`. */
-  fetchOptions?: object;
+  fetchOptions?: object | undefined;
 }
 
-/** What a transport must know of a request. */
+/** A request, as far as a transport must know it. */
 export interface Sending {
   /** The method, in upper case. */
   readonly method: string;
@@ -41,10 +43,10 @@ const encoder = new TextEncoder();
 /**
  * Hands requests to fetch.
  *
- * - No runtime that is known repeats an order.
- * - In any other runtime, such as a browser, an order is refused in words.
- * - Redirects are not followed: a redirect would take the keys along.
- * - On Deno, no order takes an answer that lay on an idle connection.
+ * - A known runtime sends an order at most once.
+ * - In any other runtime, such as a browser, the transport refuses an order in words.
+ * - Fetch follows no redirect: a redirect would take the keys along.
+ * - No order takes an answer that lay on an idle connection before the order went out.
  *
  * A `fetch` of the session's own answers for itself: no order is refused, and none waits.
  */
@@ -52,6 +54,7 @@ export class Transport {
   readonly #options: TransportOptions;
   readonly #runtime: Runtime;
   readonly #idle: IdleAnswers | undefined;
+  #isAllowed = false;
 
   /**
    * Creates a transport.
@@ -62,11 +65,11 @@ export class Transport {
   constructor(options: TransportOptions, runtime: Runtime = RUNTIME) {
     this.#options = options;
     this.#runtime = runtime;
-    if (runtime.name === "deno" && !options.fetch) this.#idle = new IdleAnswers(runtime.version);
+    if (!options.fetch) this.#idle = new IdleAnswers(runtime);
   }
 
   /**
-   * Says why a request cannot be sent from this runtime.
+   * Says why this runtime cannot send a request.
    *
    * @returns The reason, in words, or `undefined` if the request can be sent.
    */
@@ -76,8 +79,8 @@ export class Transport {
   }
 
   /**
-   * Tells whether the runtime may repeat the request in silence, so that no failure of it can have
-   * an outcome other than `"unknown"`. Never true for an order that is not refused.
+   * Tells whether the runtime may repeat the request in silence. Every failure of such a request has
+   * the outcome `"unknown"`. The answer is `false` for every order that the transport sends.
    *
    * @param body The body, before it has been made ready for `fetch`.
    */
@@ -92,14 +95,15 @@ export class Transport {
    * @returns A promise, or `undefined` if there is nothing to wait for.
    */
   ready({ isSafe }: Sending): Promise<void> | undefined {
-    return isSafe ? undefined : this.#idle?.look();
+    return isSafe ? undefined : this.#idle?.wait();
   }
 
   /** Hands a request to fetch. */
   async send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
     const init = this.toInit(outgoing, sending);
     init.signal = signal;
-    const { fetch: send = fetch } = this.#options;
+    const { fetch: own, fetch: send = fetch } = this.#options;
+    if (!own && init.body) this.#checkPermission(outgoing.url);
     const sent = this.#idle ? performance.now() : 0;
     const response = await send(outgoing.url, init);
     this.#idle?.answered(sent);
@@ -109,45 +113,55 @@ export class Transport {
   /**
    * Gives a request the form in which this runtime sends it once.
    *
-   * @returns What is handed to `fetch` beside the URL; the signal is missing.
+   * @returns The second argument of `fetch`, without the signal.
    */
   toInit({ headers, body }: Outgoing, { method, isSafe, isIdempotent }: Sending): RequestInit {
     const init: Init = { ...this.#options.fetchOptions, method, headers, redirect: "manual" };
     const { name, version } = this.#runtime;
+    // Node takes half of a compressed body for all of it, so it asks for none.
+    if (name === "node") init.headers = { "accept-encoding": "identity", ...headers };
     const isOldBun = name === "bun" && OLD_BUN.test(version);
     if (!isSafe && (isOldBun || method === "PUT" || method === "DELETE")) {
-      init.keepalive = false; // Bun repeats these on a connection that it reuses: oven-sh/bun#28708
+      init.keepalive = false; // Bun repeats such a request on a reused connection: oven-sh/bun#28708
     }
     if (body === undefined && isIdempotent && (isSafe || name !== "workerd")) return init;
     return setBody[name](init, body as Exclude<Outgoing["body"], FormData>, this.#options);
   }
 
-  /** Whether nothing is known of the runtime, and nobody else answers for it. */
+  /** Asks for the permission of Deno once: a session has one origin. */
+  #checkPermission(url: string): void {
+    if (this.#isAllowed) return;
+    const denial = netDenial(url);
+    if (denial) throw denial;
+    this.#isAllowed = true;
+  }
+
+  /** Whether the runtime is unknown and no `fetch` of the session's own answers for it. */
   get #isUnknown(): boolean {
     return this.#runtime.name === "unknown" && !this.#options.fetch;
   }
 }
 
-/** Sets a body that each runtime sends once, even on a connection that ends without an answer. */
+/** Sets a body that the runtime sends once, even on a connection that ends without an answer. */
 const setBody: Record<
   Runtime["name"],
   (init: Init, body: string | Bytes | Blob | undefined, options: TransportOptions) => Init
 > = {
   /**
-   * Deno repeats what it can read twice (denoland/deno#35610). A Blob is read once and has a length.
-   * An empty one goes out chunked over HTTP/1.1.
+   * Deno repeats any body that it can read twice (denoland/deno#35610). Deno reads a Blob once, and
+   * sends its length. An empty Blob goes out chunked over HTTP/1.1.
    */
   deno(init, body = "", { fetch }) {
     init.body = body instanceof Blob || fetch ? toBlob(body) : new OnceBlob(toBytes(body));
     return init;
   },
   /**
-   * Node sends a request again after a 421, as the fetch standard says, if it still has what the
-   * body was made of: so it gets a stream. With a content-length it is not chunked.
+   * Node sends a request again after a 421, as the fetch standard says, if Node can read the body
+   * again: so Node gets a stream. With a content-length the stream is not chunked.
    */
   node(init, body) {
     const blob = toBlob(body);
-    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;
+    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;
     init.body = blob.stream();
     init.duplex = "half";
     return init;
@@ -156,7 +170,7 @@ const setBody: Record<
     init.body = toBlob(body);
     return init;
   },
-  /** workerd repeats a PUT or DELETE that has no body. */
+  /** Workerd repeats a PUT or DELETE without a body, but not one with an empty stream. */
   workerd(init, body) {
     init.body = body === undefined ? new ReadableStream({ start: (c) => c.close() }) : toBlob(body);
     return init;
@@ -176,8 +190,8 @@ function toBytes(body: string | Bytes): Bytes {
 }
 
 /**
- * A Blob whose bytes stay in JavaScript. Deno keeps those of any other Blob in Rust and asks for
- * them again: slower by 10 to 20 µs an order.
+ * A Blob whose bytes stay in JavaScript. Deno keeps the bytes of any other Blob in Rust and must
+ * fetch them from there, for 10 to 20 µs an order.
  */
 class OnceBlob extends Blob {
   readonly #bytes: Bytes;

@@ -11,7 +11,7 @@ import { RequestError } from "./request_error.ts";
  * Checks a base URL.
  *
  * @returns The URL with a slash at the end: every URL of the session begins with it.
- * @throws {RequestError} If it is not an absolute http or https URL, or has more than an origin and a path.
+ * @throws {RequestError} If the URL is not absolute, not http or https, or more than origin and path.
  */
 export function parseBase(baseUrl: string | URL): string {
   let base: URL;
@@ -32,7 +32,7 @@ export function parseBase(baseUrl: string | URL): string {
 /**
  * Joins a path and a query to a base URL.
  *
- * @throws {RequestError} If the path would leave the base URL, or may be read so by someone on the way.
+ * @throws {RequestError} If the path would leave the base URL, or a server on the way may read it so.
  */
 export function resolve(base: string, path: string, query: object | undefined): string {
   // deno-lint-ignore no-control-regex -- URL drops tabs and newlines, which hides a ".." from the eye
@@ -56,7 +56,7 @@ export function resolve(base: string, path: string, query: object | undefined): 
   return url.href;
 }
 
-/** Some servers decode before they route: what a segment says in the end is what counts. */
+/** Checks each segment as it reads after decoding: some servers decode before they route. */
 function checkSegments(route: string): void {
   let decoded: string;
   try {
@@ -74,14 +74,14 @@ function checkSegments(route: string): void {
 /**
  * Checks that a URL is below the base.
  *
- * @throws {RequestError} If it is not.
+ * @throws {RequestError} If the URL is elsewhere.
  */
 export function checkBelow(base: string, url: URL): void {
   if (`${withoutQuery(url.href)}/`.startsWith(base)) return;
   throw new RequestError("Cannot use the URL: it is not below baseUrl");
 }
 
-/** A URL as it may be shown. */
+/** The part of a URL that may be shown. */
 export function withoutQuery(href: string): string {
   const end = href.search(/[?#]/);
   return end < 0 ? href : href.slice(0, end);

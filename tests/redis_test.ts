@@ -2,9 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { RedisThrottler, type RedisThrottlerOptions, ThrottlerError } from "../redis.ts";
+import { BrokerError, Session } from "../session.ts";
 import { runAll, Throttler } from "../throttler.ts";
 import { FakeRedis, warmUp, type Way } from "./redis/fake_redis.ts";
 import { settle, VirtualClock } from "./virtual_clock.ts";
+import { TestFeed } from "./websocket_feeder/fake_feed.ts";
 
 /** Processes that share limits, a clock and a server. */
 class World implements Disposable {
@@ -340,7 +342,11 @@ Deno.test("RedisThrottler: a refusal that no repetition changes rejects the call
   const throttler = new RedisThrottler({ send, key: "k", limits: { limit: 1, period: 1 } });
   const error = await assertRejects(() => throttler.run(() => {}), ThrottlerError);
   assertEquals(error.kind, "unavailable");
-  assert(String((error.cause as Error).message).includes("NOAUTH"));
+  assertEquals(
+    error.message,
+    "Cannot start a call: Redis refuses with NOAUTH, wanted leave to run a script",
+  );
+  assertEquals(String((error.cause as Error).cause), "Error: NOAUTH Authentication required.");
 });
 
 Deno.test("RedisThrottler: data that were lost count as spent, and a listener hears of it", async () => {
@@ -402,3 +408,69 @@ Deno.test("RedisThrottler refuses options of the wrong type or out of range", ()
   refused({ maxQueue: NaN }, RangeError, "maxQueue is NaN");
   refused({ onEvent: 1 }, TypeError, "onEvent is 1, a number");
 });
+
+Deno.test("Session: a shared limit is paused for all processes by a venue's 429", async () => {
+  using w = await world();
+  const limits = { limit: 5, period: 1_000 };
+  const [a, b] = [w.process({ limits }), w.process({ limits })];
+  const answers = [200, 429];
+  const fetch = () => {
+    w.log.push(`sent ${Math.floor(w.clock.now)}`);
+    const headers = { "retry-after": "3", "content-type": "application/json" };
+    return Promise.resolve(new Response("{}", { status: answers.shift() ?? 200, headers }));
+  };
+  const base = "https://venue.example/";
+  const sessions = [a, b].map((throttler) =>
+    new Session({ baseUrl: base, throttlers: [{ throttler, cost: 2 }], fetch })
+  );
+  const order = async (i: number) => {
+    const answer = sessions[i].post("orders", { json: { side: "buy" } });
+    answer.catch(() => {});
+    await w.pass(50);
+    return answer;
+  };
+  assertEquals(await order(0), {});
+  await assertRejects(() => order(0), BrokerError, "429");
+  order(1).catch(() => {});
+  await w.pass(4_000);
+  assertEquals(w.log.length, 3);
+  const [, refused, last] = w.log.map((line) => Number(line.split(" ")[1]));
+  assert(last - refused >= 3_000, `after ${last - refused} ms`);
+  for (const session of sessions) session.close();
+  await w.pass(10_000);
+});
+
+Deno.test({
+  name: "WebSocketFeeder: a shared limit paces the frames and the attempts of two feeds",
+  sanitizeOps: false, // the feed's interval is a real one, and the feed closes in virtual time
+  sanitizeResources: false,
+  fn: pacesTwoFeeds,
+});
+
+async function pacesTwoFeeds(): Promise<void> {
+  using w = await world();
+  const limits = { limit: 2, period: 1_000 };
+  const feeds = [0, 1].map(() =>
+    new TestFeed({ pace: w.process({ limits }), dials: w.process({ limits, key: "dials" }) })
+  );
+  for (const feed of feeds) {
+    feed.subscribe("a");
+    feed.connect().catch(() => {});
+  }
+  await w.pass(20);
+  assertEquals(feeds.map(({ sockets }) => sockets.length), [1, 1]);
+  for (const { socket } of feeds) socket.open();
+  await w.pass(20);
+  for (const feed of feeds) feed.subscribe("b");
+  await w.pass(20);
+  const sent = () => feeds.flatMap(({ socket }) => socket.sent).length;
+  assertEquals(sent(), 2);
+  await w.pass(1_200);
+  assertEquals(sent(), 4);
+  for (const feed of feeds) {
+    feed.close();
+    feed.socket.end(1000);
+  }
+  await w.pass(60_000);
+  assertEquals(w.clock.live, 0);
+}

@@ -17,13 +17,13 @@ export interface Limit {
    *
    * @default {"after-start"}
    */
-  refill?: "after-start" | "after-finish" | "steady";
+  refill?: "after-start" | "after-finish" | "steady" | undefined;
   /**
    * Most tokens that a `"steady"` limit saves up: an integer of at least 1. The others have none.
    *
    * @default the `limit`
    */
-  burst?: number;
+  burst?: number | undefined;
 }
 
 /** A limit at work. It counts time in ticks, see {@linkcode clock}. */

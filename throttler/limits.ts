@@ -17,18 +17,18 @@ import {
 /** What a venue says of its own count, for `Throttler.sync`. */
 export interface VenueCount {
   /** Tokens left. Either this or `used` is wanted. */
-  remaining?: number;
+  remaining?: number | undefined;
   /** Tokens used. */
-  used?: number;
+  used?: number | undefined;
   /** How long until the venue counts from 0 again, in milliseconds. */
-  resetIn?: number;
+  resetIn?: number | undefined;
   /**
    * The period of the limit that the venue speaks of, in milliseconds. Name it where a count goes to
    * several throttlers, so that those without such a limit refuse it.
    *
    * @default the longest
    */
-  period?: number;
+  period?: number | undefined;
 }
 
 /** A pause, or what a venue leaves to be spent until a tick. */

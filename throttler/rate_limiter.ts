@@ -12,12 +12,12 @@ export interface CallOptions {
    *
    * @default {1}
    */
-  cost?: number;
+  cost?: number | undefined;
   /**
    * Ends the wait: the call rejects with the signal's reason and is not charged. Any number of calls
    * may share a signal: together they put one listener on it.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Whether the call goes before all calls that are not urgent. Urgent calls keep their own order,
    * and wait for tokens like all others. For cancels and logins; others may wait for ever behind a
@@ -25,7 +25,7 @@ export interface CallOptions {
    *
    * @default {false}
    */
-  urgent?: boolean;
+  urgent?: boolean | undefined;
 }
 
 /** Leave to start one call now, from {@linkcode RateLimiter.acquire}. */

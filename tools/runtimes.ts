@@ -13,7 +13,7 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
+import { bundle, install } from "./programs.ts";
 
 const VERSIONS = { node22: "node@22.23.3", node24: "node@24.21.0", bun: "bun@1.4.5" };
 /** Longest time of one check file on one runtime, in milliseconds. */
@@ -22,69 +22,10 @@ const LIMIT = 120_000;
 type Runtime = "deno" | keyof typeof VERSIONS;
 const runtimes: Runtime[] = ["deno", "node22", "node24", "bun"];
 
-const cache = new URL("../.cache/", import.meta.url);
-const folder = new URL("../tests/runtimes/", import.meta.url);
+/** The checks are in `tests/runtimes/`, or in the folder of `tests/` that `--in` names. */
+const where = Deno.args.findLast((arg) => arg.startsWith("--in="))?.slice(5) ?? "runtimes";
+const folder = new URL(`../tests/${where}/`, import.meta.url);
 const suffix = "_check.ts";
-
-/** Installs a runtime unless it is there, and returns the path of its program. */
-async function install(runtime: Runtime): Promise<string> {
-  if (runtime === "deno") return Deno.execPath();
-  const wanted = VERSIONS[runtime];
-  const name = wanted.split("@")[0];
-  const home = new URL(`runtimes/${wanted}/`, cache);
-  const program = new URL(`node_modules/.bin/${name}`, home);
-  if (await answers(program)) return fileURLToPath(program);
-
-  // Installed aside and renamed whole, so that an installation cut short is not taken for a runtime.
-  console.error(`Fetching ${wanted} from npm`);
-  const aside = new URL(`runtimes/.${crypto.randomUUID()}/`, cache);
-  await Deno.mkdir(aside, { recursive: true });
-  try {
-    await Deno.writeTextFile(new URL("package.json", aside), "{}");
-    const npm = await new Deno.Command(Deno.build.os === "windows" ? "npm.cmd" : "npm", {
-      args: ["install", "--no-audit", "--no-fund", "--loglevel=error", wanted],
-      cwd: aside,
-      stdout: "null",
-    }).output();
-    if (!npm.success) throw new Error(`Cannot install ${wanted}: npm exited with ${npm.code}`);
-    await Deno.remove(home, { recursive: true }).catch(() => {});
-    await Deno.rename(aside, home).catch(async (error) => {
-      if (!await answers(program)) throw error; // else another run has just installed the same
-    });
-  } finally {
-    await Deno.remove(aside, { recursive: true }).catch(() => {});
-  }
-  if (!await answers(program)) {
-    throw new Error(`Cannot run ${wanted}: its program does not answer --version`);
-  }
-  return fileURLToPath(program);
-}
-
-async function answers(program: URL): Promise<boolean> {
-  try {
-    const command = new Deno.Command(fileURLToPath(program), {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
-}
-
-async function bundle(name: string, home: string): Promise<string> {
-  const output = `${home}/${name}.mjs`;
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", "--output", output, fileURLToPath(new URL(name + suffix, folder))],
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!success) {
-    throw new Error(`Cannot bundle ${name}${suffix}:\n${new TextDecoder().decode(stderr)}`);
-  }
-  return output;
-}
 
 /** Runs one bundle on one runtime, passes its output on, and returns its line for the table. */
 async function run(
@@ -134,7 +75,9 @@ if (unknown.length > 0) {
 
 const programs = new Map<Runtime, string>();
 for (const runtime of runtimes) {
-  if (on.includes(runtime)) programs.set(runtime, await install(runtime));
+  if (on.includes(runtime)) {
+    programs.set(runtime, runtime === "deno" ? Deno.execPath() : await install(VERSIONS[runtime]));
+  }
 }
 
 const home = await Deno.makeTempDir({ prefix: "aio-trader-" });
@@ -143,7 +86,8 @@ let passed = 0;
 const table: string[] = [];
 try {
   for (const name of names.length > 0 ? names : all) {
-    const file = await bundle(name, home);
+    const file = `${home}/${name}.mjs`;
+    await bundle(new URL(name + suffix, folder), file);
     for (const [runtime, program] of programs) {
       console.log(
         `\n# ${name} on ${runtime === "deno" ? `deno@${Deno.version.deno}` : VERSIONS[runtime]}`,

@@ -6,6 +6,8 @@
 
 import type { Connection } from "./connection.ts";
 import type { Handover } from "./handover.ts";
+import { Memory } from "./memory.ts";
+import { type Recovering, Recovery, type RecoveryOptions } from "./recovery.ts";
 
 /**
  * Turns that the caller of `connect()` is given to open its stream before the first item: more than
@@ -14,26 +16,48 @@ import type { Handover } from "./handover.ts";
  */
 const TURNS = 24;
 
+/** What a delivery needs of its feed. */
+export interface Delivering<T> extends Omit<Recovering<T>, "deliver"> {
+  /** Delivers an item. */
+  emit(item: T): void;
+  /** Tells items apart; does not throw. */
+  identify(item: T): unknown;
+}
+
 /** Holds back what must wait, and drops what must not come. */
 export class Delivery<T> {
-  /** Tells apart what two connections deliver, while one replaces the other. */
-  handover: Handover | undefined;
   /** The connection that is logging in while none is live. */
   arriving: Connection | undefined;
-  readonly #emit: (item: T) => void;
-  readonly #identify: (item: T) => unknown;
+  /** What the feed has missed. */
+  readonly recovery: Recovery<T>;
+  readonly #host: Delivering<T>;
+  readonly #memory = new Memory();
+  #handover: Handover | undefined;
   /** What came with the login, by the connection that it came over. */
   readonly #held = new Map<Connection, T[]>();
 
   /**
    * Makes the delivery of a feed.
    *
-   * @param emit Delivers an item that has waited.
-   * @param identify Tells items apart; does not throw.
+   * @param host The feed.
+   * @param options How long a gap may take to fill.
    */
-  constructor(emit: (item: T) => void, identify: (item: T) => unknown) {
-    this.#emit = emit;
-    this.#identify = identify;
+  constructor(host: Delivering<T>, options: RecoveryOptions) {
+    this.#host = host;
+    this.recovery = new Recovery<T>({
+      get backfill() {
+        return host.backfill;
+      },
+      tell: (gap) => host.tell(gap),
+      deliver: (item) => this.#isNew(item, undefined) && host.emit(item),
+    }, options);
+  }
+
+  /** Begins or ends the time in which two connections deliver. */
+  handOver(handover: Handover | undefined): void {
+    // Where a replacement has failed and the old one is still silent, its items wait on.
+    if (this.#handover?.isHeard) this.recovery.trust();
+    this.#handover = handover;
   }
 
   /** Has the items of a connection wait until it is announced. */
@@ -55,9 +79,11 @@ export class Delivery<T> {
       const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
       if (held) return held.push(item) < 0;
     }
-    if (this.handover === undefined) return true;
-    const id = this.#identify(item);
-    return id === undefined || !this.handover.isRepeated(id, connection);
+    if (connection) {
+      if (this.#handover?.isHeard ?? true) this.recovery.trust();
+      else if (this.#handover!.isDoubtful(connection)) this.recovery.doubt();
+    }
+    return !this.recovery.holds(item) && this.#isNew(item, connection);
   }
 
   /** Delivers what was held, once whoever awaits `connect()` has had a turn. */
@@ -71,7 +97,10 @@ export class Delivery<T> {
   flush(connection: Connection): void {
     const held = this.#held.get(connection) ?? [];
     // A listener may emit in its turn: that comes after.
-    for (let i = 0; i < held.length && !connection.isLeft; i++) this.#emit(held[i]);
+    for (let i = 0; i < held.length && !connection.isLeft; i++) {
+      const item = held[i];
+      if (!this.recovery.holds(item) && this.#isNew(item, connection)) this.#host.emit(item);
+    }
     this.#held.delete(connection);
   }
 
@@ -83,5 +112,15 @@ export class Delivery<T> {
 
   #arrive(connection: Connection): void {
     if (this.arriving === connection) this.arriving = undefined;
+  }
+
+  /** Whether an item has not been delivered yet, as far as it can be told apart. */
+  #isNew(item: T, connection: Connection | undefined): boolean {
+    const id = this.#host.identify(item);
+    if (id === undefined) return true;
+    const attempt = connection?.attempt ?? 0;
+    const first = this.#memory.firstOf(id, attempt);
+    if (connection) this.#handover?.note(attempt, first);
+    return first === undefined;
   }
 }

@@ -22,39 +22,62 @@ export interface HandoverOptions {
 export class Handover {
   readonly #old: Connection;
   readonly #options: HandoverOptions;
-  /** Who was first with each item. */
-  readonly #first = new Map<unknown, Connection | undefined>();
-  /** Who was the first with the latest item. */
-  #leader: Connection | undefined;
+  /** Which connection was the first with the latest item; none as long as items are not told apart. */
+  #leader: number | undefined;
   /** Whether an item has come from both. */
   #met = false;
+  /** Frames that the old connection had delivered when the new one had asked for everything. */
+  #framesBefore = Infinity;
+  /** Whether the old connection has not been given up. */
+  #isOpen = true;
 
   constructor(old: Connection, options: HandoverOptions) {
     this.#old = old;
     this.#options = options;
   }
 
-  /** Notes who delivers an item, and tells whether it has been delivered before. */
-  isRepeated(id: unknown, connection: Connection | undefined): boolean {
-    const isRepeated = this.#first.has(id);
-    if (!isRepeated) {
-      this.#first.set(id, connection);
-      this.#leader = connection;
-    } else if (this.#first.get(id) !== connection) this.#met = true;
-    return isRepeated;
+  /**
+   * Whether the old connection was heard since the new one has asked for everything. Else the old one
+   * may have been dead before, without a word.
+   */
+  get isHeard(): boolean {
+    return this.#old.frames > this.#framesBefore;
+  }
+
+  /** Whether an item of this connection may come before items that the old one has lost. */
+  isDoubtful({ attempt }: Connection): boolean {
+    return attempt > this.#old.attempt && this.#isOpen && !this.isHeard;
+  }
+
+  /**
+   * Notes an item that can be told apart.
+   *
+   * @param attempt The connection that brought it.
+   * @param first The connection that brought it before, if one did.
+   */
+  note(attempt: number, first: number | undefined): void {
+    if (first === undefined) this.#leader = attempt;
+    else if (first !== attempt && Math.max(first, attempt) > this.#old.attempt) this.#met = true;
+    this.#leader ??= first;
   }
 
   /** Waits until the new connection is seen to deliver as well, or there is nothing to be seen. */
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
+    await this.#seeBoth(next, asked);
+    this.#isOpen = false;
+  }
+
+  async #seeBoth(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
     const before = next.frames;
     await Promise.race([asked, next.ended, old.ended]);
     const isLate = this.#deadline();
+    this.#framesBefore = old.frames;
     while (true) {
       const heard = old.frames;
       await Promise.race([next.lasts(this.#options.overlap), old.ended]);
       if (next.ending || old.ending || old.frames === heard) return;
-      const isProven = this.#met || this.#first.size === 0;
+      const isProven = this.#met || this.#leader === undefined;
       if (next.frames > before && (isProven || isLate())) return;
       if (isLate()) next.end({ reason: "silent while the old one was not" });
     }
@@ -64,7 +87,7 @@ export class Handover {
   async catchUp(next: Connection): Promise<void> {
     const isLate = this.#deadline();
     do await next.lasts(this.#options.overlap); while (
-      !next.ending && this.#first.size > 0 && this.#leader !== next && !isLate()
+      !next.ending && this.#leader !== undefined && this.#leader !== next.attempt && !isLate()
     );
   }
 

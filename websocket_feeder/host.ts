@@ -31,6 +31,8 @@ export interface Host {
   live(connection: Connection, downtime: number): void;
   /** A connection is no longer the live one, though it may go on for a while. */
   left(connection: Connection): void;
+  /** The live connection was lost: from its last frame on, items may be missing. */
+  lost(connection: Connection): void;
   /** A connection has ended. */
   ended(connection: Connection): void;
   /** The feed is closed, for good. */

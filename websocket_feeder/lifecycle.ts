@@ -177,6 +177,7 @@ export class Lifecycle {
   #lose(connection: Connection): void {
     if (this.#phase.state === "live") {
       const { replacement } = this.#phase;
+      this.#host.lost(connection);
       if (replacement.ready) return void this.#swap(connection, replacement.ready);
       replacement.stop("the one it was to replace has ended");
       this.#lostAt = performance.now();

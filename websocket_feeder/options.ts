@@ -74,6 +74,22 @@ export interface WebSocketFeederOptions {
    */
   confirmTimeout?: number;
   /**
+   * How long a subscription may deliver nothing on a healthy connection before it is asked for again,
+   * in milliseconds: a number, or a function of the subscription. The class must have `keyOf`.
+   * Noticed at most an eighth later; a subscription that stays quiet is asked for again after two,
+   * four … times as long. Choose more than a quiet market needs. `0` is off.
+   *
+   * @default {0}
+   */
+  quietAfter?: number | ((subscription: never) => number);
+  /**
+   * Longest time for all attempts of one `backfill`. Items that the new connection delivers wait
+   * meanwhile. `Infinity` sets no limit.
+   *
+   * @default {30_000}
+   */
+  backfillTimeout?: number;
+  /**
    * Repeats after the first attempt, counted anew once a connection has been live for
    * `resetRetryAfter`. `0` never repeats, `Infinity` never gives up.
    *
@@ -158,6 +174,8 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
     maxLifetime = 0,
     overlap = 1_000,
     confirmTimeout = 0,
+    quietAfter = 0,
+    backfillTimeout = 30_000,
     maxRetries = Infinity,
     baseWait = 500,
     maxWait = 30_000,
@@ -174,6 +192,7 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
     maxLifetime,
     overlap,
     confirmTimeout,
+    backfillTimeout,
     baseWait,
     maxWait,
     resetRetryAfter,
@@ -181,6 +200,9 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
   checkNumber(TASK, "connectTimeout", connectTimeout, { above: true, unit: "milliseconds" });
   for (const [name, value] of Object.entries({ ...durations, pingInterval: pingInterval ?? 0 })) {
     checkNumber(TASK, name, value, { unit: "milliseconds" });
+  }
+  if (typeof quietAfter !== "function") {
+    checkNumber(TASK, "quietAfter", quietAfter, { unit: "milliseconds" });
   }
   checkNumber(TASK, "maxRetries", maxRetries, { integer: true });
   checkNumber(TASK, "jitter", jitter, { max: 1 });
@@ -194,6 +216,7 @@ export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
   return {
     connectTimeout,
     ...durations,
+    quietAfter,
     pingInterval,
     maxRetries,
     jitter,

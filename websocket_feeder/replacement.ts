@@ -85,6 +85,7 @@ export class Replacement {
     this.#isReady = await establish(next, crew, this.#options);
     if (this.#isReady) await handover.overlap(next, crew.subscribe(next));
     this.#isReady = false;
+    if (!next.ending && !old.ending && !old.isLeft && !handover.isHeard) crew.lost(old);
     if (!next.ending && crew.swap(old, next)) void this.#leave();
     if (!next.ending) await handover.catchUp(next);
     crew.handOver(undefined);

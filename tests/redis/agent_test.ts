@@ -11,7 +11,7 @@ import { type Limit, RedisThrottler } from "../../redis.ts";
 import { settle, VirtualClock } from "../virtual_clock.ts";
 import { FakeRedis, warmUp } from "./fake_redis.ts";
 
-const RUNS = Number(Deno.env.get("RUNS") ?? 150);
+const RUNS = Number(Deno.env.get("RUNS") ?? 60);
 
 const limit: fc.Arbitrary<Limit> = fc.record({
   limit: fc.integer({ min: 1, max: 8 }),

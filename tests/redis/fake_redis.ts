@@ -19,6 +19,8 @@ export interface Way {
 /** A server that many clients share. */
 export class FakeRedis {
   readonly model: Model = new Model();
+  /** The counts, by their first key. */
+  readonly #models = new Map([["{k}", this.model]]);
   /** What the server's clock shows beyond `performance.now`, in milliseconds. */
   skew = 1_700_000_000_000;
   /** Whether it refuses connections. */
@@ -45,7 +47,9 @@ export class FakeRedis {
   execute(command: string[]): unknown {
     const keys = Number(command[2]);
     const [ask, sure, limits] = command.slice(3 + keys);
-    return this.model.execute(
+    const model = this.#models.get(command[3]) ?? new Model();
+    this.#models.set(command[3], model);
+    return model.execute(
       JSON.parse(ask),
       Number(sure),
       JSON.parse(limits) as ModelLimit[],
@@ -67,6 +71,7 @@ export async function warmUp(): Promise<void> {
     sets: 0,
     timeout: 1_000,
     maxWait: 1,
+    alarm: () => {},
     onFailure: () => false,
   });
   const none = { held: 0, told: [] };

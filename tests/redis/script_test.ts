@@ -11,7 +11,7 @@ import { type Answer, type Ask, SCRIPT } from "../../redis/script.ts";
 import { Model, type ModelLimit } from "./model.ts";
 import { connect, hasRedis, type RedisClient, RedisServer } from "./server.ts";
 
-const RUNS = Number(Deno.env.get("RUNS") ?? 150);
+const RUNS = Number(Deno.env.get("RUNS") ?? 60);
 const TIME = "redis.call('TIME')";
 assertEquals(SCRIPT.split(TIME).length, 2, "the script reads the clock once");
 const TESTED = SCRIPT.replace(TIME, "cjson.decode(ARGV[4])");

@@ -175,8 +175,7 @@ Deno.test("property: nothing of 8 or more characters of what was sent is shown, 
   const key = fc.constantFrom(...alphabets).chain((alphabet) =>
     fc.array(fc.constantFrom(...alphabet), { minLength: 4, maxLength: 48 })
   ).map((chars) => chars.join("")).filter((key) =>
-    key.trim() === key && !/^[%&\\]|[%&\\].?$/.test(key) &&
-    key.replace(/%[\da-f]{2}/gi, "x").replaceAll("\\", "").length >= 4 // an escape is one character
+    key.trim() === key && !/^[%&\\]|[%&\\].?$/.test(key)
   );
   const chain = fc.array(fc.constantFrom(...Object.keys(SPELLINGS)), { maxLength: 4 });
   const around = fc.constantFrom("", " ", '{"key":"', "key=", "<p>", "x", "nn", "0", "é", "://");
@@ -220,6 +219,18 @@ Deno.test("property: nothing of 8 or more characters of what was sent is shown, 
   assert(cut > RUNS / 10);
 });
 
+Deno.test("redact() knows every part of a value that is longer than the text", async () => {
+  const part = (at: number) => `${at}`.padStart(9, "k");
+  const body = Array.from({ length: 30_000 }, (_, i) => part(i)).join("%");
+  const secrets = await sentValues(outgoing({ body }));
+  for (const at of [0, 6_552, 6_553, 6_554, 13_106, 29_999]) {
+    assertEquals(redact(`no <${part(at)}> here`, secrets), "no <[redacted]> here");
+  }
+  for (let at = 65_500; at < 65_560; at++) {
+    assertEquals(redact(`(${body.slice(at, at + 12)})`, secrets), "([redacted])");
+  }
+});
+
 Deno.test("property: redact() changes nothing else", async () => {
   const text = fc.string({ unit: "grapheme", maxLength: 200 });
   await fc.assert(
@@ -249,7 +260,11 @@ async function timeOf(values: number, size: number): Promise<number> {
 }
 
 Deno.test("excerpt() takes time that grows with the text and the values, not with their product", async () => {
-  await timeOf(125, 8_192); // warms up
-  const small = await timeOf(125, 8_192);
-  assertLessOrEqual(await timeOf(1_000, 65_536) / small, 20);
+  // Where others keep the machine busy one ratio says little. Were it a product, each would be about 64.
+  let ratio = Infinity;
+  for (let turn = 0; turn < 8 && ratio > 20; turn++) {
+    const small = await timeOf(125, 8_192);
+    ratio = Math.min(ratio, await timeOf(1_000, 65_536) / small);
+  }
+  assertLessOrEqual(ratio, 20);
 });

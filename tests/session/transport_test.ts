@@ -49,7 +49,11 @@ Deno.test("Transport gives each runtime the body that it sends once", () => {
   }
   const node = transport("node").toInit(out("é"), ORDER) as RequestInit & { duplex: string };
   assertInstanceOf(node.body, ReadableStream);
-  assertEquals(node.headers, { a: "1", "content-length": "2" });
+  assertEquals(node.headers, {
+    a: "1",
+    "accept-encoding": "identity",
+    "content-length": "2",
+  });
   assertEquals(node.duplex, "half");
   for (const name of ["deno", "bun"] as const) {
     assertInstanceOf(transport(name).toInit(out(), CANCEL).body, Blob);
@@ -114,10 +118,10 @@ Deno.test("Transport says where a runtime may repeat what is idempotent", () => 
   }
 });
 
-Deno.test("Transport lets only an order on Deno wait, and none with a fetch of the session's own", async () => {
+Deno.test("Transport lets an order wait on Deno and Node, and none with a fetch of the session's own", async () => {
   for (const name of RUNTIMES) {
     const wait = transport(name).ready(ORDER);
-    assertEquals(wait !== undefined, name === "deno");
+    assertEquals(wait !== undefined, name === "deno" || name === "node");
     assertEquals(transport(name).ready(READ), undefined);
     assertEquals(transport(name, own).ready(ORDER), undefined);
     await wait;
@@ -138,4 +142,13 @@ Deno.test("Transport.send() gives fetch the URL, the body and the signal", async
   assertEquals(url, "http://127.0.0.1/");
   assert(init.signal === signal);
   assertEquals(await sent(init), "x");
+});
+
+Deno.test("Transport asks Node alone for bodies that are not compressed, unless the caller asks for others", () => {
+  for (const name of RUNTIMES) {
+    const { headers } = transport(name).toInit(out(undefined), READ);
+    assertEquals(headers, name === "node" ? { a: "1", "accept-encoding": "identity" } : { a: "1" });
+  }
+  const asked = { ...out(undefined), headers: { "accept-encoding": "gzip" } };
+  assertEquals(transport("node").toInit(asked, READ).headers, asked.headers);
 });

@@ -64,6 +64,8 @@ Deno.test("complete() fills in the defaults that the documentation names", () =>
     maxLifetime: 0,
     overlap: 1_000,
     confirmTimeout: 0,
+    quietAfter: 0,
+    backfillTimeout: 30_000,
     maxRetries: Infinity,
     baseWait: 500,
     maxWait: 30_000,

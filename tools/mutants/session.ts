@@ -412,7 +412,7 @@ export const room: Room = {
       "",
     ]),
     secrets("true and Bearer are riddled out", [
-      "    if (PLAIN_WORDS.test(value)) continue;\n",
+      " || PLAIN_WORDS.test(value)",
       "",
     ]),
     secrets("a value at the end of a text is shown", [
@@ -529,9 +529,20 @@ export const room: Room = {
       "",
     ]),
     reply("an answer of maxBytes is too long", ["if (size > limit)", "if (size >= limit)"]),
+    reply("half of an answer is taken for all of it", [
+      "if (size < Number(length)) throw",
+      "if (size < 0) throw",
+    ]),
+    reply("no byte of gzip is an empty answer", ["if (size === 0 && !(", "if (size < 0 && !("]),
+    reply("an empty 201 is an error", ["status === 201 || status === 202", "status === 202"]),
+    reply("an error under another type is not looked for", [
+      "if (look && beginsAsJson(bytes)) showJson(",
+      "if (look && !bytes) showJson(",
+    ]),
+    reply("every charset is UTF-8", ["new TextDecoder(mark)", "new TextDecoder()"]),
     reply("bytes are read as text", [
-      'if (how === "bytes") return await',
-      "if (how !== how) return await",
+      '  if (how === "bytes") {',
+      "  if (how !== how) {",
     ]),
     reply("plain text is read as JSON", [
       "if (!parse && /^text\\/plain\\b/.test(type) && /^\\s*[^\\s[{]/.test(text)) return text as T;",

@@ -66,6 +66,7 @@ export function work(
     delay: 10,
     isIoredis: false,
     clock: 0,
+    isSkewed: false,
     ...orders,
   };
   const file = new URL("worker.ts", import.meta.url).href;

@@ -23,8 +23,10 @@ export interface Orders {
   delay: number;
   /** Whether npm:ioredis is the client, which repeats commands after a reconnect. */
   isIoredis: boolean;
-  /** How wrong its wall clock is. */
+  /** How wrong the wall clock of the process is. */
   clock: number;
+  /** Whether the server's clock is off by the seconds in the key `skew`. */
+  isSkewed: boolean;
 }
 
 function plain(port: number): (command: string[]) => Promise<unknown> {
@@ -43,6 +45,13 @@ function plain(port: number): (command: string[]) => Promise<unknown> {
   };
 }
 
+const TIME = "redis.call('TIME')";
+const SKEWED = `(function()
+  local time = ${TIME}
+  time[1] = time[1] + (redis.call('GET', 'skew') or 0)
+  return time
+end)()`;
+
 if (import.meta.main) {
   const orders: Orders = JSON.parse(Deno.args[0]);
   const { port, venue, name, limits, runFor, atOnce } = orders;
@@ -53,6 +62,13 @@ if (import.meta.main) {
     const client = new Redis({ port, retryStrategy: () => 20, maxRetriesPerRequest: null });
     client.on("error", () => {});
     send = ([command, ...rest]) => client.call(command, ...rest);
+  }
+  if (orders.isSkewed) {
+    const straight = send;
+    send = ([name, source, ...rest]) =>
+      name === "EVALSHA"
+        ? Promise.reject(new Error("NOSCRIPT wanted the source"))
+        : straight([name, source.replace(TIME, SKEWED), ...rest]);
   }
   let commands = 0;
   const events: string[] = [];

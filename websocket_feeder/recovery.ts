@@ -1,0 +1,227 @@
+/**
+ * How a feed makes up for the time between two connections. Internal.
+ *
+ * A loss opens a gap, from the last frame that was certainly heard. The gap is closed once the next
+ * connection is subscribed to everything: what the venue sends from then on arrives by itself, what
+ * it sent before can be asked for. If another connection is lost meanwhile, the gap grows.
+ *
+ * From the moment at which the new connection is live, its items wait, so that those of the backfill
+ * come first. As long as they wait, each of them is in the list, or in the span that the list has
+ * dropped: so no item is lost without a word.
+ *
+ * @module
+ */
+
+import { FeedError, type FeedEvents } from "../feeder.ts";
+import { MAX_TIMER } from "../platform/max_timer.ts";
+import { retry } from "../retry.ts";
+
+/** Items that wait while a backfill runs. One more drops the oldest. */
+export const CAPACITY = 65_536;
+
+/** The time in which a feed may have missed items, in epoch milliseconds. */
+export interface Gap {
+  /** The last moment at which the feed had certainly missed nothing. */
+  since: number;
+  /** The moment at which the feed was subscribed to everything again. */
+  until: number;
+}
+
+/** What a recovery needs of its feed. */
+export interface Recovering<T> {
+  /** Asks the venue; nothing where the class cannot. */
+  readonly backfill:
+    | ((gap: Gap, signal: AbortSignal) => Iterable<T> | Promise<Iterable<T>>)
+    | undefined;
+  /** Delivers an item, unless it was delivered before. */
+  deliver(item: T): void;
+  /** Tells of a gap. */
+  tell(event: FeedEvents<T>["gap"]): void;
+}
+
+/** How long a recovery may take, in milliseconds. */
+export interface RecoveryOptions {
+  /** Longest time for all attempts of one backfill. */
+  backfillTimeout: number;
+  /** Wait before the second attempt; it doubles with each one. */
+  baseWait: number;
+}
+
+/** Items that wait, bounded. */
+class Held<T> {
+  #items: { item: T; at: number }[] = [];
+  #head = 0;
+  /** When the items came that were dropped. */
+  dropped: Gap | undefined;
+
+  push(item: T, at: number = Date.now()): void {
+    this.#items.push({ item, at });
+    if (this.#items.length - this.#head <= CAPACITY) return;
+    const { at: until } = this.#items[this.#head++];
+    this.dropped = { since: this.dropped?.since ?? until, until };
+    if (this.#head < CAPACITY) return;
+    this.#items = this.#items.slice(this.#head);
+    this.#head = 0;
+  }
+
+  shift(): { item: T; at: number } | undefined {
+    return this.#items[this.#head++];
+  }
+}
+
+/** Fills the gaps of a feed, or tells of them. */
+export class Recovery<T> {
+  readonly #host: Recovering<T>;
+  readonly #options: RecoveryOptions;
+  /** Since when something may be missing. */
+  #since: number | undefined;
+  /** Items that wait for the gap to be filled. */
+  #held: Held<T> | undefined;
+  /** Items behind them, before which a gap may open yet. */
+  #doubted: Held<T> | undefined;
+  #isReleasing = false;
+  /** Ends the backfill that runs. */
+  #filling: AbortController | undefined;
+
+  /**
+   * Makes the recovery of a feed.
+   *
+   * @param host The feed.
+   * @param options How long it may take.
+   */
+  constructor(host: Recovering<T>, options: RecoveryOptions) {
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /**
+   * Opens a gap, or makes the one that is open grow.
+   *
+   * @param since The last moment at which the lost connection was certainly heard, in epoch
+   *   milliseconds.
+   */
+  lose(since: number): void {
+    this.#since = Math.min(since, this.#since ?? Infinity);
+    this.#stop();
+    this.#settle();
+  }
+
+  /** Has items wait, if there is a gap to fill before them. */
+  resume(): void {
+    if (this.#since !== undefined && this.#host.backfill) this.#held ??= new Held();
+  }
+
+  /** Has items wait, as a gap may open before them. */
+  doubt(): void {
+    if (this.#host.backfill) this.#doubted ??= new Held();
+  }
+
+  /** Ends the doubt: no gap opens. */
+  trust(): void {
+    if (!this.#doubted) return;
+    this.#settle();
+    if (this.#since === undefined) this.#release();
+  }
+
+  /**
+   * Decides about an item.
+   *
+   * @param item An item of a connection.
+   * @returns Whether it waits.
+   */
+  holds(item: T): boolean {
+    const queue = this.#doubted ?? this.#held;
+    queue?.push(item);
+    return queue !== undefined;
+  }
+
+  /** Fills the gap, if there is one: all is subscribed again. Tells how that ended, then goes on. */
+  async fill(): Promise<void> {
+    if (this.#since === undefined || this.#filling) return;
+    const gap: Gap = { since: this.#since, until: Date.now() };
+    const { backfill } = this.#host;
+    if (!backfill) return this.#close({ ...gap, filled: false });
+    const filling = this.#filling = new AbortController();
+    const { backfillTimeout } = this.#options;
+    const timer = backfillTimeout === Infinity
+      ? undefined
+      : setTimeout(() => filling.abort(), Math.min(backfillTimeout, MAX_TIMER));
+    const { items, cause } = await this.#ask(backfill, gap, filling);
+    clearTimeout(timer);
+    if (this.#filling !== filling) return; // another loss: the gap has grown, the items still wait
+    this.#filling = undefined;
+    for (const item of items ?? []) this.#host.deliver(item);
+    this.#close({ ...gap, filled: items !== undefined, ...(!items && { cause }) });
+  }
+
+  /** Tells of what is still missing, as the feed has ended. */
+  end(): void {
+    this.#stop();
+    this.#held = this.#doubted = undefined;
+    if (this.#since !== undefined) {
+      this.#close({ since: this.#since, until: Date.now(), filled: false });
+    }
+  }
+
+  /** Puts the items in doubt behind those that wait. */
+  #settle(): void {
+    const doubted = this.#doubted;
+    if (!doubted) return;
+    this.#doubted = undefined;
+    const held = this.#held ??= new Held();
+    for (let next; (next = doubted.shift());) held.push(next.item, next.at);
+    const { dropped } = doubted;
+    if (dropped) {
+      held.dropped = { since: held.dropped?.since ?? dropped.since, until: dropped.until };
+    }
+  }
+
+  /** Ends the backfill that runs: its answer is no longer wanted. */
+  #stop(): void {
+    this.#filling?.abort();
+    this.#filling = undefined;
+  }
+
+  #close(event: FeedEvents<T>["gap"]): void {
+    this.#since = undefined;
+    this.#host.tell(event);
+    this.#release();
+  }
+
+  /** Delivers what has waited; an item that comes meanwhile waits behind it. */
+  #release(): void {
+    const held = this.#held;
+    if (!held || this.#isReleasing) return;
+    this.#isReleasing = true;
+    if (held.dropped) this.#host.tell({ ...held.dropped, filled: false });
+    for (let next; (next = held.shift());) this.#host.deliver(next.item);
+    this.#isReleasing = false;
+    this.#held = undefined;
+  }
+
+  /** Asks until there is an answer, for `backfillTimeout` at most. */
+  async #ask(
+    backfill: NonNullable<Recovering<T>["backfill"]>,
+    gap: Gap,
+    { signal }: AbortController,
+  ): Promise<{ items?: T[]; cause?: unknown }> {
+    let cause: unknown = new FeedError("Cannot fill the gap: backfill() gave no answer in time");
+    const { promise: stopped, reject } = Promise.withResolvers<never>();
+    signal.addEventListener("abort", () => reject());
+    const ask = retry(async () => [...await backfill(gap, signal)], {
+      maxRetries: Infinity,
+      baseWait: this.#options.baseWait,
+      maxWait: Infinity,
+      jitter: 0.5,
+      signal,
+      shouldRetry: () => true,
+      onRetry: ({ error }) => cause = error,
+      close: false,
+    });
+    try {
+      return { items: await Promise.race([ask(), stopped]) };
+    } catch {
+      return { cause };
+    }
+  }
+}
