@@ -33,7 +33,7 @@ export { type Ending, FeedError, type FeedErrorOptions, type FeedStream, type St
 
 /**
  * Where a feed stands: `"idle"` until `connect()`, then `"connecting"` (dialling or logging in),
- * `"live"`, or `"waiting"` for the next attempt; `"closing"` and `"closed"` for good.
+ * `"live"` (logged in), or `"waiting"` for the next attempt; `"closing"` and `"closed"` for good.
  */
 export type FeedState = "idle" | "connecting" | "live" | "waiting" | "closing" | "closed";
 

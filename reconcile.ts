@@ -64,7 +64,8 @@ const PATIENCE = 20_000;
  * - Calls `fn` once. A result, and an error of any outcome but `"unknown"`, pass through.
  * - After `"unknown"` it calls `find` again and again. The waits double from 500 ms to 5 s, and half of
  *   each is left to chance; `retryAfter` of the error that `find` throws makes its wait longer. One
- *   look-up begins when `horizon` ends. A look-up of more than a third of `timeout`, or 20 s, is aborted.
+ *   look-up begins when `horizon` ends. A look-up that takes longer than a third of
+ *   `timeout` (20 s at most) is aborted.
  * - The call resolves to the order as soon as one look-up has found it.
  * - The call rejects with outcome `"absent"` if a look-up that began `horizon` or later after the end of
  *   `fn` finds nothing: the order may be placed again. The error is not `retriable`, so that no loop

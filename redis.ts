@@ -136,7 +136,7 @@ const TASK = "Cannot make a RedisThrottler";
  * Limits of the guarantees:
  *
  * - A process remembers a count for an hour. A process that is new, or was idle for longer, cannot
- *   tell that the count was lost. Its calls are too many if it asks before all others.
+ *   tell that the count was lost. If it asks before a process that remembers, its calls may exceed the limit.
  * - A process that hears nothing of Redis for a lease counts as dead. Its calls that still run count
  *   as finished at the end of the lease.
  * - With `"local"`, a process that alone lost its connection adds its share to the others' limit.

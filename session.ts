@@ -55,7 +55,17 @@ export {
 };
 
 /**
- * A venue's HTTP interface.
+ * Sends requests to a venue, each order at most once.
+ *
+ * - **At most once**: a POST, PUT, PATCH or DELETE is sent again only if it was certainly not sent
+ *   before, or after a 401, which refused it. No runtime repeats it by itself. Where a runtime may,
+ *   such as a browser, the call is refused in words.
+ * - **A fate**: every failure is a {@linkcode BrokerError}, whose `outcome` tells whether the request
+ *   may have been executed. With the option `reconcile` the session then asks the venue.
+ * - **No secret**: no header, query or body stands in an error or an event.
+ * - **One venue**: every call stays below `baseUrl`, and no redirect is followed.
+ * - **An end**: each attempt ends by its `timeout`, each call by its `deadline`, all calls by
+ *   {@linkcode Session.close}.
  *
  * @example Usage
  * ```ts
@@ -113,6 +123,8 @@ export class Session {
   /**
    * Sends a GET, which is repeated where it fails.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The query, headers and limits of the call.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -123,6 +135,8 @@ export class Session {
   /**
    * Sends a POST, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -133,6 +147,8 @@ export class Session {
   /**
    * Sends a PUT, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -143,6 +159,8 @@ export class Session {
   /**
    * Sends a PATCH, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -153,6 +171,8 @@ export class Session {
   /**
    * Sends a DELETE, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -212,8 +232,9 @@ export class Session {
    *
    * - Calls made later are refused.
    * - Waits and GETs end at once, with kind `"closed"`.
-   * - An order that has been handed to `fetch` comes to its end, for at most `closeTimeout`. So no
-   *   order is left of unknown fate whose fate could be known.
+   * - An order that has been handed to `fetch`, and its reconciliation, come to their end, for at most
+   *   `closeTimeout`. So no order is left of unknown fate whose fate could be known. After that time
+   *   the order rejects with kind `"closed"`, outcome `"unknown"`.
    *
    * @returns A promise of the end of the last request.
    */

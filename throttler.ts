@@ -144,7 +144,7 @@ export class Throttler implements RateLimiter {
   /**
    * Calls `fn` as soon as every limit allows the call.
    *
-   * The throttler stamps the start after `fn` has returned. So work that `fn` does before it sends
+   * The start counts from the moment at which `fn` has returned. So work that `fn` does before it sends
    * anything cannot bring two starts closer together.
    *
    * @param fn The call. The throttler charges it even if it fails.
@@ -210,7 +210,7 @@ export class Throttler implements RateLimiter {
   /**
    * Waits for leave to start one call.
    *
-   * The throttler stamps the start when it gives the permit. The code that awaits the permit runs a
+   * The start counts from the moment at which the permit is given. The code that awaits the permit runs a
    * little later, after the code of earlier permits, so two starts can come closer together by that
    * much. Start at once, or take {@linkcode Throttler.run}: `run` is exact however long the start of
    * the call takes.
@@ -242,7 +242,7 @@ export class Throttler implements RateLimiter {
   }
 
   /**
-   * Takes leave to start one call, unless the call would have to wait. The throttler stamps the start
+   * Takes leave to start one call, unless the call would have to wait. The start counts from
    * here.
    *
    * @param options Cost and urgency.

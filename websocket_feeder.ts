@@ -558,12 +558,12 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   protected backfill?(gap: Gap, signal: AbortSignal): Iterable<T> | Promise<Iterable<T>>;
 
   /**
-   * Identifies an item, so that an item that two connections deliver while one replaces the other
-   * (`maxLifetime`) is delivered once. An item that both have delivered proves that there is no gap:
-   * the old connection stays until then, at most for `connectTimeout`.
+   * Identifies an item, so that each item is delivered once, over all connections:
    *
-   * Identities are kept only meanwhile. Items from before the replacement, which a venue may repeat
-   * to a new subscriber, are delivered again.
+   * - The feed remembers the ids of the latest 65,536 items. An item that a backfill brings, or that a
+   *   venue repeats to a new subscriber, is dropped if its id is known.
+   * - While one connection replaces another (`maxLifetime`), an item that both have delivered proves
+   *   that there is no gap. The old connection stays until then, at most for `connectTimeout`.
    *
    * @param _item An item.
    * @returns A value that no other item has, such as a sequence number. Unless overridden,

@@ -14,7 +14,7 @@
  * | `"rate-limited"` | an answer of 429 or 418, the venue's own words for that, or a throttler whose queue is full |
  * | `"unauthorized"` | an answer of 401 |
  * | `"rejected"` | any other 4xx |
- * | `"decode"` | the answer cannot be decoded as it was due |
+ * | `"decode"` | the answer cannot be decoded: text where JSON was expected, for instance |
  * | `"redirect"` | the answer points elsewhere; a session never follows |
  * | `"too-large"` | the answer is longer than `maxBytes` |
  * | `"closed"` | the session was closed |

@@ -255,8 +255,8 @@ export interface SessionOptions {
    */
   failure?: ((reply: Reply) => BrokerError | undefined) | undefined;
   /**
-   * Reads the venue's rate limit headers, for each throttler that the call used. An error thrown here
-   * is ignored.
+   * Reads the venue's rate limit headers, for each `Throttler` that the call used (not for a
+   * `RedisThrottler`). An error thrown here is ignored.
    */
   sync?: ((headers: Headers, throttler: Throttler) => VenueCount | undefined) | undefined;
   /**
