@@ -47,17 +47,31 @@ export async function decode<T>(
   const { headers, status } = response;
   const type = headers.get("content-type") ?? "";
   const how = parse ?? decoding(type);
-  const bytes = await readBytes(response, limit);
-  const mayBeEmpty = status === 201 || status === 202;
-  if (bytes.length === 0 && mayBeEmpty && parse !== "text" && parse !== "bytes") {
-    return undefined as T;
+  const mayBeEmpty = (status === 201 || status === 202) && parse !== "text" && parse !== "bytes";
+  // On Deno this way takes half the time. JSON tells by itself whether it is whole.
+  const isJson = how === "json" && !/^text\/plain\b/.test(type) && charsetOf(type) === "utf-8";
+  if (isJson && fits(response, limit)) {
+    const text = await readPromised(response, limit);
+    return text === "" && mayBeEmpty ? undefined as T : await parsed(text, how, parse, type);
   }
+  const bytes = await readBytes(response, limit);
+  if (bytes.length === 0 && mayBeEmpty) return undefined as T;
   if (how === "bytes") {
     if (look && beginsAsJson(bytes)) showJson(textOf(bytes, type), look);
     return bytes as T;
   }
   const text = textOf(bytes, type);
   if (how !== "json" && look && beginsAsJson(bytes)) showJson(text, look);
+  return await parsed(text, how, parse, type);
+}
+
+/** Makes a value of the text of an answer. */
+async function parsed<T>(
+  text: string,
+  how: "json" | "text" | ((text: string) => T),
+  parse: Parse<T> | undefined,
+  type: string,
+): Promise<T> {
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
   try {
@@ -107,6 +121,16 @@ export async function readBytes(
   if (bytes.length > limit) throw tooLarge(limit); // the headers lied
   checkWhole(response, bytes.length);
   return bytes;
+}
+
+/** Reads a text whose length the headers promise to be within the limit. */
+async function readPromised(response: Response, limit: number): Promise<string> {
+  const text = await response.text();
+  if (text.length > limit) throw tooLarge(limit); // the headers lied
+  const isAscii = text.length === Number(response.headers.get("content-length"));
+  // A byte order mark has gone, and it had three bytes.
+  if (!isAscii) checkWhole(response, text === "" ? 0 : new TextEncoder().encode(text).length + 3);
+  return text;
 }
 
 async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -170,19 +194,24 @@ export async function readText(response: Response, limit: number): Promise<strin
 
 const utf8 = new TextDecoder();
 
+/** The charset that a type declares. */
+function charsetOf(type: string): string {
+  const [, charset = "utf-8"] = /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(type) ?? [];
+  return /^utf-?8$/i.test(charset) ? "utf-8" : charset;
+}
+
 /** A body as text. A byte order mark counts more than the type; a charset that is not known is UTF-8. */
 function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
-  const [, charset = "utf-8"] = /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(type) ?? [];
-  const mark = bytes[0] === 0xff && bytes[1] === 0xfe
+  const charset = bytes[0] === 0xff && bytes[1] === 0xfe
     ? "utf-16le"
     : bytes[0] === 0xfe && bytes[1] === 0xff
     ? "utf-16be"
     : bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
     ? "utf-8"
-    : charset;
-  if (/^utf-?8$/i.test(mark)) return utf8.decode(bytes);
+    : charsetOf(type);
+  if (charset === "utf-8") return utf8.decode(bytes);
   try {
-    return new TextDecoder(mark).decode(bytes);
+    return new TextDecoder(charset).decode(bytes);
   } catch {
     return utf8.decode(bytes);
   }
