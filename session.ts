@@ -28,14 +28,14 @@ import {
   type SessionOptions,
   type SessionStep,
 } from "./session/options.ts";
-import { prepare } from "./session/prepared_request.ts";
+import { prepare, type PreparedRequest } from "./session/prepared_request.ts";
 import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
 import type { Parse } from "./session/reply.ts";
 import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
 import { Transport } from "./session/transport.ts";
 import { parseBase } from "./session/url.ts";
-import { runAll, ThrottlerError } from "./throttler.ts";
+import { type CallOptions, runAll, ThrottlerError } from "./throttler.ts";
 
 export {
   type Body,
@@ -389,7 +389,7 @@ export class Session {
       return new Exchange(this.#venue, call, signal).run<T>();
     };
     try {
-      const reply = runAll(throttlers, start, { cost, signal, urgent });
+      const reply = pass(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
         // One that leaves may let another start, whose request must not be touched.
         const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
@@ -404,6 +404,18 @@ export class Session {
       if (!call.isStreaming) stop.finish();
     }
   }
+}
+
+/** Calls `start` as soon as every throttler lets the call pass. The usual call has one, or none. */
+function pass<T>(
+  throttlers: PreparedRequest["throttlers"],
+  start: () => Promise<T>,
+  options: CallOptions,
+): Promise<T> {
+  const [first] = throttlers;
+  if (first === undefined) return start();
+  if (throttlers.length > 1 || "throttler" in first) return runAll(throttlers, start, options);
+  return first.run(start, options);
 }
 
 /** The kind of error that each refusal of a throttler is. */
