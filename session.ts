@@ -1,5 +1,6 @@
 /**
- * HTTP for orders: throttled, retried where that is safe, and honest about what became of each request.
+ * HTTP for orders: throttled, retried where that is safe, and honest about what became of each
+ * request.
  *
  * @module
  */
@@ -60,8 +61,8 @@ export {
  * - **At most once**: a POST, PUT, PATCH or DELETE is sent again only if it was certainly not sent
  *   before, or after a 401, which refused it. No runtime repeats it by itself. Where a runtime may,
  *   such as a browser, the call is refused in words.
- * - **A fate**: every failure is a {@linkcode BrokerError}, whose `outcome` tells whether the request
- *   may have been executed. With the option `reconcile` the session then asks the venue.
+ * - **A fate**: every failure is a {@linkcode BrokerError}, whose `outcome` tells whether the
+ *   request may have been executed. With the option `reconcile` the session then asks the venue.
  * - **No secret**: no header, query or body stands in an error or an event.
  * - **One venue**: every call stays below `baseUrl`, and no redirect is followed.
  * - **An end**: each attempt ends by its `timeout`, each call by its `deadline`, all calls by
@@ -115,7 +116,10 @@ export class Session {
     this.#shared = new Timeouts(timeout);
   }
 
-  /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
+  /**
+   * The headers sent with every call from now on. A malformed value is refused without being
+   * quoted.
+   */
   get headers(): Headers {
     return this.#venue.headers;
   }
@@ -211,8 +215,8 @@ export class Session {
   }
 
   /**
-   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have not
-   * been sent wait for it. A timer that calls this before a token expires loses no call.
+   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have
+   * not been sent wait for it. A timer that calls this before a token expires loses no call.
    *
    * @returns A promise of the end of the login. It rejects with the error of `onUnauthorized`.
    * @throws {BrokerError} If the session has no `onUnauthorized`, or is closed.
@@ -232,9 +236,9 @@ export class Session {
    *
    * - Calls made later are refused.
    * - Waits and GETs end at once, with kind `"closed"`.
-   * - An order that has been handed to `fetch`, and its reconciliation, come to their end, for at most
-   *   `closeTimeout`. So no order is left of unknown fate whose fate could be known. After that time
-   *   the order rejects with kind `"closed"`, outcome `"unknown"`.
+   * - An order that has been handed to `fetch`, and its reconciliation, come to their end, for at
+   *   most `closeTimeout`. So no order is left of unknown fate whose fate could be known. After
+   *   that time the order rejects with kind `"closed"`, outcome `"unknown"`.
    *
    * @returns A promise of the end of the last request.
    */
