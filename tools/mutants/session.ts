@@ -180,7 +180,7 @@ export const room: Room = {
     ]),
     transport("an order on Node is a Blob", ["init.body = blob.stream();", "init.body = blob;"]),
     transport("an order on Node is chunked", [
-      '    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;\n',
+      '    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;\n',
       "",
     ]),
     transport("an empty order on workerd has no body", [
@@ -539,7 +539,7 @@ export const room: Room = {
       "if (look && beginsAsJson(bytes)) showJson(",
       "if (look && !bytes) showJson(",
     ]),
-    reply("every charset is UTF-8", ["new TextDecoder(mark)", "new TextDecoder()"]),
+    reply("every charset is UTF-8", ["new TextDecoder(charset)", "new TextDecoder()"]),
     reply("bytes are read as text", [
       '  if (how === "bytes") {',
       "  if (how !== how) {",
