@@ -6,6 +6,7 @@
 
 import { breaking, type Room } from "./mutant.ts";
 
+const feeder = breaking("websocket_feeder.ts");
 const backoff = breaking("websocket_feeder/backoff.ts");
 const connection = breaking("websocket_feeder/connection.ts");
 const delivery = breaking("websocket_feeder/delivery.ts");
@@ -151,8 +152,8 @@ export const room: Room = {
       "",
     ]),
     delivery("an item that came with the login is lost", [
-      "for (let i = 0; i < held.length && !connection.isLeft; i++) this.#emit(held[i]);",
-      "",
+      "for (let i = 0; i < held.length && !connection.isMuted; i++) {",
+      "for (let i = 0; i < 0; i++) {",
     ]),
     delivery("the caller of connect() has no turn before the first item", [
       "for (let i = 0; i < TURNS; i++) await null;",
@@ -163,14 +164,17 @@ export const room: Room = {
       "  drop(connection: Connection): void {\n    this.flush(connection);\n",
     ]),
     delivery("items of a dead connection are delivered", [
-      "connection.isLeft || connection.ending",
-      "connection.isLeft",
+      "connection.isMuted || connection.ending",
+      "connection.isMuted",
     ]),
     delivery("items of a connection that was replaced are delivered", [
-      "connection.isLeft || connection.ending",
+      "connection.isMuted || connection.ending",
       "connection.ending",
     ]),
-    delivery("an item without identity comes once", ["id === undefined || !this", "!this"]),
+    delivery("an item without identity comes once", [
+      "    if (id === undefined) return true;\n",
+      "",
+    ]),
 
     // Dialling
     establish("connectTimeout is not kept", [
@@ -231,26 +235,22 @@ export const room: Room = {
     ]),
 
     // One connection after another
-    handover("an item that both deliver comes twice", [
-      "const isRepeated = this.#first.has(id);",
-      "const isRepeated = false;",
-    ]),
     handover("one connection that repeats itself is a proof", [
-      "else if (this.#first.get(id) !== connection) this.#met = true;",
+      "else if (first !== attempt && Math.max(first, attempt) > this.#old.attempt) this.#met = true;",
       "else this.#met = true;",
     ]),
     handover("no proof is waited for", [
-      "const isProven = this.#met || this.#first.size === 0;",
+      "const isProven = this.#met || this.#leader === undefined;",
       "const isProven = true;",
     ]),
-    handover("the new connection need not deliver", ["if (next.frames > before && (", "if (("]),
+    handover("the new connection need not deliver", ["if (next.news > before && (", "if (("]),
     handover("the proof is waited for without end", ["(isProven || isLate())", "isProven"]),
     handover("a silent new connection is kept", [
       'if (isLate()) next.end({ reason: "silent while the old one was not" });',
       "",
     ]),
     handover("a quiet market keeps the old connection", [
-      "|| old.frames === heard) return;",
+      "|| old.news === heard) return;",
       ") return;",
     ]),
     handover("items are forgotten at the swap", [
@@ -323,17 +323,20 @@ export const room: Room = {
 
     // Options
     options("a connectTimeout of 0 is let in", [
-      "connectTimeout, { above: true, unit",
-      "connectTimeout, { unit",
+      "connectTimeout: { above: true, unit",
+      "connectTimeout: { unit",
     ]),
-    options("a jitter above 1 is let in", ['"jitter", jitter, { max: 1 }', '"jitter", jitter, {}']),
-    options("a fraction of a repeat is let in", ["maxRetries, { integer: true }", "maxRetries"]),
+    options("a jitter above 1 is let in", ["jitter: { max: 1 }", "jitter: {}"]),
+    options("a fraction of a repeat is let in", [
+      "maxRetries: { integer: true }",
+      "maxRetries: {}",
+    ]),
     options("a pace that is none is let in", [
       'value !== undefined && typeof value?.run !== "function"',
       "false",
     ]),
-    options("a signal that is none is let in", ['  checkSignal(TASK, "signal", signal);\n', ""]),
-    options("a tap that is none is let in", ['  checkFunction(TASK, "tap", tap);\n', ""]),
+    options("a signal that is none is let in", ['  checkSignal(task, "signal", signal);\n', ""]),
+    options("a tap that is none is let in", ['  checkFunction(task, "tap", tap);\n', ""]),
 
     // Questions
     questions("a question that was answered may have been lost", [
@@ -349,7 +352,7 @@ export const room: Room = {
       "const isTaken = false;",
     ]),
     questions("an answer that nobody awaits ends the process", [
-      "    this.promise.catch(() => {}); // an answer that nobody awaits must not end the process\n",
+      "    this.promise.catch(() => {}); // an answer without a reader must not end the process\n",
       "",
     ]),
     questions("an abort is not heard", [
@@ -428,12 +431,12 @@ export const room: Room = {
     // Why there is no connection
     refusal("an address is shown", ['message.replaceAll(/wss?:[^\\s\']*/gi, "…")', "message"]),
     refusal("the status in a message is not read", [
-      "told === undefined ? status : Number(told)",
-      "status",
+      "  if (told !== undefined) return { reason, status: Number(told) };\n",
+      "",
     ]),
     refusal("the status that is known from elsewhere is not used", [
-      "told === undefined ? status : Number(told)",
-      "told === undefined ? undefined : Number(told)",
+      "  if (status === undefined) return { reason };\n",
+      "  return { reason };\n",
     ]),
     refusal("the words of the package ws are not read", [
       "/(?:status code|server response):",
@@ -510,7 +513,7 @@ export const room: Room = {
     ]),
     replacement("a replacement is never replaced", ["    crew.keep(next);\n", ""]),
     replacement("the next connection outlives the old one's end", [
-      "if (!this.#old.isLeft) this.#next?.end({ reason });",
+      'if (this.#old.stage === "current") this.#next?.end({ reason });',
       "",
     ]),
     replacement("retryAfter of a cause is not read", [
@@ -524,7 +527,7 @@ export const room: Room = {
       "",
     ]),
     subscriptions("what is undone within a turn is asked for", [
-      "    await null; // what is undone within the same turn never reaches the wire\n",
+      "    await null; // a change that is undone within the same turn never reaches the wire\n",
       "",
     ]),
     subscriptions("what is held is asked for again", [
@@ -689,6 +692,95 @@ export const room: Room = {
     wanted("timers are left", [
       "  close(): void {\n    this.#repairs.clear();\n",
       "  close(): void {\n",
+    ]),
+
+    // Promises that several rooms keep together
+    lifecycle("the loss of a live connection is told to error", [
+      "this.#lostAt === undefined && !this.#isTold",
+      "!this.#isTold",
+    ]),
+    lifecycle("downtime is counted from the last attempt", [
+      "    const error = this.#failure(connection);\n",
+      "    this.#lostAt = performance.now();\n    const error = this.#failure(connection);\n",
+    ]),
+    lifecycle("a state that stays the same is told", [
+      "if (phase.state !== previous.state) this.#host.moved",
+      "this.#host.moved",
+    ]),
+    lifecycle("a failed attempt to replace ends what it was to replace", [
+      "if (this.connection === connection) this.#lose(connection);",
+      "this.#lose(this.connection ?? connection);",
+    ]),
+    backoff("retryAfter is cut to maxWait", ["retryAfter);", "Math.min(retryAfter, maxWait));"]),
+    connection("handshake() is called after onopen", [
+      "          resolve(hooks.handshake());",
+      "          resolve(Promise.resolve().then(() => hooks.handshake()));",
+    ]),
+    feeder("items that a handshake emits later come before live", [
+      " ??\n      this.#delivery.arriving",
+      "",
+    ]),
+    feeder("items that came before a loss are dropped", [
+      "if (connection.liveSince < Infinity) this.#delivery.flush(connection);\n    else this.#delivery.drop(connection);",
+      "this.#delivery.drop(connection);",
+    ]),
+    reader("a promise that was given up ends the wait for another", [
+      "    if (turn !== this.#turn) return;\n",
+      "",
+    ]),
+    questions("an aborted frame keeps its place in the line", ["    this.#line?.abort();\n", ""]),
+    connection("a replaced connection that answers keeps its replacement waiting", [
+      "    return this.frames - this.#answers;",
+      "    return this.frames;",
+    ]),
+    subscriptions("what is confirmed is asked for again", [
+      "this.#unconfirmed.get(key) === ask",
+      "true",
+    ]),
+    subscriptions("a connection that confirms nothing is kept", [
+      "      if (lost.length > 0) unconfirmed(lost, this.#connection);\n",
+      "",
+    ]),
+    subscriptions("a slow request is written without its turn", [
+      "      if (this.#isSlow && !this.#request) await this.#begin();\n",
+      "",
+    ]),
+    subscriptions("a connection that is left is still asked", [
+      '!connection.ending && connection.stage === "current" && this.#isPending',
+      "!connection.ending && this.#isPending",
+    ]),
+    wanted("what the venue refused for now is asked for on the next connection", [
+      "      if (!this.#repairs.isHeld(key)) subscriptions.mark(key, sub);",
+      "      subscriptions.mark(key, sub);",
+    ]),
+    wanted("subscribe() asks for what the venue refused for now", [
+      "const wanted = this.#repairs.isHeld(key) ? undefined : this.all.get(key);",
+      "const wanted = this.all.get(key);",
+    ]),
+    wanted("a repair that waits is done though a new connection has asked for all", [
+      "    if (this.#connections.size === 0) this.#repairs.settle();\n",
+      "",
+    ]),
+    repairs("retryAfter of a refusal is ignored", [
+      "Math.max(this.#backoff(planned.count), hold ?? 0)",
+      "this.#backoff(planned.count)",
+    ]),
+    feeder("subscribed is told more than once", ["    this.#untold = undefined;\n", ""]),
+    replacement("items of the old connection come for as long as answers are due", [
+      '    if (old.stage === "replaced") old.stage = "muted";\n',
+      "",
+    ]),
+    handover("a silent replacement takes over", [
+      "if (next.news > before && (isProven || isLate())) return;",
+      "return;",
+    ]),
+    options("a ping() without pingInterval never pings", [
+      "if (has.ping && pingInterval === undefined) {",
+      "if (has.ping && pingInterval === -1) {",
+    ]),
+    options("a pingInterval of 0 is refused", [
+      "has.ping && pingInterval === undefined",
+      "has.ping && !pingInterval",
     ]),
   ],
 };
