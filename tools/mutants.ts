@@ -80,7 +80,7 @@ class Sandbox {
     await Deno.writeTextFile(`${this.#folder}/${mutant.file}`, source);
     try {
       for (const files of mirrored ? [[mirrored], room.tests] : [room.tests]) {
-        const killer = await this.run(files, timeout);
+        const killer = await this.run(files, timeout, room.runs);
         if (killer !== undefined) return { killer };
       }
       return { failure: "NOTHING: it survived" };
@@ -90,13 +90,17 @@ class Sandbox {
   }
 
   /** Runs test files. Resolves to the name of the first test that failed, if any did. */
-  async run(files: readonly string[], timeout: number): Promise<string | undefined> {
+  async run(
+    files: readonly string[],
+    timeout: number,
+    runs?: number,
+  ): Promise<string | undefined> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-check", "--fail-fast", ...files],
       cwd: this.#folder,
       env: {
         NO_COLOR: "1",
-        RUNS: "2000",
+        ...(runs && { RUNS: `${runs}` }),
         DENO_TEST_SANITIZE_OPS: "1",
         DENO_TEST_SANITIZE_RESOURCES: "1",
       },
@@ -171,9 +175,10 @@ function broken(mutant: Mutant, text: string): string | RangeError {
 /** Judges the cases, as many at a time as there are sandboxes. */
 async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Verdict>> {
   const start = performance.now();
-  const files = new Set(cases.flatMap(({ room }) => room.tests));
-  const failed = await sandboxes[0].run([...files], PATIENCE.most);
-  if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
+  for (const room of new Set(cases.map(({ room }) => room))) {
+    const failed = await sandboxes[0].run(room.tests, PATIENCE.most, room.runs);
+    if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
+  }
   const { factor, least, most } = PATIENCE;
   const timeout = Math.min(Math.max(least, factor * (performance.now() - start)), most);
 

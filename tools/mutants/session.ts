@@ -647,10 +647,6 @@ export const room: Room = {
       "      if (call.rules.needsLogin && this.#venue.renewal.isRunning) await this.#hold(call);\n",
       "",
     ]),
-    session("a call that waits for the login may not be aborted", [
-      "await abortable(this.#venue.renewal.run(), signal);\n    } catch (cause) {\n      if (signal.aborted) throw cause;\n      call.isFinal",
-      "await this.#venue.renewal.run();\n    } catch (cause) {\n      if (signal.aborted) throw cause;\n      call.isFinal",
-    ]),
     session("calls in line go out with the dead token", [
       "leaveNoMore = this.#venue.renewal.onBegin(leave);",
       "",
@@ -806,10 +802,6 @@ export const room: Room = {
     exchange("HEAD has a body", ['method === "HEAD" || status === 204', "status === 204"]),
     exchange("204 has a body", ["status === 204 || status === 205", "status === 205"]),
     exchange("205 has a body", ["status === 204 || status === 205", "status === 204"]),
-    exchange("maxBytes is not passed on", [
-      "await decode(response, maxBytes, parse)",
-      "await decode(response, Infinity, parse)",
-    ]),
     exchange("what was sent is shown", [
       "outgoing && response ? await sentValues(outgoing) : NO_SECRETS",
       "NO_SECRETS",
@@ -950,15 +942,6 @@ export const room: Room = {
       "  if (!isSafe || payload.body === undefined) return payload;\n",
       "  if (true) return payload;\n",
     ]),
-    prepared("a signal that is none is let in", ['    checkSignal(task, "signal", signal);\n', ""]),
-    prepared("reconcile is not checked before the order is sent", [
-      "    if (reconcile) checkReconcile(reconcile);\n",
-      "",
-    ]),
-    prepared("retry is not checked before the order is sent", [
-      '    if (retry) checkRetryOptions(task, retry, "retry");\n',
-      "",
-    ]),
 
     renewal("two logins run at a time", [
       "    if (this.#current) return this.#current.promise;\n",
@@ -983,10 +966,6 @@ export const room: Room = {
     renewal("every call made while a login runs is a login", [
       "    login.isBeginning = false;\n",
       "",
-    ]),
-    renewal("a failed login is a success", [
-      "      if (failure) reject(failure.error);\n      else resolve();",
-      "      resolve();",
     ]),
     renewal("a login that was given up ends the next", [
       "      if (this.#current !== login) return; // given up before\n",
@@ -1025,10 +1004,6 @@ export const room: Room = {
       "    if (false) abort();\n    // The",
     ]),
 
-    stream("a stream may be of any length", [
-      "      if (this.#left < 0) throw tooLarge(this.#call.request.maxBytes);\n",
-      "",
-    ]),
     stream("a chunk may take for ever", ['      this.#call.limit("no further chunk");\n', ""]),
     stream("the time to the headers goes on", [
       "    this.#call.stop.relax(); // the headers are there\n",
@@ -1088,6 +1063,43 @@ export const room: Room = {
     broker("the option failure loses against the method", [
       "options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply)))",
       "(this.failure && ((reply: Reply) => this.failure!(reply))) ?? options.failure",
+    ]),
+
+    session("a call that waits for the login may not be aborted", [
+      "await abortable(this.#venue.renewal.hold(call.id), signal);",
+      "await this.#venue.renewal.hold(call.id);",
+    ]),
+    exchange("maxBytes is not passed on", [
+      "await decode(response, maxBytes, parse, look)",
+      "await decode(response, Infinity, parse, look)",
+    ]),
+    prepared("a signal that is none is let in", [
+      '    checkSignal(task, "signal", options.signal);\n',
+      "",
+    ]),
+    prepared("reconcile is not checked before the order is sent", [
+      "    if (reconcile !== undefined) checkReconcile(reconcile);\n",
+      "",
+    ]),
+    prepared("retry is not checked before the order is sent", [
+      'checkRetryOptions(task, retry, "retry");',
+      ";",
+    ]),
+    renewal("a failed login is a success", [
+      "if (failure) one.reject(failure.error);\n        else one.resolve();",
+      "one.resolve();",
+    ]),
+    renewal("calls that waited for the login start in another order", [
+      ".sort(([a], [b]) => a - b)",
+      ".sort(([a], [b]) => b - a)",
+    ]),
+    stream("a stream may be of any length", [
+      "      if (this.#size > maxBytes) throw tooLarge(maxBytes);\n",
+      "",
+    ]),
+    stream("a stream that was cut ends well", [
+      "        checkWhole(this.#response, this.#size);\n",
+      "",
     ]),
 
     // Timeouts

@@ -21,7 +21,6 @@ const refusal = breaking("websocket_feeder/refusal.ts");
 const repairs = breaking("websocket_feeder/repairs.ts");
 const replacement = breaking("websocket_feeder/replacement.ts");
 const subscriptions = breaking("websocket_feeder/subscriptions.ts");
-const feed = breaking("websocket_feeder.ts");
 const wanted = breaking("websocket_feeder/wanted.ts");
 
 /** The mutants of `websocket_feeder.ts` and its cupboards. */
@@ -338,6 +337,20 @@ export const room: Room = {
     options("a signal that is none is let in", ['  checkSignal(task, "signal", signal);\n', ""]),
     options("a tap that is none is let in", ['  checkFunction(task, "tap", tap);\n', ""]),
 
+    options("a batch of 0 is let in", ['  checkNumber(task, "batch", batch, { min: 1 });\n', ""]),
+    options("a ping() without pingInterval is let in", [
+      "if (has.ping && pingInterval === undefined) {",
+      "if (false) {",
+    ]),
+    options("a pingInterval without ping() is let in", [
+      "if (!has.ping && pingInterval) {",
+      "if (false) {",
+    ]),
+    options("a quietAfter without keyOf() is let in", [
+      "if (!has.keyOf && quietAfter !== 0) {",
+      "if (false) {",
+    ]),
+
     // Questions
     questions("a question that was answered may have been lost", [
       'this.isSent ? "unknown" : "not-sent"',
@@ -572,99 +585,86 @@ export const room: Room = {
     ]),
 
     // The feed
-    feed("replace() replaces the live connection, whichever is heard", [
+    feeder("replace() replaces the live connection, whichever is heard", [
       "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
       "this.#lifecycle.connection?.retire();",
     ]),
-    feed("replace() replaces nothing", [
+    feeder("replace() replaces nothing", [
       "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
       "",
     ]),
-    feed("send() in a hook goes over the live connection", [
+    feeder("send() in a hook goes over the live connection", [
       "return (this.#reader.hook ?? this.#lifecycle.connection)?.send(frame) ?? false;",
       "return this.#lifecycle.connection?.send(frame) ?? false;",
     ]),
-    feed("ask() goes over a connection that is being made", [
+    feeder("ask() goes over a connection that is being made", [
       'phase.state === "live" ? phase.connection : undefined',
       "this.#lifecycle.connection",
     ]),
-    feed("a feed that an aborted signal made is not closed", [
+    feeder("a feed that an aborted signal made is not closed", [
       "    if (signal?.aborted) this.#lifecycle.close();\n    else if (signal) {",
       "    if (signal) {",
     ]),
-    feed("the signal does not close the feed", [
+    feeder("the signal does not close the feed", [
       '      signal.addEventListener("abort", close);\n',
       "",
     ]),
-    feed("a listener is left on the signal", [
+    feeder("a listener is left on the signal", [
       '      this.closed.then(() => signal.removeEventListener("abort", close));\n',
       "",
     ]),
-    feed("connect() of a closed feed waits for ever", [
+    feeder("connect() of a closed feed waits for ever", [
       '    if (state === "closing" || state === "closed") return Promise.reject(this.#over());\n',
       "",
     ]),
-    feed("close() does not wait", [
+    feeder("close() does not wait", [
       "    this.#lifecycle.close();\n    await this.closed;",
       "    this.#lifecycle.close();",
     ]),
-    feed("limit is not kept", ["    if (size > limit) {\n", "    if (false) {\n"]),
-    feed("a refusal is not reported", [
+    feeder("limit is not kept", ["    if (size > limit) {\n", "    if (false) {\n"]),
+    feeder("a refusal is not reported", [
       '      return this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));',
       "      return;",
     ]),
-    feed("a refusal of what is not wanted is reported", [
+    feeder("a refusal of what is not wanted is reported", [
       "      if (!this.#wanted.refuse(key)) return;\n",
       "      this.#wanted.refuse(key);\n",
     ]),
-    feed("a batch of 0 is let in", [
-      '    checkNumber(task, "batch", this.batch ?? Infinity, { min: 1 });\n',
-      "",
-    ]),
-    feed("a ping() without pingInterval is let in", [
-      "if (hasPing && pingInterval === undefined) {",
-      "if (false) {",
-    ]),
-    feed("a pingInterval without ping() is let in", [
-      "if (!hasPing && pingInterval) {",
-      "if (false) {",
-    ]),
-    feed("a fatal error of a hook ends nothing", [
+    feeder("a fatal error of a hook ends nothing", [
       "if (error instanceof FeedError && error.fatal) {",
       "if (false) {",
     ]),
-    feed("an error of a hook is wrapped though it is the feed's own", [
+    feeder("an error of a hook is wrapped though it is the feed's own", [
       "cause instanceof FeedError ? cause : new FeedError(message, { cause })",
       "new FeedError(message, { cause })",
     ]),
-    feed("an identify() that throws loses the item", [
+    feeder("an identify() that throws loses the item", [
       '      this.#threw("identify", error);\n      return undefined;',
       "      throw error;",
     ]),
-    feed("a request() that throws is not reported", [
+    feeder("a request() that throws is not reported", [
       'if (!connection.ending) this.#threw("request", error);',
       "",
     ]),
-    feed("subscribed is told twice for a connection", ["    this.#untold = undefined;\n", ""]),
-    feed("subscribed is told before all is confirmed", [
+    feeder("subscribed is told before all is confirmed", [
       " || !this.#wanted.isWhole(connection)) return;",
       ") return;",
     ]),
-    feed("live is told for the first connection as resumed", [
+    feeder("live is told for the first connection as resumed", [
       "resumed: count > 1",
       "resumed: true",
     ]),
-    feed("401 is not fatal", [
+    feeder("401 is not fatal", [
       "FATAL_CODES.has(ending.code) || FATAL_STATUSES.has(ending.status)",
       "FATAL_CODES.has(ending.code)",
     ]),
-    feed("a fatal close code is not", [
+    feeder("a fatal close code is not", [
       "FATAL_CODES.has(ending.code) || FATAL_STATUSES",
       "FATAL_STATUSES",
     ]),
-    feed("frames are not counted", ["        this.#stats.frames++;\n", ""]),
-    feed("items are not counted", ["    this.#stats.items++;\n", ""]),
-    feed("the reason of an abort is not what connect() rejects with", [
+    feeder("frames are not counted", ["        this.#stats.frames++;\n", ""]),
+    feeder("items are not counted", ["    this.#stats.items++;\n", ""]),
+    feeder("the reason of an abort is not what connect() rejects with", [
       "    if (signal?.aborted) return signal.reason;\n",
       "",
     ]),
