@@ -14,8 +14,8 @@ export interface Range {
   /** Least value. @default {0} */
   min?: number;
   /**
-   * Greatest value; `Infinity` allows `Infinity` itself. `Number.MAX_SAFE_INTEGER` allows every other
-   * number that counts exactly, and the message does not spell it out. @default {Infinity}
+   * Greatest value; `Infinity` allows `Infinity` itself. `Number.MAX_SAFE_INTEGER` allows every
+   * other number that counts exactly, and the message does not spell it out. @default {Infinity}
    */
   max?: number;
   /** Whether `min` itself is refused. @default {false} */
