@@ -1,5 +1,6 @@
 /**
- * HTTP for orders: throttled, retried where that is safe, and honest about what became of each request.
+ * Sends HTTP requests to a venue: throttled, repeated only where that is safe, and with the fate of each
+ * order told.
  *
  * @module
  */
@@ -237,7 +238,7 @@ export class Session {
     const { signal, deadline } = call.request;
     const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
     const late = () => {
-      if (call.isReconciling) return; // which has a timeout of its own
+      if (call.isReconciling) return; // a reconciliation has a timeout of its own
       call.end("timeout", `not done within its deadline of ${deadline} ms`);
     };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
@@ -370,9 +371,7 @@ export class Session {
     try {
       const reply = pass(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        // One that leaves may let another start, whose request must not be touched.
-        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
-        leaveNoMore = this.#venue.renewal.onBegin(leave);
+        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
       }
       return await reply;
     } catch (cause) {
