@@ -1,6 +1,6 @@
 /**
- * Sends HTTP requests to a venue: throttled, repeated only where that is safe, and with the fate of each
- * order told.
+ * Sends HTTP requests to a venue: throttled, repeated only where that is safe, and with the fate of
+ * each order told.
  *
  * @module
  */
@@ -56,7 +56,17 @@ export {
 };
 
 /**
- * A venue's HTTP interface.
+ * Sends requests to a venue, each order at most once.
+ *
+ * - **At most once**: a POST, PUT, PATCH or DELETE is sent again only if it was certainly not sent
+ *   before, or after a 401, which refused it. No runtime repeats it by itself. Where a runtime may,
+ *   such as a browser, the call is refused in words.
+ * - **A fate**: every failure is a {@linkcode BrokerError}, whose `outcome` tells whether the
+ *   request may have been executed. With the option `reconcile` the session then asks the venue.
+ * - **No secret**: no header, query or body stands in an error or an event.
+ * - **One venue**: every call stays below `baseUrl`, and no redirect is followed.
+ * - **An end**: each attempt ends by its `timeout`, each call by its `deadline`, all calls by
+ *   {@linkcode Session.close}.
  *
  * @example Usage
  * ```ts
@@ -106,7 +116,10 @@ export class Session {
     this.#shared = new Timeouts(timeout);
   }
 
-  /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
+  /**
+   * The headers sent with every call from now on. A malformed value is refused without being
+   * quoted.
+   */
   get headers(): Headers {
     return this.#venue.headers;
   }
@@ -114,6 +127,8 @@ export class Session {
   /**
    * Sends a GET, which is repeated where it fails.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The query, headers and limits of the call.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -124,6 +139,8 @@ export class Session {
   /**
    * Sends a POST, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -134,6 +151,8 @@ export class Session {
   /**
    * Sends a PUT, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -144,6 +163,8 @@ export class Session {
   /**
    * Sends a PATCH, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -154,6 +175,8 @@ export class Session {
   /**
    * Sends a DELETE, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -192,8 +215,8 @@ export class Session {
   }
 
   /**
-   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have not
-   * been sent wait for it. A timer that calls this before a token expires loses no call.
+   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have
+   * not been sent wait for it. A timer that calls this before a token expires loses no call.
    *
    * @returns A promise of the end of the login. It rejects with the error of `onUnauthorized`.
    * @throws {BrokerError} If the session has no `onUnauthorized`, or is closed.
@@ -213,8 +236,9 @@ export class Session {
    *
    * - Calls made later are refused.
    * - Waits and GETs end at once, with kind `"closed"`.
-   * - An order that has been handed to `fetch` comes to its end, for at most `closeTimeout`. So no
-   *   order is left of unknown fate whose fate could be known.
+   * - An order that has been handed to `fetch`, and its reconciliation, come to their end, for at
+   *   most `closeTimeout`. So no order is left of unknown fate whose fate could be known. After
+   *   that time the order rejects with kind `"closed"`, outcome `"unknown"`.
    *
    * @returns A promise of the end of the last request.
    */
@@ -371,7 +395,9 @@ export class Session {
     try {
       const reply = pass(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
-        leaveNoMore = this.#venue.renewal.onBegin(() => stop.cancel(LOGIN_BEGUN));
+        // One that leaves may let another start, whose request must not be touched.
+        const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
+        leaveNoMore = this.#venue.renewal.onBegin(leave);
       }
       return await reply;
     } catch (cause) {

@@ -50,7 +50,8 @@ export class Timeouts {
     const [oldest] = this.#pending;
     const ring = () => {
       this.#timer = undefined;
-      // For the oldest, the timer's word counts, since it was set for the oldest; for later ones the clock's.
+      // The timer was set for the oldest, so for the oldest its word counts; for later ones the
+      // clock's.
       const due = this.#pending.has(oldest[0]) ? oldest[1] + TOGETHER : -Infinity;
       const now = performance.now();
       for (const [end, since] of this.#pending) {
