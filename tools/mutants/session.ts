@@ -168,7 +168,7 @@ export const room: Room = {
     ]),
     transport("an order on Node is a Blob", ["init.body = blob.stream();", "init.body = blob;"]),
     transport("an order on Node is chunked", [
-      '    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeadersInit;\n',
+      '    init.headers = { ...init.headers, "content-length": `${blob.size}` } as HeaderRecord;\n',
       "",
     ]),
     transport("an empty order on workerd has no body", [
