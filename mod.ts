@@ -2,12 +2,18 @@
  * Base classes for people who write their own stockbroker and exchange clients, on native `fetch`,
  * native `WebSocket` and `await using`, for Deno, Node and Bun.
  *
- * | You write | It gives you |
+ * | You write | You get |
  * |---|---|
- * | a broker on {@linkcode AbstractBroker} | orders that are never sent twice and whose fate is always known |
+ * | a broker on {@linkcode AbstractBroker} | orders that are sent at most once and whose fate is always told |
+ * | `reconcile` beside an order | the fate of an order that no answer came for |
  * | limits as a {@linkcode Throttler} | a rate that is never exceeded, in any window |
+ * | limits as a `RedisThrottler` of `@aio-trader/core/redis` | the same rate for many processes |
+ * | a {@linkcode VenueClock} | timestamps that are never ahead of the venue's clock |
  * | a feed on {@linkcode WebSocketFeeder} | a feed that is still there in the morning, with everything subscribed |
- * | {@linkcode retry} around anything | network errors survived, and nothing else repeated |
+ * | {@linkcode ShardedFeeder} around a feed | the same over several sockets |
+ * | {@linkcode retry} around anything | network errors repeated, and nothing else |
+ *
+ * Every duration is in milliseconds.
  *
  * @example A broker, and what became of an order
  * ```ts
@@ -43,8 +49,8 @@
  * await broker.close();
  *
  * assert(error instanceof BrokerError);
- * assertEquals(error.outcome, "unknown"); // it may have executed: look it up before anything else
- * assertEquals(sent, 1); // and it was not sent again
+ * assertEquals(error.outcome, "unknown"); // it may have been executed: ask the venue first
+ * assertEquals(sent, 1); // the session did not send the order again
  * ```
  *
  * @module

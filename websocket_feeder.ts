@@ -37,48 +37,38 @@ import { checkNumber } from "./common/check.ts";
 import { AbstractFeeder, type Ending, FeedError, type FeedState } from "./feeder.ts";
 import { Connection, type FeedConnection, type Frame } from "./websocket_feeder/connection.ts";
 import { type Delivering, Delivery } from "./websocket_feeder/delivery.ts";
+import { newSocket } from "./websocket_feeder/establish.ts";
 import { fingerprint } from "./websocket_feeder/fingerprint.ts";
 import type { Host } from "./websocket_feeder/host.ts";
 import { Lifecycle } from "./websocket_feeder/lifecycle.ts";
 import {
+  checkClass,
   complete,
   type Endpoint,
   type FeedOptions,
+  type FeedStats,
+  type RefuseOptions,
   type WebSocketFeederOptions,
 } from "./websocket_feeder/options.ts";
 import { type AskOptions, notSent } from "./websocket_feeder/questions.ts";
 import { QuietWatch } from "./websocket_feeder/quiet.ts";
 import { Reader } from "./websocket_feeder/reader.ts";
 import type { Gap } from "./websocket_feeder/recovery.ts";
-import type { Asking, Change } from "./websocket_feeder/subscriptions.ts";
+import { type Asking, type Change, inList } from "./websocket_feeder/subscriptions.ts";
 import { Wanted } from "./websocket_feeder/wanted.ts";
 
 export type { FeedConnection, Frame } from "./websocket_feeder/connection.ts";
-export type { Endpoint, WebSocketFeederOptions } from "./websocket_feeder/options.ts";
+export type {
+  Endpoint,
+  FeedStats,
+  RefuseOptions,
+  WebSocketFeederOptions,
+} from "./websocket_feeder/options.ts";
 export type { AskOptions } from "./websocket_feeder/questions.ts";
 export type { Gap } from "./websocket_feeder/recovery.ts";
 
-/** Counts of a {@linkcode WebSocketFeeder} since it was made. */
-export interface FeedStats {
-  /** Connections begun. */
-  attempts: number;
-  /** Connections that went live. */
-  connections: number;
-  /** Frames received. */
-  frames: number;
-  /** Items emitted. */
-  items: number;
-}
-
-/** Options of {@linkcode WebSocketFeeder.refuse}. */
-export interface RefuseOptions {
-  /**
-   * How long to wait before the subscription is asked for again, in milliseconds. Refused again soon
-   * after, it waits longer: the waits double from one second to `maxWait`. Unless given, it is not
-   * asked for again.
-   */
-  retryAfter?: number;
-}
+// Longer than 350 lines: the class is the face of the rooms in its folder. Every public member and
+// every hook stands here once, with the closure that hands it to its room.
 
 /** Close codes that the next attempt would meet again. */
 const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
@@ -86,7 +76,7 @@ const FATAL_CODES: ReadonlySet<number> = new Set([1003, 1007, 1009, 1010]);
 /** Refusals of the upgrade that the next attempt would meet again. */
 const FATAL_STATUSES: ReadonlySet<number | undefined> = new Set([401, 403]);
 
-/** What a hook is for, where it may throw without ending anything. */
+/** Tasks of the hooks that may throw without ending anything, for messages. */
 const TASKS: Readonly<Record<string, string>> = {
   receive: "read a frame",
   identify: "tell an item apart",
@@ -96,52 +86,86 @@ const TASKS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Base class of feeds over WebSocket. A venue writes where to dial (`endpoint`), how to read a frame
- * (`receive`) and how to ask for something (`request`); the rest is here:
+ * Base class of feeds over WebSocket. A venue class says where to dial (`endpoint`), how to read a
+ * frame (`receive`) and how to ask for subscriptions (`request`). The base class does the rest:
  *
- * - However a connection ends, on every runtime, it is noticed, and another one is made after a wait
- *   that doubles up to `maxWait`. Only a fatal ending, `maxRetries` or `close()` ends the feed.
- * - Subscriptions are a state, not messages: every new connection is asked for all of them, each
- *   once, after `handshake` and never before; later changes are asked for as they come, in batches.
- * - What has ended is not heard any more: no frame, no event, no timer of an old connection.
- * - A frame that cannot be read and a listener that throws are reported to `error`; the connection
- *   stays.
- * - After a loss, each item that the venue delivered or can still tell is delivered once, in the order
- *   of its subscription: see {@linkcode WebSocketFeeder.backfill}. The event `gap` tells of the time
- *   that was lost, and whether the feed has filled it.
- * - With `quietAfter`, a subscription that delivers nothing on a healthy connection is asked for again.
+ * - **It stays connected.** Every ending is noticed, on every runtime. The next attempt follows
+ *   after a wait that doubles up to `maxWait`. Only a fatal ending, `maxRetries` or `close()` ends
+ *   the feed.
+ * - **It logs in first.** `handshake` runs before the first frame is received and before anything
+ *   is subscribed to. The event `live` comes before the first item.
+ * - **It keeps subscriptions as a state.** Every new connection is asked for all of them, once, in
+ *   batches. With `confirmTimeout` the feed asks again until the venue has confirmed. The event
+ *   `subscribed` tells that all is asked for, and confirmed.
+ * - **It asks over the socket.** `ask` resolves to the venue's answer, or rejects with the fate of
+ *   the frame: `"not-sent"` or `"unknown"`.
+ * - **It tells gaps.** After a loss, each item that the venue delivered or can still tell is
+ *   delivered once, in the order of its subscription: see {@linkcode WebSocketFeeder.backfill}. The
+ *   event `gap` tells the time that was lost, and whether the feed has filled it. With `quietAfter`
+ *   a subscription that delivers nothing on a healthy connection is asked for again.
+ * - **It hears no old connection.** No frame, event or timer of an ended connection has an effect.
+ * - **It survives faults.** A frame that cannot be read and a listener that throws are reported to
+ *   `error`; the connection stays.
  *
- * @typeParam T What the feed delivers.
- * @typeParam S What is subscribed to.
+ * The states, and the events that lead from one to another:
  *
- * @example A venue that wants a login
+ * ```text
+ *         connect()            logged in
+ *  idle ────────────▶ connecting ────────────▶ live ⟲ replaced by another connection
+ *   │                  ▲      │                  │
+ *   │ close()          │      │ lost             │ lost, reconnect()
+ *   │    wait is over, │      ▼                  │
+ *   │      reconnect() └─── waiting ◀────────────┘
+ *   │
+ *   │     connecting, waiting, live ── close() ──▶ closing ──▶ closed
+ *   └────────────────────────────────────────────────────────▶ closed
+ *         connecting, live ── fatal ending, maxRetries ──────▶ closed
+ * ```
+ *
+ * One connection replaces another at the end of its `maxLifetime`. The new connection logs in and
+ * asks for everything while the old one goes on. After the swap the old one is heard for another
+ * `overlap`, so that no answer and no item is lost.
+ *
+ * @typeParam T Items that the feed delivers.
+ * @typeParam S Subscriptions.
+ *
+ * @example A login, and orders over the socket
  * ```ts
- * import { FeedError, WebSocketFeeder } from "@aio-trader/core";
+ * import { type FeedConnection, FeedError, WebSocketFeeder } from "@aio-trader/core";
+ * import { assertEquals } from "@std/assert";
  *
- * class OrderFeed extends WebSocketFeeder<{ id: string }, never> {
- *   #login = Promise.withResolvers<void>();
- *
+ * class OrderFeed extends WebSocketFeeder<{ order: string }, never> {
  *   protected override endpoint() {
  *     return { url: "wss://venue.example/orders", headers: { "x-client": "aio-trader" } };
  *   }
- *   protected override async handshake() {
- *     this.#login = Promise.withResolvers();
- *     this.send('{"op":"login","token":"…"}');
- *     await this.#login.promise; // settled by receive; given up after connectTimeout
+ *   protected override async handshake(connection: FeedConnection) {
+ *     await connection.ask("login", '{"id":"login","token":"…"}');
  *   }
- *   protected override receive(data: string | ArrayBuffer) {
- *     const message = JSON.parse(String(data));
- *     if (message.op !== "login") this.emit(message);
- *     else if (message.ok) this.#login.resolve();
- *     else this.#login.reject(new FeedError("Cannot log in: wrong token", { fatal: true }));
+ *   place(id: string, symbol: string): Promise<{ order: string }> {
+ *     return this.ask(id, JSON.stringify({ id, symbol }));
+ *   }
+ *   override receive(data: string | ArrayBuffer, connection: FeedConnection) {
+ *     const { id, error, ...item } = JSON.parse(String(data));
+ *     if (id === undefined) this.emit(item);
+ *     else if (error) connection.fail(id, new FeedError(error, { fatal: id === "login" }));
+ *     else connection.answer(id, item);
  *   }
  *   protected override request() {
- *     return [];
+ *     return []; // everything comes with the login
  *   }
  * }
  *
  * await using feed = new OrderFeed();
  * feed.on("retry", ({ attempt, delay }) => console.log(`attempt ${attempt} in ${delay} ms`));
+ *
+ * // receive() can be tried without a venue:
+ * const answers: unknown[] = [];
+ * const answer = (...args: unknown[]) => answers.push(args) > 0;
+ * feed.receive('{"id":"login"}', { answer } as unknown as FeedConnection);
+ * assertEquals(answers, [["login", {}]]);
+ *
+ * const error = await feed.place("1", "INFY").catch((error) => error);
+ * assertEquals(error.outcome, "not-sent"); // the feed is not connected
  * ```
  */
 export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
@@ -161,7 +185,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   /** Off without `quietAfter`. */
   readonly #quiet: QuietWatch | undefined;
   readonly #lifecycle: Lifecycle;
-  /** The live connection that `subscribed` has not been told of. */
+  /** The live connection for which `subscribed` has not been told. */
   #untold: Connection | undefined;
 
   /**
@@ -185,7 +209,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#lifecycle = new Lifecycle(this.#host(), this.#options, (handover) => {
       this.#delivery.handOver(handover);
     });
-    // Told by `closed` too: nobody has to listen to both.
+    // `closed` tells the same, so this rejection need not be handled.
     this.#connected.promise.catch(() => {});
     const { signal } = this.#options;
     if (signal?.aborted) this.#lifecycle.close();
@@ -196,22 +220,22 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  /** Where the feed stands. */
+  /** State of the feed. */
   get state(): FeedState {
     return this.#lifecycle.phase.state;
   }
 
-  /** Resolves, never rejects, once the feed is closed: to the error that ended it, or undefined. */
+  /** Resolves when the feed is closed, to the error that ended it or `undefined`. Never rejects. */
   get closed(): Promise<FeedError | undefined> {
     return this.#closed.promise;
   }
 
-  /** What is subscribed to, by key: what every connection is brought to. */
+  /** Subscriptions by key. Every connection is brought to these. */
   get subscriptions(): ReadonlyMap<unknown, S> {
     return this.#wanted.all;
   }
 
-  /** Counts since the feed was made; they go on counting. */
+  /** Counts since the feed was made. Reconnects do not reset them. */
   get stats(): Readonly<FeedStats> {
     return this.#stats;
   }
@@ -220,22 +244,26 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Connects, and stays connected until `close()` or a fatal ending. Calling it again returns the
    * same promise.
    *
-   * - A first attempt that fails is told to the listeners of `error`; the feed goes on trying.
+   * - A first attempt that fails is told to the listeners of `error`. The feed goes on trying.
    * - Items that came with the login wait for the caller: a `for await` begun right after
    *   `await feed.connect()` gets them.
    *
    * @returns A promise that resolves once the feed is live for the first time.
-   * @throws {FeedError} If the feed ends before: the error that `closed` resolves to. If the signal
-   *   ended it, its reason.
+   * @throws {FeedError} If the feed ends before that: the error that `closed` resolves to. If the
+   *   signal ended the feed, its reason.
    * @throws {RangeError} If `batch` is below 1.
-   * @throws {TypeError} If the class has a `ping()` and there is no `pingInterval`, or the reverse.
+   * @throws {TypeError} If the class has a `ping()` and the options no `pingInterval`, or the
+   *   reverse.
    */
   override connect(): Promise<void> {
     const { state } = this.#lifecycle.phase;
     if (state === "closing" || state === "closed") return Promise.reject(this.#over());
     if (state === "idle") {
       try {
-        this.#checkClass();
+        const { ping, keyOf } = WebSocketFeeder.prototype;
+        const { batch = Infinity } = this;
+        const has = { ping: this.ping !== ping, keyOf: this.keyOf !== keyOf };
+        checkClass(batch, has, this.#options);
       } catch (error) {
         return Promise.reject(error);
       }
@@ -245,11 +273,12 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Closes the feed, for good, in any state: waits for the answers that are due, sends `goodbye()`,
-   * closes the socket and waits for the venue's answer, all of it for at most `closeTimeout`.
+   * Closes the feed for good, in any state. It waits for answers that are due, sends `goodbye()`,
+   * closes the socket and waits for the venue's close frame: all of this for at most
+   * `closeTimeout`.
    *
-   * A venue that never answers can be hung up on in Bun only: Deno and Node have no call for it, and
-   * keep a process alive until the venue closes its end (or the process exits by its own call).
+   * Only Bun can hang up on a venue that never answers. Deno and Node keep the process alive until
+   * the venue closes its end, or the program exits.
    *
    * @returns A promise that resolves once the feed is closed.
    */
@@ -259,22 +288,24 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Replaces the connection: ends the live one, which is repeated as any other, with its wait; or
-   * cuts the wait for the next attempt short, and counts attempts anew. It does nothing while one is
-   * being made, or when there is none to replace, and nothing more until the feed is live again:
-   * whoever calls it too often does not flood the venue with connections.
+   * Replaces the connection. In the state `live` it ends the connection, and the next attempt
+   * follows after the usual wait. In the state `waiting` it dials at once, and counts attempts
+   * anew. In other states it does nothing.
    *
-   * @param reason Why, for the `retry` event.
+   * After one call, further calls do nothing until the feed is live again. So a watchdog that calls
+   * too often does not flood the venue.
+   *
+   * @param reason Reason for the `retry` event.
    */
   reconnect(reason = "reconnect"): void {
     this.#lifecycle.reconnect(reason);
   }
 
   /**
-   * Adds to what is subscribed to, in any state. The venue is asked once the feed is live, and again
-   * on every new connection; what is undone within the same turn is never asked.
+   * Adds subscriptions, in any state. The venue is asked once the feed is live, and again on every
+   * new connection. A change that is undone within the same turn is never sent.
    *
-   * @param subs What to subscribe to. One with a key that is there already replaces it.
+   * @param subs Subscriptions. One whose key is there already replaces the older one.
    * @throws {RangeError} If there would be more than `limit`; then nothing has changed.
    */
   subscribe(...subs: S[]): void {
@@ -290,9 +321,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Takes away from what is subscribed to, in any state.
+   * Removes subscriptions, in any state.
    *
-   * @param subs What to unsubscribe from, found by `key`. One that is not there is ignored.
+   * @param subs Subscriptions, found by `key`. Unknown ones are ignored.
    */
   unsubscribe(...subs: S[]): void {
     for (const sub of subs) this.#wanted.remove(this.key(sub));
@@ -300,19 +331,21 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Replaces the connection as at the end of its `maxLifetime`, without a gap: for a venue that
-   * announces its end. It is the one whose frame is being received, else the live one.
+   * announces its end. In `receive` this is the connection of the frame, else the live one.
    */
   protected replace(): void {
     (this.#reader.hook ?? this.#lifecycle.connection)?.retire();
   }
 
   /**
-   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Nothing is
-   * kept for the next connection. In a hook, until its first `await`, it goes over the connection
-   * that the hook is called for; else over the one that is live, or being made if none is.
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Frames are
+   * not kept for the next connection.
+   *
+   * A hook sends over its own connection until its first `await`. After that, and outside of hooks,
+   * the frame goes over the live connection, or over the one being made if none is live.
    *
    * @param frame The frame.
-   * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
+   * @returns Whether the socket is open. `false` means that the frame is never sent.
    */
   protected send(frame: Frame): boolean {
     return (this.#reader.hook ?? this.#lifecycle.connection)?.send(frame) ?? false;
@@ -320,14 +353,15 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Sends a frame over the live connection and waits for its answer, as
-   * {@linkcode FeedConnection.ask} does: for orders over the socket.
+   * {@linkcode FeedConnection.ask} does. Meant for orders over the socket.
    *
-   * @param id What the answer is known by: never used before on this feed.
+   * @param id Name of the question, never used before on this feed.
    * @param frame The frame.
    * @param options How long to wait.
-   * @returns A promise of the answer. Nobody has to handle its rejection.
-   * @throws {BrokerError} If there is no answer: with the outcome `"not-sent"` where the frame never
-   *   left, as without a live connection, else `"unknown"`.
+   * @returns A promise of the answer. Its rejection need not be handled.
+   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left,
+   *   as without a live connection, else `"unknown"`. `reconcile` finds out the fate of such an
+   *   order.
    */
   protected ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R> {
     const { phase } = this.#lifecycle;
@@ -340,10 +374,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Notes that the venue has granted subscriptions, for venues that confirm them: with the option
-   * `confirmTimeout`. Called from `receive`, it counts for that connection.
+   * Notes that the venue has granted subscriptions. Meant for venues that confirm, with the option
+   * `confirmTimeout`. Called from `receive`, it counts for the connection of the frame.
    *
-   * @param subs The subscriptions, found by `key`. One that was not asked for is ignored.
+   * @param subs Subscriptions, found by `key`. Ones that were not asked for are ignored.
    */
   protected confirm(...subs: S[]): void {
     const connection = this.#inQuestion ?? this.#lifecycle.connection;
@@ -352,14 +386,16 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Notes that the venue refuses a subscription, which is reported to `error`. Without `retryAfter`
-   * it is taken back, and not asked for until it is subscribed to again; with it, it is asked for
-   * again later.
+   * Notes that the venue refuses a subscription, and reports the refusal to `error`.
+   *
+   * - Without `retryAfter` the subscription is dropped until it is subscribed to again.
+   * - With `retryAfter` it stays, and the venue is asked again later, also on another connection.
    *
    * @param sub The subscription, found by `key`.
-   * @param why What the venue said.
+   * @param why The venue's reason.
    * @param options When to ask again.
    * @throws {RangeError} If `retryAfter` is negative.
+   * @throws {TypeError} If `retryAfter` is no number.
    */
   protected refuse(sub: S, why: string, options: RefuseOptions = {}): void {
     const { retryAfter } = options;
@@ -376,23 +412,29 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Has subscriptions asked for anew, unsubscribed first: for a book that no longer matches its
-   * checksum, say. The first time that is done at once. Soon after another time it waits: the waits
-   * double from one second to `maxWait`, and after eleven times in a row one takes ten minutes. A
-   * subscription that was left alone for `resetRetryAfter` counts anew.
+   * Unsubscribes and subscribes again: for a book that no longer matches its checksum, say.
    *
-   * @param subs The subscriptions, found by `key`. One that is not there is ignored.
+   * - The first repair of a subscription is done at once.
+   * - Repairs soon after one another wait. The waits double from one second to `maxWait`. After
+   *   eleven repairs in a row, each waits for ten minutes.
+   * - A subscription without a repair for `resetRetryAfter` counts anew.
+   *
+   * @param subs Subscriptions, found by `key`. Unknown ones are ignored.
    */
   protected resubscribe(...subs: S[]): void {
     for (const sub of subs) this.#wanted.repair(this.key(sub));
   }
 
   /**
-   * Delivers one item to every listener and every stream, unless the connection that it came from
-   * has ended. Items that came before the event `live` wait for it.
+   * Delivers one item to every listener and every stream.
+   *
+   * - Items of a connection that has ended are dropped.
+   * - Items that come before the event `live` wait for the event. If the login fails, they are
+   *   dropped.
    *
    * @param item The item.
-   * @param connection Where it came from. Unless given, that of the frame that is being read, if any.
+   * @param connection The connection that the item came over. Unless given: that of the running
+   *   `receive`, or of the running `handshake` if no connection is live, else none.
    */
   protected override emit(item: T, connection?: FeedConnection): void {
     const from = connection as Connection | undefined ?? this.#inQuestion ??
@@ -402,7 +444,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Says where to dial. Called for every attempt, so that a token in it may be a fresh one.
+   * Returns the address to dial. Called for every attempt, so that a token in it may be fresh.
+   *
+   * An error that it throws ends the attempt. The next one follows unless the error is a fatal
+   * {@linkcode FeedError} or has the `status` 401 or 403, as that of a session does. The error's
+   * `retryAfter` (milliseconds) makes the wait longer, above `maxWait` too.
    *
    * @param signal Aborts when the attempt is over.
    * @returns The address, with protocols and headers where they are needed.
@@ -412,17 +458,17 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   ): string | URL | Endpoint | Promise<string | URL | Endpoint>;
 
   /**
-   * Reads one frame: decodes it and calls `emit` for each item in it. If it throws, that is reported
-   * to `error` and the connection stays, unless it throws a fatal {@linkcode FeedError}: that ends
-   * the feed.
+   * Reads one frame: decodes it and calls `emit` for each item.
    *
-   * It may return a promise, to decompress, say. All frames then wait for the one before, so order
-   * is kept, and nothing is delivered that comes of it after its connection has ended. So it must
-   * not await an answer (`ask`), which waits behind it.
+   * - An error that it throws is reported to `error`, and the connection stays. A fatal
+   *   {@linkcode FeedError} ends the feed.
+   * - It may return a promise, for a decompression, say. Later frames then wait, so their order is
+   *   kept. After the connection has ended, items of such a frame are dropped.
+   * - It must not await an answer (`ask`): the answer would wait behind it.
    *
    * @param data Text, or bytes.
-   * @param connection Where it came from. Two deliver at a time while one replaces the other
-   *   (`maxLifetime`): a feed that keeps a state, such as a book, keeps one for each.
+   * @param connection The connection of the frame. Two connections deliver while one replaces the
+   *   other (`maxLifetime`): a feed with a state, such as a book, keeps one for each.
    */
   protected abstract receive(
     data: string | ArrayBuffer,
@@ -430,12 +476,12 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   ): void | Promise<void>;
 
   /**
-   * Writes the frames that ask the venue. It may return a promise, for a signature, say: the frames
-   * are sent once that has settled, over this connection or not at all.
+   * Writes the frames that ask the venue. It may return a promise, for a signature, say. The frames
+   * are then sent once it has settled, over this connection or not at all.
    *
-   * @param op What to ask for.
-   * @param subs What for: at most `batch`.
-   * @param connection Where it is asked.
+   * @param op Operation to ask for.
+   * @param subs Subscriptions, at most `batch`.
+   * @param connection The connection that is asked.
    * @returns One frame, or several in their order.
    */
   protected abstract request(
@@ -445,41 +491,41 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   ): Frame | Iterable<Frame> | Promise<Frame | Iterable<Frame>>;
 
   /**
-   * Logs in, before anything is subscribed to and before the first frame is received. Answers come
-   * to `receive` meanwhile, which gives them to `connection.answer`. Whatever this rejects with ends
-   * the attempt.
+   * Logs in, before the first frame is received and before anything is subscribed to. The venue's
+   * answers come to `receive`, which gives them to `connection.answer`. An error that it throws
+   * ends the attempt, as one of `endpoint` does.
    *
    * @param _connection The connection to log in over.
    */
   protected handshake(_connection: FeedConnection): void | Promise<void> {}
 
   /**
-   * Writes what is sent every `pingInterval`.
+   * Writes the frame that is sent every `pingInterval`.
    *
-   * @param _connection Where it is sent.
-   * @returns A frame, or nothing.
+   * @param _connection The connection to send it over.
+   * @returns A frame, or `undefined` for none this time.
    */
   protected ping(_connection: FeedConnection): Frame | undefined | Promise<Frame | undefined> {
     return undefined;
   }
 
   /**
-   * Writes what is sent before the socket is closed.
+   * Writes the frame that is sent before the socket is closed.
    *
-   * @param _connection Where it is sent.
-   * @returns A frame, or nothing.
+   * @param _connection The connection to send it over.
+   * @returns A frame, or `undefined` for none.
    */
   protected goodbye(_connection: FeedConnection): Frame | undefined | Promise<Frame | undefined> {
     return undefined;
   }
 
   /**
-   * Tells subscriptions apart. Subscribing to another value with the same key (another depth of the
-   * same book, say) unsubscribes from the old one first.
+   * Names a subscription. Subscribing to another value with the same key (another depth of the same
+   * book, say) unsubscribes from the older value first.
    *
    * @param sub A subscription.
-   * @returns The subscription itself if it is no object, else its JSON, which does not depend on the
-   *   order of properties.
+   * @returns Unless overridden: the subscription itself if it is no object, else its JSON, which
+   *   does not depend on the order of properties.
    */
   protected key(sub: S): unknown {
     return typeof sub === "object" ? fingerprint(sub) : sub;
@@ -499,76 +545,66 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Asks the venue for the items that the feed missed while it had no connection, by REST usually.
    * Called after each loss, once all is subscribed again:
    *
-   * - Its items come before those of the new connection, which wait meanwhile: 65,536 at most; of more
-   *   the oldest are dropped and told as a gap of their own.
+   * - Its items come before those of the new connection, which wait meanwhile: 65,536 at most; of
+   *   more the oldest are dropped and told as a gap of their own.
    * - With `identify`, each item is delivered once, though both the backfill and a connection bring
    *   it. Without, such items come twice.
-   * - If it throws, it is asked again with growing waits, for `backfillTimeout` at most. Then the event
-   *   `gap` says that the gap is not filled, and why.
+   * - If it throws, it is asked again with growing waits, for `backfillTimeout` at most. Then the
+   *   event `gap` says that the gap is not filled, and why.
    * - If the connection is lost meanwhile, it is asked again later, about a gap that has grown.
    *
    * A class without it is told of every gap by the event `gap` alone.
    *
-   * @param gap The time to ask about. `since` is up to a second before the last frame that was heard;
-   *   the venue's clock may be behind ours, so ask from a little before.
+   * @param gap The time to ask about. `since` is up to a second before the last frame that was
+   *   heard; the venue's clock may be behind ours, so ask from a little before.
    * @param signal Aborts when the answer is no longer wanted.
    * @returns The missed items, in order.
    */
   protected backfill?(gap: Gap, signal: AbortSignal): Iterable<T> | Promise<Iterable<T>>;
 
   /**
-   * Tells items apart, so that those which both connections deliver while one replaces the other
-   * (`maxLifetime`) come only once, and the old one is kept until both have delivered the same item,
-   * which proves that there is no gap, at most for `connectTimeout`. What it returned is kept only
-   * meanwhile: items from before, which a venue may repeat to a new subscriber, come again.
+   * Identifies an item, so that each item is delivered once, over all connections:
+   *
+   * - The feed remembers the ids of the latest 65,536 items. An item that a backfill brings, or
+   *   that a venue repeats to a new subscriber, is dropped if its id is known.
+   * - While one connection replaces another (`maxLifetime`), an item that both have delivered
+   *   proves that there is no gap. The old connection stays until then, at most for
+   *   `connectTimeout`.
    *
    * @param _item An item.
-   * @returns Something that no other item has, such as its sequence number. Unless overridden,
-   *   undefined: the item is delivered however often it comes.
+   * @returns A value that no other item has, such as a sequence number. Unless overridden,
+   *   `undefined`: every item is delivered.
    */
   protected identify(_item: T): unknown {
     return undefined;
   }
 
   /**
-   * Says whether another attempt is pointless after this ending. A venue adds its own codes with
+   * Decides whether another attempt is pointless after an ending. A venue class adds codes with
    * `super.isFatal(ending) || ending.code === 4001`.
    *
    * @param ending How the connection ended.
-   * @returns `true` for the status 401 or 403 and the codes 1003, 1007, 1009 and 1010. 1008 is not
-   *   one: venues close with it for going too fast.
+   * @returns `true` for the status 401 or 403 and the codes 1003, 1007, 1009 and 1010. Not for
+   *   1008, with which venues close a connection that went too fast.
    */
   protected isFatal(ending: Ending): boolean {
     return FATAL_CODES.has(ending.code) || FATAL_STATUSES.has(ending.status);
   }
 
   /**
-   * Makes the socket.
+   * Makes the socket. An error that an override throws ends the attempt and is told to listeners,
+   * so it should quote no token.
    *
    * @param url The address.
    * @param init The protocols, and headers if there are any.
-   * @returns A WebSocket, or what behaves like one.
-   * @throws {FeedError} If the address, a protocol or a header is none: a fatal one. What else this
-   *   throws, where it is overridden, ends the attempt, and is told: it should quote no token.
+   * @returns A WebSocket, or an object that behaves like one.
+   * @throws {FeedError} A fatal one, if the address, a protocol or a header is invalid.
    */
   protected createSocket(
     url: string,
     init: { protocols?: string | string[]; headers?: Record<string, string> },
   ): WebSocket {
-    const { headers = {} } = init;
-    const protocols = [init.protocols ?? []].flat();
-    // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
-    const isPlain = Object.keys(headers).length === 0;
-    try {
-      return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
-    } catch {
-      // No cause is given: it quotes an address or a header, and with it perhaps a token.
-      throw new FeedError(
-        "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, valid " +
-          "protocols and headers, and a runtime that sends headers (Deno does from 2.5 on)",
-        { fatal: true },
-      );
-    }
+    return newSocket(url, init);
   }
 
   /** The connection whose hook is running, as far as that is known. */
@@ -581,7 +617,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     super.emit(item);
   }
 
-  /** What the rooms of the feed call: its hooks, and its voice. */
+  /** Gives the rooms of the feed its hooks, and its voice. */
   #host(): Host {
     const during = <R>(connection: Connection, hook: () => R) =>
       this.#reader.during(connection, hook);
@@ -655,7 +691,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  /** How the venue is asked for subscriptions. */
+  /** Says how the venue is asked for subscriptions. */
   #asking(): Asking<S> {
     const batch = () => this.batch ?? Infinity;
     return {
@@ -675,7 +711,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     return new Connection({ attempt, pace, tap, report });
   }
 
-  /** Logs in. Items that come with the login wait, unless another connection is live. */
+  /** Logs in. Items that come meanwhile wait, unless another connection is live. */
   #handshake(connection: Connection): void | Promise<void> {
     if (this.#lifecycle.connection === connection) this.#delivery.hold(connection);
     return this.handshake(connection);
@@ -700,7 +736,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     void this.#delivery.recovery.fill();
   }
 
-  /** Reports what the venue does not confirm, and has the connection replaced. */
+  /** Reports subscriptions that the venue does not confirm, and has the connection replaced. */
   #giveUp(keys: unknown[], connection: Connection): void {
     const names = keys.slice(0, 3).map(String).join(", ");
     const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
@@ -760,23 +796,6 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     }
   }
 
-  /** Refuses a class that cannot work as it was written. */
-  #checkClass(): void {
-    const task = "Cannot connect the feed";
-    checkNumber(task, "batch", this.batch ?? Infinity, { min: 1 });
-    const { pingInterval } = this.#options;
-    const hasPing = this.ping !== WebSocketFeeder.prototype.ping;
-    if (hasPing && pingInterval === undefined) {
-      throw new TypeError(`${task}: there is a ping() and no pingInterval, wanted both or none`);
-    }
-    if (!hasPing && pingInterval) {
-      throw new TypeError(`${task}: there is a pingInterval and no ping(), wanted both or none`);
-    }
-    if (this.#quiet && this.keyOf === WebSocketFeeder.prototype.keyOf) {
-      throw new TypeError(`${task}: there is a quietAfter and no keyOf(), wanted both`);
-    }
-  }
-
   /** Reports what a hook threw, unless that is to end the feed. */
   #threw(hook: string, error: unknown): void {
     if (error instanceof FeedError && error.fatal) {
@@ -788,7 +807,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.dispatch("error", cause instanceof FeedError ? cause : new FeedError(message, { cause }));
   }
 
-  /** Why there is nothing to connect to any more. */
+  /** The reason why no connection is made any more. */
   #over(): unknown {
     const { phase } = this.#lifecycle;
     const { signal } = this.#options;
@@ -798,10 +817,4 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       fatal: true,
     });
   }
-}
-
-function inList(frames: Frame | Iterable<Frame>): Frame[] {
-  const isFrame = typeof frames === "string" || frames instanceof ArrayBuffer ||
-    ArrayBuffer.isView(frames);
-  return isFrame ? [frames as Frame] : [...frames as Iterable<Frame>];
 }

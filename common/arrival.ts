@@ -1,5 +1,5 @@
 /**
- * Numbers the calls in the order in which they come, across all rate limiters. Internal.
+ * Numbers calls in the order in which they come, over all rate limiters of the process. Internal.
  *
  * @module
  */
@@ -9,7 +9,7 @@ const arrivals = { count: 0 };
 /**
  * Gives the next call its age.
  *
- * @returns A number above all that were given before: the smaller, the older the call.
+ * @returns A number above all earlier ones: the smaller, the older the call.
  */
 export function nextAge(): number {
   return ++arrivals.count;

@@ -19,8 +19,8 @@ import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
 /**
- * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function of
- * the text.
+ * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function
+ * of the text.
  */
 export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
@@ -28,14 +28,14 @@ export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) =>
 const MAX_ENVELOPE = 65_536;
 
 /**
- * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An empty
- * answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
+ * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An
+ * empty answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
  *
  * @param response The answer.
  * @param limit Longest body, in bytes.
  * @param parse How to decode it.
- * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error that it
- * throws ends the decoding.
+ * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error
+ * that it throws ends the decoding.
  * @throws {ReplyError} If the body is too large, ended early, or cannot be decoded.
  */
 export async function decode<T>(
@@ -47,17 +47,31 @@ export async function decode<T>(
   const { headers, status } = response;
   const type = headers.get("content-type") ?? "";
   const how = parse ?? decoding(type);
-  const bytes = await readBytes(response, limit);
-  const mayBeEmpty = status === 201 || status === 202;
-  if (bytes.length === 0 && mayBeEmpty && parse !== "text" && parse !== "bytes") {
-    return undefined as T;
+  const mayBeEmpty = (status === 201 || status === 202) && parse !== "text" && parse !== "bytes";
+  // On Deno this way takes half the time. JSON tells by itself whether it is whole.
+  const isJson = how === "json" && !/^text\/plain\b/.test(type) && charsetOf(type) === "utf-8";
+  if (isJson && fits(response, limit)) {
+    const text = await readPromised(response, limit);
+    return text === "" && mayBeEmpty ? undefined as T : await parsed(text, how, parse, type);
   }
+  const bytes = await readBytes(response, limit);
+  if (bytes.length === 0 && mayBeEmpty) return undefined as T;
   if (how === "bytes") {
     if (look && beginsAsJson(bytes)) showJson(textOf(bytes, type), look);
     return bytes as T;
   }
   const text = textOf(bytes, type);
   if (how !== "json" && look && beginsAsJson(bytes)) showJson(text, look);
+  return await parsed(text, how, parse, type);
+}
+
+/** Makes a value of the text of an answer. */
+async function parsed<T>(
+  text: string,
+  how: "json" | "text" | ((text: string) => T),
+  parse: Parse<T> | undefined,
+  type: string,
+): Promise<T> {
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
   try {
@@ -75,7 +89,10 @@ function decoding(type: string): "json" | "text" | "bytes" {
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
 }
 
-/** Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a BOM. */
+/**
+ * Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a
+ * BOM.
+ */
 function beginsAsJson(bytes: Uint8Array): boolean {
   if (bytes.length > MAX_ENVELOPE) return false;
   const first = bytes.subarray(0, 64).find((byte) => byte > 0x20 && byte < 0x80);
@@ -107,6 +124,16 @@ export async function readBytes(
   if (bytes.length > limit) throw tooLarge(limit); // the headers lied
   checkWhole(response, bytes.length);
   return bytes;
+}
+
+/** Reads a text whose length the headers promise to be within the limit. */
+async function readPromised(response: Response, limit: number): Promise<string> {
+  const text = await response.text();
+  if (text.length > limit) throw tooLarge(limit); // the headers lied
+  const isAscii = text.length === Number(response.headers.get("content-length"));
+  // A byte order mark has gone, and it had three bytes.
+  if (!isAscii) checkWhole(response, text === "" ? 0 : new TextEncoder().encode(text).length + 3);
+  return text;
 }
 
 async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -170,19 +197,27 @@ export async function readText(response: Response, limit: number): Promise<strin
 
 const utf8 = new TextDecoder();
 
-/** A body as text. A byte order mark counts more than the type; a charset that is not known is UTF-8. */
-function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
+/** The charset that a type declares. */
+function charsetOf(type: string): string {
   const [, charset = "utf-8"] = /;\s*charset\s*=\s*["']?([^\s"';]+)/i.exec(type) ?? [];
-  const mark = bytes[0] === 0xff && bytes[1] === 0xfe
+  return /^utf-?8$/i.test(charset) ? "utf-8" : charset;
+}
+
+/**
+ * A body as text. A byte order mark counts more than the type; a charset that is not known is
+ * UTF-8.
+ */
+function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
+  const charset = bytes[0] === 0xff && bytes[1] === 0xfe
     ? "utf-16le"
     : bytes[0] === 0xfe && bytes[1] === 0xff
     ? "utf-16be"
     : bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
     ? "utf-8"
-    : charset;
-  if (/^utf-?8$/i.test(mark)) return utf8.decode(bytes);
+    : charsetOf(type);
+  if (charset === "utf-8") return utf8.decode(bytes);
   try {
-    return new TextDecoder(mark).decode(bytes);
+    return new TextDecoder(charset).decode(bytes);
   } catch {
     return utf8.decode(bytes);
   }

@@ -8,7 +8,8 @@
  * The role of a call:
  *
  * - `"login"`: the call says `renew: false`, or is part of a login.
- * - `"look-up"`: the call carries the signal of a reconciliation, and asks for the fate of an order.
+ * - `"look-up"`: the call carries the signal of a reconciliation, and asks for the fate of an
+ *   order.
  * - `"order"`: any other POST, PUT, PATCH or DELETE.
  * - `"other"`: any other GET, HEAD or OPTIONS.
  */
@@ -29,8 +30,8 @@ export interface Rules {
 /**
  * The rules of each role.
  *
- * A login may have used up a refresh token, so its request comes to an end as an order's does. It may
- * begin while the session closes, because a look-up may need it.
+ * A login may have used up a refresh token, so its request comes to an end as an order's does. It
+ * may begin while the session closes, because a look-up may need it.
  */
 export const RULES: Readonly<Record<Role, Rules>> = {
   order: {

@@ -10,8 +10,9 @@ import { MAX_TIMER } from "../platform/max_timer.ts";
 const TOGETHER = 1;
 
 /**
- * Gives everything the same time, with one timer for all: one for each call would cost as much as a tenth of a fetch.
- * Nothing ends early by more than a millisecond, and no timer is left once nothing is under way.
+ * Gives everything the same time, with one timer for all: one for each call would cost as much as a
+ * tenth of a fetch. Nothing ends early by more than a millisecond, and no timer is left once
+ * nothing is under way.
  */
 export class Timeouts {
   /** How long everything has, in milliseconds. */
@@ -47,7 +48,8 @@ export class Timeouts {
     const [oldest] = this.#pending;
     const ring = () => {
       this.#timer = undefined;
-      // The timer was set for the oldest, so its word counts; the clock's for those that came after it.
+      // The timer was set for the oldest, so its word counts; the clock's for those that came after
+      // it.
       const due = this.#pending.has(oldest[0]) ? oldest[1] + TOGETHER : -Infinity;
       const now = performance.now();
       for (const [end, since] of this.#pending) {

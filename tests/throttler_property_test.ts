@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { type Limit, runAll, Throttler, ThrottlerError } from "../throttler.ts";
+import { RemoteLimiter } from "./throttler/remote_limiter.ts";
 import { settle, VirtualClock } from "./virtual_clock.ts";
 
 const RUNS = Number(Deno.env.get("RUNS") ?? 2_000);
@@ -23,6 +24,7 @@ interface Call {
   readonly after: number;
   /** How long the caller has patience. */
   readonly patience: number;
+  readonly urgent: boolean;
   arrival: number;
   /** When the call was sent, and when `fn` returned. */
   sent?: number;
@@ -30,7 +32,7 @@ interface Call {
   aborted?: number;
 }
 
-type Plan = Pick<Call, "gap" | "cost" | "before" | "after" | "patience">;
+type Plan = Pick<Call, "gap" | "cost" | "before" | "after" | "patience" | "urgent">;
 
 /** Times of every fraction, evenly spread: `fc.double` chooses among floats, most of which are next to 0. */
 function upTo(max: number): fc.Arbitrary<number> {
@@ -57,7 +59,9 @@ const work = fc.oneof(
 );
 
 /** Sequences that are long enough to come back to full buckets several times. */
-function plans({ isIdle = false, isPatient = false } = {}): fc.Arbitrary<Plan[]> {
+function plans(
+  { isIdle = false, isPatient = false, hasUrgent = false, most = 120 } = {},
+): fc.Arbitrary<Plan[]> {
   return fc.array(
     fc.record({
       gap: fc.oneof(
@@ -75,8 +79,14 @@ function plans({ isIdle = false, isPatient = false } = {}): fc.Arbitrary<Plan[]>
         { weight: 3, arbitrary: fc.constant(Infinity) },
         { weight: 1, arbitrary: upTo(2_000) },
       ),
+      urgent: hasUrgent
+        ? fc.oneof(
+          { weight: 3, arbitrary: fc.constant(false) },
+          { weight: 1, arbitrary: fc.constant(true) },
+        )
+        : fc.constant(false),
     }),
-    { minLength: 10, maxLength: 120, size: "max" },
+    { minLength: 10, maxLength: most, size: "max" },
   );
 }
 
@@ -117,11 +127,14 @@ async function play(
     cost: Math.min(call.cost, capacity),
     arrival: 0,
   }));
-  const starts: Call[] = [];
+  const errors: unknown[] = [];
+  /** Those that came and neither started nor were aborted, oldest first. */
+  const waiting = new Set<Call>();
   const patience: { at: number; abort: () => void }[] = [];
   const watch = () => {
     assert(clock.live <= 1, "one timer serves all who wait");
     if (throttler.size === 0) assertEquals(clock.live, 0, "no timer where none waits");
+    assertAvailable(throttler, capacity);
   };
   const passTo = async (time: number) => {
     patience.sort((a, b) => a.at - b.at);
@@ -136,17 +149,22 @@ async function play(
     await passTo(clock.now + call.gap);
     const controller = new AbortController();
     call.arrival = clock.now;
+    waiting.add(call);
     throttler.run(() => {
       assertEquals(call.aborted, undefined, "an aborted call never starts");
+      assertEquals(goesBefore(call, waiting), [], "urgent first, then first come, first served");
+      waiting.delete(call);
       clock.now += call.before;
       call.sent = clock.now;
-      starts.push(call);
       clock.now += call.after;
       call.returned = clock.now;
-    }, { cost: call.cost, signal: controller.signal }).catch(() => {});
+    }, { cost: call.cost, signal: controller.signal, urgent: call.urgent }).catch((error) => {
+      if (call.aborted === undefined) errors.push(error); // an assertion of ours
+    });
     if (call.patience < Infinity) {
       const abort = () => {
         if (call.sent === undefined) call.aborted = clock.now;
+        waiting.delete(call);
         controller.abort();
       };
       patience.push({ at: clock.now + call.patience, abort });
@@ -156,12 +174,30 @@ async function play(
   await passTo(patience.at(-1)?.at ?? 0);
   while (patience.length > 0) await passTo(patience.at(-1)!.at);
   await clock.runTo();
+  assertEquals(errors, []);
   assertEquals([throttler.size, clock.live], [0, 0], "nothing is left over");
-  assertEquals(starts, calls.filter((call) => call.sent !== undefined), "first come, first served");
   for (const { sent, aborted } of calls) {
     assert((sent === undefined) !== (aborted === undefined), "each call starts or is aborted");
   }
   return calls;
+}
+
+/** Those of the calls, oldest first, that go before one of them. */
+function goesBefore(call: Call, waiting: Iterable<Call>): Call[] {
+  const all = [...waiting];
+  const older = all.slice(0, all.indexOf(call));
+  return call.urgent
+    ? older.filter((other) => other.urgent)
+    : [...older, ...all.filter((other) => other.urgent)];
+}
+
+/** Asserts that `available` tokens could be spent now, and not one more. */
+function assertAvailable(throttler: Throttler, capacity: number): void {
+  const { available } = throttler;
+  assert(available >= 0 && available <= capacity, `${available} of ${capacity}`);
+  if (throttler.size > 0) return assertEquals(available, 0, "a newcomer has to wait");
+  if (available > 0) assertEquals(throttler.waitTime(available), 0);
+  if (available < capacity) assert(throttler.waitTime(available + 1) > 0);
 }
 
 /** Asserts that no half-open window of the period holds more than the limit. */
@@ -213,6 +249,10 @@ function earliestSteady(
   return level >= cost ? from : from + (cost - level) * period / limit;
 }
 
+function bySent(a: Call, b: Call): number {
+  return a.sent! - b.sent!;
+}
+
 /** A test that many random cases pass. */
 function property<Ts extends [unknown, ...unknown[]]>(
   name: string,
@@ -223,9 +263,9 @@ function property<Ts extends [unknown, ...unknown[]]>(
 }
 
 property(
-  "Throttler.run() never lets more than the limit start in any window, first come, first served",
+  "Throttler.run() never lets more than the limit start in any window, urgent first, else first come, first served",
   windows,
-  plans(),
+  plans({ hasUrgent: true }),
   seed,
   start,
   async (limits, plan, seed, start) => {
@@ -264,6 +304,30 @@ property(
       turn = sent;
     }
     for (const limit of limits) assertWindows(past, limit);
+  },
+);
+
+property(
+  "Throttler.run() never lets urgent calls pass a limit of any kind",
+  fc.record({
+    limit: fc.integer({ min: 1, max: 6 }),
+    period: fc.constantFrom(10, 99.7, 1_000),
+    refill: fc.constantFrom("after-start" as const, "after-finish" as const, "steady" as const),
+  }),
+  plans({ hasUrgent: true }),
+  seed,
+  start,
+  async (limit, plan, seed, start) => {
+    using clock = new VirtualClock(start, unpunctual(seed));
+    const calls = await play(new Throttler(limit), clock, plan, limit.limit);
+    const past: { at: number; cost: number }[] = [];
+    for (const { sent: at, cost } of calls.filter(({ sent }) => sent !== undefined).sort(bySent)) {
+      const isEarly = limit.refill === "steady" &&
+        earliestSteady(at!, cost, past, limit) > at! + 1e-6;
+      assert(!isEarly, "too early");
+      past.push({ at: at!, cost });
+    }
+    if (limit.refill !== "steady") assertWindows(past, limit);
   },
 );
 
@@ -612,7 +676,7 @@ property(
     period: fc.constantFrom(10, 99.7, 1_000),
     refill: fc.constant("after-finish" as const),
   }),
-  plans({ isPatient: true }),
+  plans({ isPatient: true, hasUrgent: true }),
   seed,
   async (limit, plan, seed) => {
     using clock = new VirtualClock(0.3, unpunctual(seed));
@@ -631,7 +695,7 @@ property(
       }
       await clock.runTo(time);
     };
-    for (const { gap, before, cost: wanted } of plan) {
+    for (const { gap, before, cost: wanted, urgent } of plan) {
       await runTo(clock.now + gap);
       const cost = Math.min(wanted, limit.limit);
       throttler.run(() => {
@@ -642,7 +706,7 @@ property(
           const isLost = latency() < 0.2; // a failure holds its token just as long
           answers.push({ at: clock.now + total, answer: isLost ? () => reject("lost") : resolve });
         });
-      }, { cost }).catch(() => {});
+      }, { cost, urgent }).catch(() => {});
       assert(clock.live <= 1);
     }
     for (let i = 0; i < 10_000 && answers.length + throttler.size > 0; i++) {
@@ -664,13 +728,15 @@ property(
     }),
     { minLength: 2, maxLength: 4 },
   ),
-  plans(),
+  plans({ hasUrgent: true }),
   seed,
   async (limits, plan, seed) => {
     using clock = new VirtualClock(0.3, unpunctual(seed));
     const throttlers = limits.map((limit) => new Throttler(limit));
     const events: { at: number; cost: number }[][] = limits.map(() => []);
     const order = new Map<string, number[]>();
+    const errors: unknown[] = [];
+    const waiting = new Map<number, { key: string; urgent: boolean }>();
     const choose = random(seed + 1);
     let done = 0;
     const patience: { at: number; abort: () => void }[] = [];
@@ -685,29 +751,54 @@ property(
       await clock.runTo(time);
       await settle();
     };
-    for (const [i, { gap, cost: wanted, before, patience: wait }] of plan.entries()) {
+    for (const [i, { gap, cost: wanted, before, patience: wait, urgent }] of plan.entries()) {
       await runTo(clock.now + gap);
       const chosen = limits.map((_, i) => i).filter(() => choose() < 0.6);
       if (choose() < 0.5) chosen.reverse();
       const cost = Math.min(wanted, ...chosen.map((i) => limits[i].limit));
-      const key = [...chosen].sort().join();
+      const limiters = [...chosen].sort().join();
+      const key = `${limiters}${urgent ? " urgent" : ""}`;
       const controller = new AbortController();
+      // Some of them charge a cost of their own.
+      const charges = chosen.map((i) => {
+        const own = choose() < 0.3 ? Math.floor(choose() * (limits[i].limit + 1)) : cost;
+        return { throttler: throttlers[i], cost: own };
+      });
+      const isBare = charges.every((charge) => charge.cost === cost);
       const call = () => {
         clock.now += before;
-        for (const i of chosen) events[i].push({ at: clock.now, cost });
+        waiting.delete(i);
+        for (const [n, i] of chosen.entries()) {
+          events[i].push({ at: clock.now, cost: charges[n].cost });
+        }
         order.set(key, [...order.get(key) ?? [], i]);
+        const others = urgent ? [] : [...waiting.values()];
+        const passed = others.filter((other) => other.urgent && other.key === `${limiters} urgent`);
+        assertEquals(passed, [], "urgent calls for the same limiters go first");
       };
-      const options = { cost, signal: controller.signal };
-      const result = chosen.length === 1 && choose() < 0.5
+      const options = { cost, signal: controller.signal, urgent };
+      waiting.set(i, { key, urgent });
+      const result = chosen.length === 1 && isBare && choose() < 0.5
         ? throttlers[chosen[0]].run(call, options)
-        : runAll(chosen.map((i) => throttlers[i]), call, options);
-      result.then(() => done++, () => done++);
-      if (wait < Infinity) patience.push({ at: clock.now + wait, abort: () => controller.abort() });
+        : runAll(isBare ? chosen.map((i) => throttlers[i]) : charges, call, options);
+      let isAborted = false;
+      result.then(() => done++, (error) => {
+        if (!isAborted) errors.push(error);
+        done++;
+      });
+      const abort = () => {
+        isAborted = true;
+        waiting.delete(i);
+        controller.abort();
+      };
+      if (wait < Infinity) patience.push({ at: clock.now + wait, abort });
       assert(clock.live <= limits.length);
     }
     while (patience.length > 0) await runTo(patience.at(-1)!.at);
+    await settle(); // a place whose turn has come sets its next timer between two tasks
     await clock.runTo();
     await settle();
+    assertEquals(errors, [], "no call is refused");
     assertEquals(done, plan.length, "every call ends");
     assertEquals(throttlers.map(({ size }) => size), limits.map(() => 0));
     assertEquals(clock.live, 0);
@@ -721,6 +812,52 @@ property(
       throttlers.map((throttler, i) => throttler.waitTime(limits[i].limit)),
       limits.map(() => 0),
     );
+  },
+);
+
+property(
+  "runAll() starts each call with a fresh grant of a remote limiter, keeps all limits, and leaves nothing over",
+  fc.record({ limit: fc.integer({ min: 1, max: 6 }), period: fc.constantFrom(10, 99.7, 1_000) }),
+  fc.array(
+    fc.record({ limit: fc.integer({ min: 1, max: 6 }), period: fc.constantFrom(10, 99.7, 1_000) }),
+    { minLength: 0, maxLength: 2 },
+  ),
+  plans({ hasUrgent: true, most: 25 }),
+  seed,
+  async (limit, limits, plan, seed) => {
+    using clock = new VirtualClock(0.3, unpunctual(seed));
+    const choose = random(seed + 1);
+    const remote = new RemoteLimiter(limit);
+    remote.latency = () => 40 * choose();
+    remote.fresh = 300;
+    const locals = limits.map((limit) => new Throttler(limit));
+    const errors: unknown[] = [];
+    const events = limits.map((): { at: number; cost: number }[] => []);
+    let done = 0;
+    for (const { gap, cost: wanted, before, patience, urgent } of plan) {
+      await clock.runTo(clock.now + gap);
+      const chosen = limits.map((_, i) => i).filter(() => choose() < 0.7);
+      const cost = Math.min(wanted, limit.limit, ...chosen.map((i) => limits[i].limit));
+      const controller = new AbortController();
+      const all = [remote, ...chosen.map((i) => locals[i])];
+      if (choose() < 0.5) all.reverse();
+      runAll(all, () => {
+        clock.now += before;
+        for (const i of chosen) events[i].push({ at: clock.now, cost });
+      }, { cost, urgent, signal: controller.signal }).then(() => done++, (error) => {
+        if (!controller.signal.aborted) errors.push(error);
+        done++;
+      });
+      if (patience < Infinity) setTimeout(() => controller.abort(), patience);
+    }
+    await settle();
+    await clock.runTo();
+    assertEquals(errors, [], "no call is refused");
+    assertEquals([done, remote.size, clock.live], [plan.length, 0, 0], "every call ends");
+    assertEquals(locals.map(({ size }) => size), limits.map(() => 0));
+    assertEquals(remote.unused, 0, "each grant is spent or goes back");
+    for (const [i, limit] of limits.entries()) assertWindows(events[i], limit);
+    assertWindows(remote.starts, limit);
   },
 );
 

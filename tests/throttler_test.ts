@@ -10,7 +10,7 @@ import {
 import type { FakeTime } from "@std/testing/time";
 import { type Limit, runAll, Throttler, ThrottlerError } from "../throttler.ts";
 import { fakeClock } from "./fake_clock.ts";
-import { VirtualClock } from "./virtual_clock.ts";
+import { settle, VirtualClock } from "./virtual_clock.ts";
 
 const DAY = 86_400_000;
 
@@ -63,20 +63,20 @@ function watchListeners(signal: AbortSignal): () => number {
 
 for (
   const [limit, type, words] of [
-    [{ limit: 0, period: 1 }, RangeError, "limit: it is 0"],
-    [{ limit: -1, period: 1 }, RangeError, "limit: it is -1"],
-    [{ limit: 1.5, period: 1 }, RangeError, "limit: it is 1.5"],
-    [{ limit: NaN, period: 1 }, RangeError, "limit: it is NaN"],
-    [{ limit: Infinity, period: 1 }, RangeError, "limit: it is Infinity"],
-    [{ limit: 1, period: 0 }, RangeError, "period: it is 0"],
-    [{ limit: 1, period: NaN }, RangeError, "period: it is NaN"],
-    [{ limit: 1, period: Infinity }, RangeError, "period: it is Infinity"],
-    [{ limit: 1, period: 1, refill: "steady", burst: 0 }, RangeError, "burst: it is 0"],
-    [{ limit: 1, period: 1, refill: "steady", burst: 1.5 }, RangeError, "burst: it is 1.5"],
-    [{ limit: 1, period: 1, burst: 5 }, TypeError, 'the refill is "after-start"'],
-    [{ limit: 1, period: 1, refill: "leaky" as "steady" }, TypeError, 'it is "leaky"'],
+    [{ limit: 0, period: 1 }, RangeError, "limit is 0"],
+    [{ limit: -1, period: 1 }, RangeError, "limit is -1"],
+    [{ limit: 1.5, period: 1 }, RangeError, "limit is 1.5"],
+    [{ limit: NaN, period: 1 }, RangeError, "limit is NaN"],
+    [{ limit: Infinity, period: 1 }, RangeError, "limit is Infinity"],
+    [{ limit: 1, period: 0 }, RangeError, "period is 0"],
+    [{ limit: 1, period: NaN }, RangeError, "period is NaN"],
+    [{ limit: 1, period: Infinity }, RangeError, "period is Infinity"],
+    [{ limit: 1, period: 1, refill: "steady", burst: 0 }, RangeError, "burst is 0"],
+    [{ limit: 1, period: 1, refill: "steady", burst: 1.5 }, RangeError, "burst is 1.5"],
+    [{ limit: 1, period: 1, burst: 5 }, TypeError, 'refill is "after-start", wanted "steady"'],
+    [{ limit: 1, period: 1, refill: "leaky" as "steady" }, TypeError, 'refill is "leaky"'],
     [[], RangeError, "wanted at least one"],
-    [[{ limit: 1, period: 1 }, { limit: 0, period: 1 }], RangeError, "limit: it is 0"],
+    [[{ limit: 1, period: 1 }, { limit: 0, period: 1 }], RangeError, "limit is 0"],
   ] as [Limit | Limit[], ErrorConstructor, string][]
 ) {
   Deno.test(`new Throttler() refuses ${Deno.inspect(limit)}`, () => {
@@ -86,8 +86,8 @@ for (
 
 Deno.test("new Throttler() refuses a maxQueue below 0 or not a number", () => {
   const limit = { limit: 1, period: 1 };
-  assertThrows(() => new Throttler(limit, { maxQueue: -1 }), RangeError, "maxQueue: it is -1");
-  assertThrows(() => new Throttler({ ...limit, maxQueue: NaN }), RangeError, "maxQueue: it is NaN");
+  assertThrows(() => new Throttler(limit, { maxQueue: -1 }), RangeError, "maxQueue is -1");
+  assertThrows(() => new Throttler({ ...limit, maxQueue: NaN }), RangeError, "maxQueue is NaN");
 });
 
 // run
@@ -224,7 +224,7 @@ Deno.test("Throttler.run() lets a call of cost 0 spend nothing but wait its turn
 for (const cost of [0.5, -1, NaN, Infinity, 4]) {
   Deno.test(`Throttler.run() refuses a cost of ${cost} where 3 is the capacity, at once`, async () => {
     const throttler = new Throttler([{ limit: 5, period: 1 }, { limit: 3, period: 9 }]);
-    const words = `its cost is ${cost}, an integer from 0 to 3 is wanted`;
+    const words = `cost is ${cost}, wanted an integer from 0 to 3, the limit per 9 ms`;
     await assertRejects(() => throttler.run(() => {}, { cost }), RangeError, words);
     await assertRejects(() => throttler.acquire({ cost }), RangeError, words);
     await assertRejects(() => runAll([throttler], () => {}, { cost }), RangeError, words);
@@ -270,6 +270,302 @@ Deno.test("Throttler.run() counts a call that is being started against those it 
     within = [throttler.tryAcquire({ cost: 2 }), throttler.tryAcquire(), throttler.tryAcquire()];
   });
   assertEquals(within.map((permit) => permit !== undefined), [false, true, false]);
+});
+
+// Urgent calls
+
+Deno.test("Throttler.run() starts urgent calls before all others that wait, in their own order", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 1, period: 10 });
+  const order: string[] = [];
+  for (const name of ["a", "b", "c", "D", "e", "F"]) {
+    throttler.run(() => order.push(name), { urgent: name < "a" });
+  }
+  await time.tickAsync(25);
+  throttler.run(() => order.push("G"), { urgent: true });
+  await time.tickAsync(100);
+  assertEquals(order, ["a", "D", "F", "G", "b", "c", "e"]);
+});
+
+Deno.test("Throttler.run() lets a cancel go next where 40 orders wait", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 10, period: 1_000 });
+  start(throttler, 50);
+  let cancelled = NaN;
+  throttler.run(() => cancelled = performance.now(), { urgent: true });
+  await time.tickAsync(10_000);
+  assertEquals(cancelled, 1_000);
+});
+
+Deno.test("Throttler.run() never lets an urgent call pass the limit, a pause, or a close", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 2, period: 10 });
+  const starts: number[] = [];
+  const run = () =>
+    throttler.run(() => starts.push(performance.now()), { urgent: true }).catch(() => {});
+  for (let i = 0; i < 5; i++) run();
+  await time.tickAsync(15);
+  throttler.pause(50);
+  await time.tickAsync(100);
+  assertEquals(starts, [0, 0, 10, 10, 65]);
+  throttler.close();
+  run();
+  assertEquals(starts.length, 5);
+});
+
+Deno.test("Throttler.run() starts an urgent newcomer at once where others wait for more tokens", () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 3, period: 10 });
+  start(throttler, 1);
+  const dear = start(throttler, 1, 3);
+  const urgent: number[] = [];
+  throttler.run(() => urgent.push(performance.now()), { urgent: true });
+  assert(throttler.tryAcquire({ urgent: true }));
+  assertEquals([dear, urgent, throttler.tryAcquire({ urgent: true })], [[], [0], undefined]);
+});
+
+Deno.test("Throttler.run() lets no urgent newcomer pass an urgent call that waits", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 3, period: 10 });
+  start(throttler, 1);
+  const order: string[] = [];
+  throttler.run(() => order.push("dear"), { cost: 3, urgent: true });
+  throttler.run(() => order.push("cheap"), { urgent: true });
+  assertEquals(throttler.tryAcquire({ urgent: true }), undefined);
+  await time.tickAsync(100);
+  assertEquals(order, ["dear", "cheap"]);
+});
+
+Deno.test("Throttler.acquire() takes urgent calls first too", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 1, period: 10 });
+  const order: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    throttler.acquire({ urgent: i === 3 }).then(() => order.push(i));
+  }
+  for (let i = 0; i < 10; i++) await time.tickAsync(10);
+  assertEquals(order, [0, 3, 1, 2]);
+});
+
+Deno.test("Throttler.run() leaves no trace of an urgent call that is aborted while it waits", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 1, period: 10 });
+  start(throttler, 1);
+  const starts = start(throttler, 1);
+  const controller = new AbortController();
+  const call = throttler.run(() => {}, { urgent: true, signal: controller.signal });
+  assertEquals([throttler.size, throttler.waitTime()], [2, 30]);
+  controller.abort("no");
+  assertEquals(await call.catch((reason) => reason), "no");
+  assertEquals([throttler.size, throttler.waitTime()], [1, 20]);
+  await time.tickAsync(10);
+  assertEquals(starts, [10]);
+});
+
+Deno.test("Throttler.waitTime() counts urgent calls that wait, before a call that is not", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 1, period: 10 });
+  start(throttler, 2);
+  for (let i = 0; i < 3; i++) throttler.run(() => {}, { urgent: true });
+  const told = throttler.waitTime();
+  const starts = start(throttler, 1);
+  await time.tickAsync(200);
+  assertEquals([told, starts], [50, [50]]);
+});
+
+// Wrong types
+
+for (
+  const [name, use, words] of [
+    [
+      "maxQueue",
+      () => new Throttler({ limit: 1, period: 1 }, { maxQueue: "5" as never }),
+      'maxQueue is "5", a string; wanted an integer >= 0 or Infinity',
+    ],
+    [
+      "limit",
+      () => new Throttler({ limit: "10" as never, period: 1 }),
+      'Cannot set the limit: limit is "10", a string; wanted an integer >= 1',
+    ],
+    [
+      "duration",
+      (t) => t.pause("5" as never),
+      'Cannot pause: duration is "5", a string; wanted milliseconds >= 0',
+    ],
+    [
+      "remaining",
+      (t) => t.sync({ remaining: null as never }),
+      "Cannot sync: remaining is null; wanted a number >= 0",
+    ],
+    [
+      "used",
+      (t) => t.sync({ used: "3" as never }),
+      'Cannot sync: used is "3", a string; wanted a number >= 0',
+    ],
+    [
+      "resetIn",
+      (t) => t.sync({ used: 3, resetIn: "3" as never }),
+      'Cannot sync: resetIn is "3", a string; wanted milliseconds >= 0',
+    ],
+    [
+      "cost of waitTime()",
+      (t) => t.waitTime("2" as never),
+      'Cannot start a call: cost is "2", a string; wanted an integer from 0 to 5, the limit per 9 ms',
+    ],
+    [
+      "cost of tryAcquire()",
+      (t) => t.tryAcquire({ cost: true as never }),
+      "cost is true, a boolean; wanted",
+    ],
+    [
+      "urgent of tryAcquire()",
+      (t) => t.tryAcquire({ urgent: 1 as never }),
+      "urgent is 1, a number; wanted true or false",
+    ],
+    [
+      "update",
+      (t) => t.update({ limit: 1, period: "1s" as never }),
+      'period is "1s", a string; wanted milliseconds > 0',
+    ],
+  ] as [string, (throttler: Throttler) => unknown, string][]
+) {
+  Deno.test(`Throttler refuses a wrong type as such, and changes nothing: ${name}`, () => {
+    const throttler = new Throttler({ limit: 5, period: 9 });
+    assertThrows(() => use(throttler), TypeError, words);
+    assertEquals([throttler.available, throttler.size], [5, 0]);
+  });
+}
+
+for (
+  const [options, words] of [
+    [{ cost: "1" }, 'cost is "1", a string; wanted an integer'],
+    [{ cost: null }, "cost is null; wanted an integer"],
+    [{ cost: 1n }, "cost is 1, a bigint; wanted an integer"],
+    [{ urgent: "no" }, 'urgent is "no", a string; wanted true or false'],
+    [{ urgent: null }, "urgent is null; wanted true or false"],
+    [{ signal: "stop" }, 'signal is "stop", a string; wanted an AbortSignal'],
+    [{ signal: new AbortController() }, "signal is an object; wanted an AbortSignal"],
+  ] as [object, string][]
+) {
+  Deno.test(`Throttler.run(), acquire() and runAll() refuse ${Deno.inspect(options)}`, async () => {
+    const throttler = new Throttler({ limit: 5, period: 9 });
+    const other = new Throttler({ limit: 9, period: 9 });
+    let called = false;
+    const fn = () => called = true;
+    for (
+      const use of [
+        () => throttler.run(fn, options as never),
+        () => throttler.acquire(options as never),
+        () => runAll([throttler, other], fn, options as never),
+      ]
+    ) await assertRejects(use, TypeError, `Cannot start a call: ${words}`);
+    assertEquals([called, throttler.available, other.available], [false, 5, 9]);
+  });
+}
+
+Deno.test("Throttler.run(), tryAcquire() and runAll() refuse options that are no object", async () => {
+  const throttler = new Throttler({ limit: 5, period: 9 });
+  const words = "Cannot start a call: options is 3, a number; wanted an object";
+  await assertRejects(() => throttler.run(() => {}, 3 as never), TypeError, words);
+  await assertRejects(() => throttler.acquire(3 as never), TypeError, words);
+  await assertRejects(() => runAll([throttler], () => {}, 3 as never), TypeError, words);
+  assertThrows(() => throttler.tryAcquire(3 as never), TypeError, words);
+  assertThrows(() => new Throttler({ limit: 5, period: 9 }, 3 as never), TypeError, "options is 3");
+  assertEquals(throttler.available, 5);
+});
+
+Deno.test("Throttler.run() and runAll() refuse what is no function, and charge nothing", async () => {
+  const throttler = new Throttler({ limit: 5, period: 9 });
+  for (const fn of [undefined, Promise.resolve(), "fn"] as never[]) {
+    await assertRejects(() => throttler.run(fn), TypeError, "wanted a function");
+    await assertRejects(() => runAll([throttler], fn), TypeError, "wanted a function");
+    await assertRejects(() => runAll([], fn), TypeError, "wanted a function");
+  }
+  assertEquals(throttler.available, 5);
+});
+
+// available
+
+Deno.test("Throttler.available is what a newcomer could spend now: tryAcquire() takes that much, and no more", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler([{ limit: 5, period: 10 }, { limit: 8, period: 100 }]);
+  assertEquals(throttler.available, 5);
+  start(throttler, 1, 4);
+  assertEquals([throttler.available, throttler.tryAcquire({ cost: 2 })], [1, undefined]);
+  await time.tickAsync(10);
+  assertEquals([throttler.available, throttler.tryAcquire({ cost: 5 })], [4, undefined]);
+  assert(throttler.tryAcquire({ cost: 4 }));
+  assertEquals(throttler.available, 0);
+});
+
+Deno.test("Throttler.available is 0 while paused, while calls wait, and once closed", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 5, period: 10 });
+  throttler.pause(10);
+  assertEquals(throttler.available, 0);
+  await time.tickAsync(10);
+  start(throttler, 1, 3);
+  assertEquals(throttler.available, 2);
+  start(throttler, 1, 3);
+  assertEquals(throttler.available, 0);
+  await time.tickAsync(20);
+  assertEquals(throttler.available, 5);
+  throttler.close();
+  assertEquals(throttler.available, 0);
+});
+
+Deno.test("Throttler.available counts what the venue leaves, and the calls that run", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 5, period: 10, refill: "after-finish" });
+  const permit = throttler.tryAcquire({ cost: 2 });
+  await time.tickAsync(50);
+  assertEquals(throttler.available, 3);
+  throttler.sync({ remaining: 1, resetIn: 30 });
+  assertEquals(throttler.available, 1);
+  await time.tickAsync(30);
+  assertEquals(throttler.available, 3);
+  permit![Symbol.dispose]();
+  await time.tickAsync(10);
+  assertEquals(throttler.available, 5);
+});
+
+Deno.test('Throttler.available grows by one token after another where refill is "steady"', async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 10, period: 100, refill: "steady", burst: 3 });
+  start(throttler, 3);
+  const seen: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    seen.push(throttler.available);
+    await time.tickAsync(10);
+  }
+  assertEquals(seen, [0, 1, 2, 3, 3]);
+});
+
+// Timers
+
+Deno.test("Throttler sets no timer below 0 in a busy run, however the clock moves", async () => {
+  const delays: number[] = [];
+  using clock = new VirtualClock(0.3, () => -0.9);
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = ((callback: () => void, delay: number) => {
+    delays.push(delay);
+    return setTimeout(callback, delay);
+  }) as typeof globalThis.setTimeout;
+  // As a real one does, the clock goes on between two looks.
+  performance.now = () => clock.now += 0.013;
+  const throttlers = [1, 0.5, 2].map((period) => new Throttler({ limit: 1, period }));
+  let done = 0;
+  for (let i = 0; i < 100; i++) {
+    throttlers[i % 3].run(() => done++, { urgent: i % 7 === 0 });
+    runAll(throttlers, () => done++);
+    if (i % 10 === 0) throttlers[i % 3].pause(0.01);
+    for (const throttler of throttlers) assert(throttler.waitTime() >= 0);
+  }
+  await settle();
+  await clock.runTo();
+  assertEquals(done, 200);
+  assert(delays.length >= 100, `${delays.length}`);
+  assertEquals(delays.filter((delay) => !(delay >= 0)), []);
 });
 
 // Aborts
@@ -1092,12 +1388,52 @@ Deno.test("Throttler.sync() speaks of the longest limit unless a period is given
   assertEquals(start(shortest, 9).length, 6);
 });
 
+Deno.test("Throttler.sync() returns by how much the venue counts more than we do", () => {
+  using _time = fakeClock();
+  const throttler = new Throttler({ limit: 10, period: 1_000 });
+  start(throttler, 2);
+  assertEquals(throttler.sync({ used: 2 }), 0);
+  assertEquals(throttler.sync({ used: 1 }), 0); // it has not counted one of them yet
+  assertEquals(throttler.sync({ remaining: 8, resetIn: 500 }), 0);
+  assertEquals(throttler.sync({ used: 5 }), 3);
+  assertEquals(throttler.sync({ used: 5 }), 0);
+  assertEquals(throttler.available, 5);
+});
+
+Deno.test("Throttler.sync() returns an excess once, also where the venue tells its reset", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 10, period: 1_000 });
+  throttler.pause(100); // which counts no tokens
+  assertEquals(throttler.sync({ remaining: 3, resetIn: 500 }), 7);
+  assertEquals(throttler.sync({ remaining: 3, resetIn: 500 }), 0);
+  await time.tickAsync(100);
+  start(throttler, 1);
+  assertEquals(throttler.sync({ remaining: 2, resetIn: 400 }), 0);
+  assertEquals(throttler.sync({ remaining: 0, resetIn: 400 }), 2);
+  await time.tickAsync(400);
+  assertEquals(throttler.sync({ remaining: 7, resetIn: 1_000 }), 2); // one of the three was ours
+});
+
+Deno.test("Throttler.sync() without a reset charges all that is missing, though a count caps it already", async () => {
+  using time = fakeClock();
+  const throttler = new Throttler({ limit: 10, period: 1_000 });
+  throttler.sync({ remaining: 3, resetIn: 100 });
+  assertEquals(throttler.sync({ used: 8 }), 1);
+  await time.tickAsync(100);
+  assertEquals(throttler.available, 2);
+});
+
 Deno.test("Throttler.sync() refuses counts that are missing, negative, or of an unknown limit", () => {
   const throttler = new Throttler({ limit: 10, period: 1_000 });
-  for (const count of [{}, { remaining: -1 }, { used: NaN }, { used: 1, resetIn: -1 }]) {
-    assertThrows(() => throttler.sync(count), RangeError, "a count is missing or below 0");
-  }
-  assertThrows(() => throttler.sync({ used: 1, period: 7 }), RangeError, "a period of 7");
+  for (
+    const [count, words] of [
+      [{}, "remaining and used are missing, wanted one of them"],
+      [{ remaining: -1 }, "remaining is -1, wanted a number >= 0"],
+      [{ used: NaN }, "used is NaN, wanted a number >= 0"],
+      [{ used: 1, resetIn: -1 }, "resetIn is -1, wanted milliseconds >= 0"],
+      [{ used: 1, period: 7 }, "period is 7, wanted that of a limit: 1000"],
+    ] as const
+  ) assertThrows(() => throttler.sync(count), RangeError, words);
   assertEquals(throttler.waitTime(10), 0);
 });
 
@@ -1280,7 +1616,11 @@ Deno.test("Throttler.update() rejects a call whose cost is now above the capacit
   const dear = throttler.run(() => {}, { cost: 4 });
   const cheap = start(throttler, 2, 1);
   throttler.update({ limit: 3, period: 100 });
-  await assertRejects(() => dear, RangeError, "its cost is 4, an integer from 0 to 3 is wanted");
+  await assertRejects(
+    () => dear,
+    RangeError,
+    "cost is 4, wanted an integer from 0 to 3, the limit per 100 ms",
+  );
   assertEquals(throttler.size, 2);
   await time.tickAsync(100);
   assertEquals(cheap, [100, 100]);

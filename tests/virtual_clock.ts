@@ -1,3 +1,4 @@
+import { assert } from "@std/assert";
 import { setImmediate } from "node:timers";
 
 /** A clock for property tests: timers that are not punctual, and no waiting for real ones. */
@@ -37,6 +38,7 @@ export class VirtualClock {
   }
 
   #set = (callback: () => void, delay: number): number => {
+    assert(delay >= 0, `no timer is ever set below 0: ${delay}`);
     // As every runtime does it: whole milliseconds, at least 1, and at once where 32 bits overflow.
     const wait = delay >= 1 && delay < 2 ** 31 ? Math.trunc(delay) : 1;
     this.#timers.set(++this.#ids, { at: this.now + wait + this.#error(), callback });

@@ -7,7 +7,9 @@
 import { MAX_TIMER } from "../platform/max_timer.ts";
 import { TICKS } from "./bucket.ts";
 
-/** Calls back once a tick has come, or a little earlier or later: the callback asks the clock again. */
+/**
+ * Calls back about when a tick comes, a little early or late. The callback asks the clock again.
+ */
 export class Alarm {
   readonly #ring: () => void;
   #at = Infinity;
@@ -23,7 +25,7 @@ export class Alarm {
   }
 
   /**
-   * Sets the alarm, in place of what it was set to before.
+   * Sets the alarm, in place of any earlier tick.
    *
    * @param at The tick. `Infinity` sets no timer.
    */
@@ -32,7 +34,7 @@ export class Alarm {
     this.#at = at;
     clearTimeout(this.#timer);
     if (at === Infinity) return;
-    // The tick may have come since it was asked for: a timer below 0 is warned of in Node.
+    // The tick may have come since the caller looked, and Node warns of timers below 0.
     const wait = Math.max(0, Math.ceil(at / TICKS - performance.now()));
     this.#timer = setTimeout(() => {
       this.#at = Infinity;

@@ -1,66 +1,70 @@
 /**
- * The limits of a throttler and the buckets behind them: who may spend how much, and when it comes
- * back. Nothing here waits.
+ * The limits of a throttler and the buckets behind them: how many tokens may be spent, and when
+ * they come back. Nothing here waits.
  *
  * @module
  */
+
+import { checkChoice, checkNumber, checkObject, refuse } from "../common/check.ts";
 
 /** One limit: so many tokens per period, and when a spent token returns. */
 export interface Limit {
   /** Tokens per period: an integer of at least 1. */
   limit: number;
-  /** Length of the period, in milliseconds: above 0, fractions allowed. */
+  /** Length of the period, in milliseconds: above 0, fractions allowed. A second is `1_000`. */
   period: number;
   /**
-   * When a spent token returns: one period after the start of the call that spent it, one period
-   * after its finish, or evenly, `limit` of them per period. `Throttler` says what each guarantees.
+   * When a spent token returns: one period after the start of the call that spent the token, one
+   * period after the finish of that call, or evenly, `limit` tokens per period. `Throttler` says
+   * what each one guarantees.
    *
    * @default {"after-start"}
    */
   refill?: "after-start" | "after-finish" | "steady" | undefined;
   /**
-   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. The others have none.
+   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. Other limits refuse
+   * this.
    *
    * @default the `limit`
    */
   burst?: number | undefined;
 }
 
-/** A limit at work. It counts time in ticks, see {@linkcode clock}. */
+/** A limit at work. Its times are ticks, see {@linkcode clock}. */
 export interface Bucket {
   /** As in {@linkcode Limit}. */
   readonly limit: number;
   /** As in {@linkcode Limit}. */
   readonly period: number;
-  /** The highest cost that it can ever allow. */
+  /** The highest cost that the bucket can ever allow. */
   readonly capacity: number;
   /** As in {@linkcode Limit}. */
   readonly refill: Limit["refill"];
-  /** Whether it is charged when a call has finished, not when it has started. */
+  /** Whether to charge the bucket when a call has finished, not when the call has started. */
   readonly isFinish: boolean;
   /**
-   * Says when tokens are there.
+   * Says when the bucket has so many tokens.
    *
-   * @param cost How many; above `capacity` the answer is an estimate.
-   * @returns The tick, which may be past; `0` without a look at the clock where they are there now.
+   * @param cost The tokens; above `capacity` the answer is an estimate.
+   * @returns The tick, which may be past. `0`, without a look at the clock, if the bucket has them.
    */
   allowedAt(cost: number): number;
   /**
-   * Counts the tokens that are there.
+   * Counts the tokens in the bucket.
    *
    * @param now The last tick that has begun.
-   * @returns Tokens; fewer than none after the limit was lowered.
+   * @returns Tokens; below 0 after the limit was lowered.
    */
   available(now: number): number;
   /**
-   * Takes tokens.
+   * Takes tokens, even where the bucket has too few.
    *
-   * @param cost How many, without asking whether they are there.
-   * @param at When they were spent, by {@linkcode clock}. Never before those that were spent before.
+   * @param cost How many.
+   * @param at When the call spent them, by {@linkcode clock}: never before an earlier `at`.
    */
   spend(cost: number, at: number): void;
   /**
-   * Lists what still matters of what was spent.
+   * Lists the tokens that were spent and still matter.
    *
    * @param now The time, by {@linkcode clock}.
    * @returns Ticks and costs, in order.
@@ -68,7 +72,7 @@ export interface Bucket {
   history(now: number): [at: number, cost: number][];
 }
 
-/** Ticks per millisecond: scaling by a power of two is exact, so that all rounding is ours. */
+/** Ticks per millisecond. Scaling by a power of two is exact, so all rounding is our own. */
 export const TICKS = 1_024;
 
 /**
@@ -81,8 +85,8 @@ export function clock(): number {
 }
 
 /**
- * Reads the clock, rounding down: what returns at a tick is back once that tick has begun. What is
- * spent is rounded up, so that no two roundings add up to a token that is early.
+ * Reads the clock, rounding down: a token that returns at a tick is back once that tick has begun.
+ * Stamps are rounded up, so two roundings never add up to a token that is early.
  *
  * @returns The last tick that has begun.
  */
@@ -90,43 +94,43 @@ export function floorTick(): number {
   return Math.floor(clock());
 }
 
+const TASK = "Cannot set the limit";
+
+/** The numbers that `limit` and `burst` allow. */
+const COUNT = { min: 1, max: Number.MAX_SAFE_INTEGER, integer: true };
+
 /**
  * Checks a limit and makes a full bucket of it.
  *
  * @param options The limit.
  * @returns The bucket.
  * @throws {RangeError} If a number is out of its range.
- * @throws {TypeError} If `refill` is none of its three values, or does not go with `burst`.
+ * @throws {TypeError} If an option has the wrong type, or `burst` does not go with `refill`.
  */
 export function createBucket(options: Limit): Bucket {
+  if (options === undefined) refuse(TASK, "it", options, "an object");
+  checkObject(TASK, "it", options);
   const { limit, period, refill = "after-start", burst } = options;
-  if (!(Number.isSafeInteger(limit) && limit >= 1)) {
-    throw new RangeError(
-      `Cannot set the limit: it is ${limit}, an integer of at least 1 is wanted`,
-    );
-  }
-  if (!(period > 0 && period < Infinity)) {
-    throw new RangeError(`Cannot set the period: it is ${period}, a number above 0 is wanted`);
-  }
+  checkNumber(TASK, "limit", limit, COUNT);
+  checkNumber(TASK, "period", period, { above: true, max: Number.MAX_VALUE, unit: "milliseconds" });
+  checkChoice(TASK, "refill", refill, ["after-start", "after-finish", "steady"]);
   if (refill === "steady") return new SteadyBucket(limit, period, burst);
-  if (refill !== "after-start" && refill !== "after-finish") {
-    throw new TypeError(
-      `Cannot set the refill: it is "${refill}", "after-start", "after-finish" or "steady" is wanted`,
-    );
-  }
   if (burst !== undefined) {
-    throw new TypeError(`Cannot set the burst: the refill is "${refill}", "steady" is wanted`);
+    throw new TypeError(`${TASK}: refill is "${refill}", wanted "steady" beside a burst`);
   }
   return new WindowBucket(limit, period, refill);
 }
 
 /**
- * Lets a new bucket go on where others end. If one is just like it, that one goes on; else it is
- * charged with what those of its own kind remember, or the most that any of the others does.
+ * Lets a new bucket go on where others end.
+ *
+ * - If an old bucket is just like the new one, the old one goes on.
+ * - Else the new one is charged with the memory of the old ones of its own kind.
+ * - If there are none of its kind, it is charged with the most that any old one remembers.
  *
  * @param bucket The new bucket, full.
- * @param old Those whose place it takes.
- * @param running Tokens of calls whose finish is still to be stamped.
+ * @param old The buckets that it replaces.
+ * @param running Tokens of calls whose finish still has to be stamped.
  * @returns The bucket to go on with.
  */
 export function inherit(bucket: Bucket, old: readonly Bucket[], running: number): Bucket {
@@ -137,11 +141,11 @@ export function inherit(bucket: Bucket, old: readonly Bucket[], running: number)
   const now = clock();
   const events = (kin.length > 0 ? kin : old).flatMap((other) => {
     const history = other.history(now);
-    // What runs has no finish yet to be remembered by.
+    // A running call has no finish in the history yet.
     if (other.isFinish && !isFinish) history.push([now, running]);
     return history.map(([at, cost]) => ({ other, at, cost }));
   });
-  // They tell of the same calls: since each moment, as much was spent as the one says who says most.
+  // All histories tell of the same calls. The one that counts most since a moment is right for it.
   const sums = new Map<Bucket, number>();
   const spent: [at: number, cost: number][] = [];
   let most = 0;
@@ -156,7 +160,7 @@ export function inherit(bucket: Bucket, old: readonly Bucket[], running: number)
   return bucket;
 }
 
-/** Remembers each spent token until one period after its stamp, so that no window is ever too full. */
+/** Remembers each spent token until one period after its stamp, so no window is ever too full. */
 class WindowBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
@@ -165,7 +169,7 @@ class WindowBucket implements Bucket {
   readonly isFinish: boolean;
   readonly #ticks: number;
   #free: number;
-  /** Pairs of return time and cost, in order; those before `#head` have returned. */
+  /** Pairs of return tick and cost, in order. The pairs before `#head` have returned. */
   #spent: number[] = [];
   #head = 0;
 
@@ -196,14 +200,14 @@ class WindowBucket implements Bucket {
       this.#head += 2;
     }
     if (this.#head > 1_000 && this.#head > this.#spent.length / 2) {
-      this.#spent = this.#spent.slice(this.#head); // most of it is past
+      this.#spent = this.#spent.slice(this.#head); // most pairs have returned
       this.#head = 0;
     }
     return this.#free;
   }
 
   spend(cost: number, at: number): void {
-    this.available(Math.floor(at)); // keeps the memory short
+    this.available(Math.floor(at)); // drops pairs that have returned
     if (cost === 0) return;
     this.#free -= cost;
     const back = Math.ceil(at) + this.#ticks;
@@ -222,7 +226,7 @@ class WindowBucket implements Bucket {
   }
 }
 
-/** Gives tokens back one by one, the n-th at `#base + n * period / limit`: no rounding adds up. */
+/** Gives tokens back one by one, the n-th at `#base + n * period / limit`. No rounding adds up. */
 class SteadyBucket implements Bucket {
   readonly limit: number;
   readonly period: number;
@@ -230,17 +234,15 @@ class SteadyBucket implements Bucket {
   readonly refill = "steady";
   readonly isFinish = false;
   readonly #ticks: number;
-  /** When the bucket was full last, and what has been spent, and is known to be back, since then. */
+  /** When the bucket was full last, by tick. */
   #base = 0;
+  /** Tokens spent since then. */
   #spent = 0;
+  /** Tokens known to be back since then. */
   #returned = 0;
 
   constructor(limit: number, period: number, burst = limit) {
-    if (!(Number.isSafeInteger(burst) && burst >= 1)) {
-      throw new RangeError(
-        `Cannot set the burst: it is ${burst}, an integer of at least 1 is wanted`,
-      );
-    }
+    checkNumber(TASK, "burst", burst, COUNT);
     this.limit = limit;
     this.period = period;
     this.capacity = burst;
@@ -266,7 +268,7 @@ class SteadyBucket implements Bucket {
     const up = Math.ceil(at);
     if (this.#returnOf(this.#spent) <= up) {
       this.#fill(up);
-      if (!isFull) this.#returned = -1; // the last token is back with the tick, not before
+      if (!isFull) this.#returned = -1; // the last token returns with the tick, not before
     }
     this.#spent += cost;
   }
@@ -275,7 +277,7 @@ class SteadyBucket implements Bucket {
     return this.#base + Math.ceil(n * this.#ticks / this.limit);
   }
 
-  /** A full bucket saves up nothing: it counts from here. */
+  /** Counts anew from a tick: a full bucket saves up nothing. */
   #fill(at: number): void {
     this.#base = at;
     this.#spent = this.#returned = 0;
@@ -283,6 +285,6 @@ class SteadyBucket implements Bucket {
 
   history(now: number): [number, number][] {
     const missing = this.capacity - this.available(Math.floor(now));
-    return [[now, Math.min(missing, this.#spent)]]; // in the tick of a start one more seems to be missing
+    return [[now, Math.min(missing, this.#spent)]]; // in the tick of a start, one token too many is missing
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What a throttler does: it lets calls through, in order, as its limits allow.
+ * The working part of a throttler: lets calls through, in order, as the limits allow.
  *
  * @module
  */
@@ -10,20 +10,35 @@ import { isPast, type Limits } from "./limits.ts";
 import { Line, orderOf, Waiter } from "./line.ts";
 import type { Place, PlaceOptions } from "./rate_limiter.ts";
 
-/** Why a rate limiter refused a call that it could have run at another time. */
+/**
+ * Says why a rate limiter refused a call that it could have run at another time.
+ *
+ * @example Usage
+ * ```ts
+ * import { Throttler, ThrottlerError } from "@aio-trader/core/throttler";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const throttler = new Throttler({ limit: 1, period: 60_000, maxQueue: 0 });
+ * await throttler.run(() => "sent");
+ * const error = await assertRejects(() => throttler.run(() => "refused"), ThrottlerError);
+ *
+ * assertEquals(error.kind, "full");
+ * ```
+ */
 export class ThrottlerError extends Error {
-  /** The class's own name, for logs. */
+  /** `"ThrottlerError"`. */
   override readonly name: string = "ThrottlerError";
   /**
-   * `"full"`: `maxQueue` calls wait already. `"closed"`: the throttler was closed. `"unavailable"`:
-   * the server of a `RedisThrottler` does not answer, or refuses.
+   * - `"full"`: `maxQueue` calls wait already.
+   * - `"closed"`: the limiter was closed.
+   * - `"unavailable"`: the server of a `RedisThrottler` does not answer, or refuses.
    */
   readonly kind: "full" | "closed" | "unavailable";
 
   /**
    * Makes the error.
    *
-   * @param kind What stood in the way.
+   * @param kind Why the call was refused.
    * @param message The same in words.
    * @param options The cause, if there is one.
    */
@@ -37,25 +52,25 @@ export class ThrottlerError extends Error {
   }
 }
 
-/** Lets calls through. */
+/** Lets calls through, in order, as the limits allow. */
 export class Gate {
-  /** What may be spent. */
+  /** The limits. */
   readonly limits: Limits;
   /** Calls of `runAll` that wait, here or elsewhere. */
   readonly guests: Set<LocalPlace> = new Set();
-  /** Why it is closed, once it is. */
+  /** The reason of the close, once the gate is closed. */
   closed: { reason: unknown } | undefined;
   readonly #line = new Line();
-  readonly #alarm = new Alarm(() => this.pump());
-  /** How many of those in line are calls of this throttler only. */
+  /** Calls in line, without those of `runAll`. */
   #size = 0;
   readonly #maxQueue: number;
+  readonly #alarm = new Alarm(() => this.pump());
   #isPumping = false;
 
   /**
    * Makes an open gate.
    *
-   * @param limits What may be spent.
+   * @param limits The limits.
    * @param maxQueue Most calls that may wait.
    */
   constructor(limits: Limits, maxQueue: number) {
@@ -63,7 +78,7 @@ export class Gate {
     this.#maxQueue = maxQueue;
   }
 
-  /** How many calls wait, those of `runAll` included, wherever these wait. */
+  /** Number of calls that wait, with those of `runAll` that wait elsewhere. */
   get size(): number {
     return this.#size + this.guests.size;
   }
@@ -76,9 +91,9 @@ export class Gate {
   /**
    * Says whether a call may start now.
    *
-   * @param cost Its tokens.
-   * @param order Its place in the order.
-   * @returns Whether none goes before it and the limits allow it.
+   * @param cost Tokens of the call.
+   * @param order The call's position, by {@linkcode orderOf}.
+   * @returns `true` if no call goes before this one and the limits allow the cost.
    */
   isOpen(cost: number, order: number): boolean {
     const { first } = this.#line;
@@ -87,10 +102,10 @@ export class Gate {
   }
 
   /**
-   * Estimates how long a call would wait behind those that go before it.
+   * Estimates the wait of a call, behind the calls that go before it.
    *
-   * @param cost Its tokens.
-   * @param order Its place in the order.
+   * @param cost Tokens of the call.
+   * @param order The call's position, by {@linkcode orderOf}.
    * @returns Milliseconds.
    */
   waitOf(cost: number, order: number): number {
@@ -121,7 +136,7 @@ export class Gate {
   }
 
   /**
-   * Takes a call out of the line, if it is there.
+   * Takes a call out of the line, where the call is in line.
    *
    * @param call The call.
    */
@@ -132,41 +147,26 @@ export class Gate {
   }
 
   /**
-   * Rejects every call that waits and that a rule refuses.
+   * Rejects calls that wait.
    *
-   * @param rule Gives the reason, in an array, of a cost that is refused.
+   * @param refusalOf Gives the reason for calls of a cost, or `undefined` to let them wait on.
    */
-  refuse(rule: (cost: number) => [reason: unknown] | undefined): void {
+  refuse(refusalOf: (cost: number) => { reason: unknown } | undefined): void {
     for (const guest of this.guests) {
-      const refusal = rule(guest.cost);
-      if (refusal) guest.refuse(refusal[0]);
+      const refusal = refusalOf(guest.cost);
+      if (refusal) guest.refuse(refusal.reason);
     }
     for (const call of this.#line.all()) {
-      const refusal = rule(call.cost);
+      const refusal = refusalOf(call.cost);
       if (!refusal) continue;
       this.leave(call);
-      call.reject(refusal[0]);
+      call.reject(refusal.reason);
     }
   }
 
-  /**
-   * Starts a call: its tokens are held from here on, and charged once it has started or finished.
-   *
-   * @param fn The call.
-   * @param cost Its tokens.
-   * @returns The result of `fn`.
-   */
-  start<T>(fn: () => T | PromiseLike<T>, cost: number): Promise<T> {
-    this.limits.hold(cost);
-    const result = attempt(fn);
-    const hasFinish = this.limits.stampStart(cost);
-    this.pump();
-    return hasFinish ? result.finally(() => this.#finish(cost)) : result;
-  }
-
-  /** Starts those that may start, oldest first, and sets the alarm for the next. */
+  /** Starts the calls that may start, oldest first, and sets the alarm for the next one. */
   pump(): void {
-    if (this.#isPumping) return; // a call that was started here has come back
+    if (this.#isPumping) return; // fn, called from here, has used the throttler again
     this.#isPumping = true;
     let at = Infinity;
     for (let call; (call = this.#line.first) && !this.closed; at = Infinity) {
@@ -186,15 +186,29 @@ export class Gate {
   }
 
   /**
-   * Starts a call of `runAll`, which is open here.
+   * Starts a call. The gate holds the tokens from here on, and charges them at the stamp.
    *
    * @param fn The call.
-   * @param place Its place.
+   * @param cost Tokens of the call.
+   * @returns The result of `fn`.
+   */
+  start<T>(fn: () => T | PromiseLike<T>, cost: number): Promise<T> {
+    this.limits.hold(cost);
+    const result = attempt(fn);
+    const hasFinish = this.limits.stampStart(cost);
+    this.pump();
+    return hasFinish ? result.finally(() => this.#finish(cost)) : result;
+  }
+
+  /**
+   * Starts a call of `runAll`, which may start here.
+   *
+   * @param fn The call.
+   * @param place The call's place.
    * @returns The result of `fn`.
    */
   startPlace<T>(fn: () => T | PromiseLike<T>, place: LocalPlace): Promise<T> {
-    this.guests.delete(place);
-    this.#remove(place); // without a look at who is next: its tokens are not held yet
+    this.#remove(place); // no pump yet: the next call must not take the tokens of this one
     return this.start(fn, place.cost);
   }
 
@@ -210,17 +224,17 @@ export class Gate {
   }
 }
 
-/** A place of `runAll` at a gate. */
+/** A place of `runAll` at a gate: a waiter without `fn`. */
 export class LocalPlace extends Waiter implements Place {
-  /** Called where the call is refused while it waits. */
+  /** Rejects the call of `runAll`. */
   refuse: (reason: unknown) => void = this.reject;
   readonly #gate: Gate;
 
   /**
-   * Makes a place.
+   * Makes a place that is not in line.
    *
    * @param gate The gate.
-   * @param options The call.
+   * @param options Cost, urgency and age of the call.
    */
   constructor(gate: Gate, { cost, urgent, age }: PlaceOptions) {
     super(cost, orderOf(age, urgent));
@@ -250,11 +264,11 @@ export class LocalPlace extends Waiter implements Place {
   }
 
   turn(): Promise<void> {
-    return new Promise<unknown>((resolve) => {
-      this.resolve = resolve;
-      if (this.next === this) this.#gate.join(this);
-      else this.#gate.pump();
-    }) as Promise<void>;
+    return new Promise((resolve) => {
+      this.resolve = resolve as (value: unknown) => void;
+      if (this.isInLine) this.#gate.pump();
+      else this.#gate.join(this);
+    });
   }
 
   pass(): void {
@@ -271,7 +285,7 @@ export class LocalPlace extends Waiter implements Place {
   }
 }
 
-/** Calls a function whose failure may come either way. */
+/** Calls a function, and turns what it throws into a rejection. */
 function attempt<T>(fn: () => T | PromiseLike<T>): Promise<T> {
   try {
     return Promise.resolve(fn());

@@ -1,9 +1,10 @@
 /**
- * All limits of a throttler together: what may be spent, and when. Nothing here waits.
+ * All limits of a throttler together: how much may be spent, and when. Nothing here waits.
  *
  * @module
  */
 
+import { checkNumber, refuse } from "../common/check.ts";
 import {
   type Bucket,
   clock,
@@ -14,47 +15,53 @@ import {
   TICKS,
 } from "./bucket.ts";
 
-/** What a venue says of its own count, for `Throttler.sync`. */
+/** A venue's own count, for {@linkcode Throttler.sync}. */
 export interface VenueCount {
-  /** Tokens left. Either this or `used` is wanted. */
+  /** Tokens left. Give either this or `used`. */
   remaining?: number | undefined;
   /** Tokens used. */
   used?: number | undefined;
-  /** How long until the venue counts from 0 again, in milliseconds. */
+  /** Time until the venue counts from 0 again, in milliseconds. */
   resetIn?: number | undefined;
   /**
-   * The period of the limit that the venue speaks of, in milliseconds. Name it where a count goes to
-   * several throttlers, so that those without such a limit refuse it.
+   * Period of the limit that the venue counts for, in milliseconds. Give this where one count goes
+   * to several throttlers: those without such a limit refuse the count.
    *
    * @default the longest
    */
   period?: number | undefined;
 }
 
-/** A pause, or what a venue leaves to be spent until a tick. */
+/** A pause, or the tokens that a venue leaves to be spent until a tick. */
 interface Cap {
-  /** Tokens; `-Infinity` in a pause. */
+  /** Tokens; `-Infinity` for a pause, which stops calls of cost 0 too. */
   left: number;
   readonly until: number;
 }
 
-/** Whether a tick has come. The clock is not read for 0, which says that nothing was to wait for. */
+/**
+ * Says whether a tick has come.
+ *
+ * @param tick The tick. `0` means that there was nothing to wait for: the clock is not read.
+ * @returns `true` once it has.
+ */
 export function isPast(tick: number): boolean {
   return tick === 0 || tick <= floorTick();
 }
 
-/** The limits, which allow a call together or not at all. */
+/** Limits that allow a call together or not at all. */
 export class Limits {
-  /** The highest cost that all of them can ever allow. */
-  capacity = 0;
   #buckets: Bucket[] = [];
   #caps: Cap[] = [];
-  /** Tokens of the calls whose start, and of those whose finish, is still to be stamped. */
+  /** The highest cost that all limits can ever allow. Derived, but read at every call. */
+  #capacity = 0;
+  /** Tokens of calls whose start still has to be stamped. */
   #starting = 0;
+  /** The same, and tokens of calls whose finish still has to be stamped. */
   #running = 0;
 
   /**
-   * Makes full limits.
+   * Makes limits that have all their tokens.
    *
    * @param limits One or several.
    */
@@ -62,12 +69,12 @@ export class Limits {
     this.update(limits);
   }
 
-  /** Tokens per millisecond that come back in the slowest of them. */
+  /** Tokens per millisecond that come back in the slowest limit. */
   get rate(): number {
     return Math.min(...this.#buckets.map(({ limit, period }) => limit / period));
   }
 
-  /** The longest of their periods. */
+  /** The longest period. */
   get period(): number {
     return Math.max(...this.#buckets.map(({ period }) => period));
   }
@@ -75,38 +82,71 @@ export class Limits {
   /** Tokens that may be spent now. */
   get available(): number {
     const now = floorTick();
-    let available = Infinity;
-    for (const bucket of this.#buckets) {
-      available = Math.min(available, bucket.available(now) - this.#held(bucket));
-    }
-    for (const cap of this.#caps) {
-      if (cap.until > now) available = Math.min(available, cap.left - this.#starting);
-    }
-    return Math.max(0, available);
+    const inBuckets = this.#buckets.map((bucket) => bucket.available(now) - this.#held(bucket));
+    const inCaps = this.#caps.map((cap) => cap.until > now ? cap.left - this.#starting : Infinity);
+    return Math.max(0, Math.min(...inBuckets, ...inCaps));
   }
 
   /**
-   * Replaces the limits by others, which count what these remember.
+   * Replaces the limits by others, which count the calls that these remember.
    *
    * @param limits The new ones.
+   * @throws {RangeError} If a number is out of its range, or no limit is given.
+   * @throws {TypeError} If an option has the wrong type, or `burst` does not go with `refill`.
    */
   update(limits: Limit | readonly Limit[]): void {
     const buckets = [limits].flat().map((limit) => createBucket(limit as Limit));
     if (buckets.length === 0) {
-      throw new RangeError("Cannot set the limits: there is none, wanted at least one");
+      throw new RangeError("Cannot set the limits: none is given, wanted at least one");
     }
     const running = this.#running - this.#starting;
     const heirs = buckets.map((bucket) => inherit(bucket, this.#buckets, running));
     this.#buckets = [...new Set(heirs)]; // of two that are alike, one is enough
-    this.capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
+    this.#capacity = Math.min(...buckets.map((bucket) => bucket.capacity));
+  }
+
+  /**
+   * Checks the cost of a call.
+   *
+   * @param cost Its tokens.
+   * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
+   * @throws {TypeError} If the cost is not a number.
+   */
+  checkCost(cost: number): void {
+    if (Number.isInteger(cost) && cost >= 0 && cost <= this.#capacity) return;
+    const wanted = this.#wantedCost();
+    if (typeof cost !== "number") refuse("Cannot start a call", "cost", cost, wanted);
+    throw new RangeError(`Cannot start a call: cost is ${cost}, wanted ${wanted}`);
+  }
+
+  /**
+   * Says why a call that waits can never start.
+   *
+   * @param cost Its tokens.
+   * @returns The reason, or `undefined` if the limits can allow the cost.
+   */
+  refusalOf(cost: number): { reason: unknown } | undefined {
+    try {
+      this.checkCost(cost);
+      return undefined;
+    } catch (reason) {
+      return { reason };
+    }
+  }
+
+  #wantedCost(): string {
+    const capacity = this.#capacity;
+    const { refill, period } = this.#buckets.find((bucket) => bucket.capacity === capacity)!;
+    const name = refill === "steady" ? "the burst" : `the limit per ${period} ms`;
+    return `an integer from 0 to ${capacity}, ${name}`;
   }
 
   /**
    * Says when all limits allow a cost.
    *
-   * @param cost The tokens; above the capacity, the answer is an estimate.
-   * @param isEstimate Whether an estimate will do while the answer depends on a call that runs.
-   * @returns The tick, which may be past. `Infinity` if it depends on a call that is still to finish.
+   * @param cost Tokens; above the capacity, the answer is an estimate.
+   * @param isEstimate Whether to estimate, too, an answer that depends on a call that still runs.
+   * @returns The tick, which may be past. `Infinity` if it depends on a call that still runs.
    */
   allowedAt(cost: number, isEstimate = false): number {
     let at = 0;
@@ -124,7 +164,7 @@ export class Limits {
   /**
    * Holds the tokens of a call that is about to start.
    *
-   * @param cost How many.
+   * @param cost Its tokens.
    */
   hold(cost: number): void {
     this.#starting += cost;
@@ -134,10 +174,11 @@ export class Limits {
   /**
    * Charges the limits that count starts.
    *
-   * @param cost What was held.
-   * @returns Whether other limits wait for the finish.
+   * @param cost The tokens that were held.
+   * @returns Whether another limit waits for the finish.
    */
   stampStart(cost: number): boolean {
+    this.#starting -= cost;
     const now = clock();
     let hasFinish = false;
     for (const bucket of this.#buckets) {
@@ -145,7 +186,6 @@ export class Limits {
       else bucket.spend(cost, now);
     }
     for (const cap of this.#caps) cap.left -= cost;
-    this.#starting -= cost;
     if (!hasFinish) this.#running -= cost;
     return hasFinish;
   }
@@ -153,7 +193,7 @@ export class Limits {
   /**
    * Charges the limits that count finishes.
    *
-   * @param cost What was held.
+   * @param cost The tokens that were held.
    */
   stampFinish(cost: number): void {
     this.#running -= cost;
@@ -162,9 +202,9 @@ export class Limits {
   }
 
   /**
-   * Lets no more than `left` tokens be spent for a while.
+   * Lets no more than so many tokens be spent for a while.
    *
-   * @param left How many; `-Infinity` stops calls of cost 0 too.
+   * @param left Tokens; `-Infinity` for a pause.
    * @param duration Milliseconds.
    */
   cap(left: number, duration: number): void {
@@ -176,26 +216,45 @@ export class Limits {
   }
 
   /**
-   * Tightens the limits to what the venue counts.
+   * Tightens the limits to the venue's count.
    *
-   * @param count The venue's count.
-   * @returns Tokens by which the venue counts more.
+   * @param count The count.
+   * @returns Tokens by which the venue counts more than we do.
+   * @throws {RangeError} If a number is out of range, both counts are missing, or the period is
+   *   unknown.
+   * @throws {TypeError} If a count is not a number.
    */
   sync(count: VenueCount): number {
     const { period = this.period, resetIn } = count;
     const bucket = this.#buckets.find((bucket) => bucket.period === period);
-    if (!bucket) throw new RangeError(`Cannot sync: no limit has a period of ${period}`);
-    if (!((count.remaining ?? count.used ?? NaN) >= 0 && (resetIn ?? 0) >= 0)) {
-      throw new RangeError("Cannot sync: a count is missing or below 0, at least 0 is wanted");
+    if (!bucket) {
+      const known = this.#buckets.map(({ period }) => period).join(" or ");
+      throw new RangeError(`Cannot sync: period is ${period}, wanted that of a limit: ${known}`);
     }
-    const left = Math.floor(Math.max(0, count.remaining ?? bucket.limit - count.used!));
-    const excess = Math.max(0, bucket.available(floorTick()) - this.#held(bucket) - left);
+    const left = tokensLeft(count, bucket.limit);
+    const now = floorTick();
+    const missing = bucket.available(now) - this.#held(bucket) - left;
+    // A cap from an earlier count has taken off some of these already. A pause counts no tokens.
+    const caps = this.#caps.filter((cap) => cap.until > now && cap.left > -Infinity);
+    const excess = Math.min(missing, ...caps.map((cap) => cap.left - this.#starting - left));
     if (resetIn !== undefined) this.cap(left, resetIn);
-    else if (excess > 0) bucket.spend(excess, clock());
-    return excess;
+    else if (missing > 0) bucket.spend(missing, clock());
+    return Math.max(0, excess);
   }
 
   #held(bucket: Bucket): number {
     return bucket.isFinish ? this.#running : this.#starting;
   }
+}
+
+const MILLISECONDS = { unit: "milliseconds" };
+
+/** Checks a venue's count and gives the whole tokens that are left. */
+function tokensLeft({ remaining, used, resetIn }: VenueCount, limit: number): number {
+  if (remaining !== undefined) checkNumber("Cannot sync", "remaining", remaining);
+  if (used !== undefined) checkNumber("Cannot sync", "used", used);
+  if (resetIn !== undefined) checkNumber("Cannot sync", "resetIn", resetIn, MILLISECONDS);
+  const left = remaining ?? limit - (used ?? NaN);
+  if (!Number.isNaN(left)) return Math.floor(Math.max(0, left));
+  throw new RangeError("Cannot sync: remaining and used are missing, wanted one of them");
 }

@@ -1,18 +1,19 @@
 /**
- * The line of calls that wait: the urgent ones first, and each kind in the order of age.
+ * The line of calls that wait: the urgent ones first, and both kinds in the order of age. And the
+ * one listener that all calls put on a signal together.
  *
  * @module
  */
 
-/** The age of urgent calls is lower by this much, so that each is older than all that are not urgent. */
+/** More than there will ever be calls: takes the order of an urgent call below 0. */
 const URGENT = 2 ** 52;
 
 /**
- * Turns age and urgency into one number by which the line is ordered.
+ * Turns age and urgency of a call into one number, by which the line is ordered.
  *
- * @param age When the call came, `Infinity` for one that comes now.
- * @param urgent Whether it is urgent.
- * @returns The order: the lower, the earlier. Below 0 if urgent, and `0` for an urgent newcomer.
+ * @param age Number of the call, by `nextAge`. `Infinity` for a newcomer, behind all that wait.
+ * @param urgent Whether the call is urgent.
+ * @returns The order, lowest first: below 0 if urgent, `0` for an urgent newcomer, else the age.
  */
 export function orderOf(age: number, urgent: boolean): number {
   if (!urgent) return age;
@@ -21,53 +22,59 @@ export function orderOf(age: number, urgent: boolean): number {
 
 /** A call in line, between its neighbours. */
 export class Waiter {
-  /** Tokens that the call spends. */
+  /** Tokens of the call. */
   readonly cost: number;
-  /** Its place in the order of the line, see {@linkcode orderOf}. */
+  /** The call's position, by {@linkcode orderOf}. */
   readonly order: number;
-  /** The call before it, or the end of the ring. Itself while it is in no line. */
+  /** The call before, or the end of the ring. The waiter itself if not in line. */
   prev: Waiter = this;
-  /** The call after it, or the end of the ring. */
+  /** The call after, or the end of the ring. The waiter itself if not in line. */
   next: Waiter = this;
-  /** The call; a place of `runAll` has none. */
+  /** The call. A place of `runAll` has none. */
   fn: (() => unknown) | undefined = undefined;
-  /** Settles the promise of the caller, or of the place's turn. */
+  /** Settles the promise of the caller, or of a place's `turn`. */
   resolve: (value: unknown) => void = ignore;
   /** Rejects the promise of the caller. */
   reject: (reason: unknown) => void = ignore;
-  /** Takes its listener off the signal. */
+  /** Takes the call's listener off the signal. */
   unlisten: () => void = ignore;
 
   /**
-   * Makes a waiter that is in no line.
+   * Makes a waiter that is not in line.
    *
-   * @param cost Tokens that the call spends.
-   * @param order Its place in the order.
+   * @param cost Tokens of the call.
+   * @param order The call's position.
    */
   constructor(cost: number, order: number) {
     this.cost = cost;
     this.order = order;
   }
+
+  /** Whether the call is in line. */
+  get isInLine(): boolean {
+    return this.next !== this;
+  }
 }
 
 /** Calls that wait, in order. */
 export class Line {
-  /** One ring for the urgent and one for the others. The end of each counts as older than all. */
-  readonly #urgent: Waiter = new Waiter(0, -Infinity);
-  readonly #others: Waiter = new Waiter(0, -Infinity);
-  /** Tokens that all of them will spend. */
+  /** The end of the ring of urgent calls, older than all calls. */
+  readonly #urgent = new Waiter(0, -Infinity);
+  /** The end of the ring of all other calls. */
+  readonly #others = new Waiter(0, -Infinity);
+  /** Tokens of all calls together. */
   #cost = 0;
 
   /** The call that goes first. */
   get first(): Waiter | undefined {
-    if (this.#urgent.next !== this.#urgent) return this.#urgent.next;
-    return this.#others.next === this.#others ? undefined : this.#others.next;
+    if (this.#urgent.isInLine) return this.#urgent.next;
+    return this.#others.isInLine ? this.#others.next : undefined;
   }
 
   /**
-   * Puts a call into its place, behind those that are older.
+   * Puts a call in line, behind those that are older.
    *
-   * @param call A call that is in no line.
+   * @param call A call that is not in line.
    */
   join(call: Waiter): void {
     let before = (call.order < 0 ? this.#urgent : this.#others).prev;
@@ -79,13 +86,13 @@ export class Line {
   }
 
   /**
-   * Takes a call out, if it is in line.
+   * Takes a call out of the line.
    *
    * @param call The call.
-   * @returns Whether it was.
+   * @returns Whether the call was in line.
    */
   remove(call: Waiter): boolean {
-    if (call.next === call) return false;
+    if (!call.isInLine) return false;
     call.prev.next = call.next;
     call.next.prev = call.prev;
     call.prev = call.next = call;
@@ -94,27 +101,28 @@ export class Line {
   }
 
   /**
-   * Sums up the tokens that those who go before a call will spend.
+   * Adds up the tokens of the calls that go before another.
    *
-   * @param order The call's place in the order.
+   * @param order The other call's position.
    * @returns Tokens.
    */
   costBefore(order: number): number {
-    let cost = 0;
-    if (order <= 0) { // the urgent ones are few
-      let call = this.#urgent.next;
-      for (; call !== this.#urgent && call.order < order; call = call.next) cost += call.cost;
+    if (order > 0) {
+      let cost = this.#cost; // few calls are younger than this one: mostly none
+      for (let call = this.#others.prev; call.order >= order; call = call.prev) cost -= call.cost;
       return cost;
     }
-    cost = this.#cost;
-    for (let call = this.#others.prev; call.order >= order; call = call.prev) cost -= call.cost;
+    let cost = 0;
+    for (let call = this.#urgent.prev; call !== this.#urgent; call = call.prev) {
+      if (call.order < order) cost += call.cost;
+    }
     return cost;
   }
 
   /**
    * Lists the calls.
    *
-   * @returns All of them, in order.
+   * @returns All calls, in order.
    */
   all(): Waiter[] {
     const calls: Waiter[] = [];
@@ -127,15 +135,18 @@ export class Line {
 
 function ignore(): void {}
 
-/** The listeners of each signal. A signal scans its own list at each change, so it gets `tell` only. */
+/**
+ * The listeners of each signal. A signal scans its own list at each change, so all calls that share
+ * a signal put one function on it.
+ */
 const listeners = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
 
 /**
- * Waits for a signal. All that wait for the same one share one listener on it.
+ * Listens to a signal.
  *
- * @param signal The signal, if there is one.
+ * @param signal The signal; without one, nothing happens.
  * @param listener Called with the signal's reason.
- * @returns Stops waiting.
+ * @returns A function that stops listening.
  */
 export function listen(
   signal: AbortSignal | undefined,
@@ -154,6 +165,6 @@ export function listen(
 
 function tell(event: Event): void {
   const signal = event.target as AbortSignal;
-  // The oldest leaves last, so that no call starts in its place that is about to be aborted too.
+  // The oldest call leaves last. Else another call of this signal could start in its place.
   for (const listener of [...listeners.get(signal)!].reverse()) listener(signal.reason);
 }

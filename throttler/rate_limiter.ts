@@ -1,5 +1,5 @@
 /**
- * What all rate limiters have in common, and what `runAll` asks of each.
+ * The face that all rate limiters share, and the places that `runAll` asks them for.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 /** Options of one call. */
 export interface CallOptions {
   /**
-   * Tokens that the call spends: an integer. `0` spends none; the call still waits its turn, and
-   * for the end of a pause.
+   * Tokens that the call spends: an integer. `0` spends none, but the call waits its turn, and for
+   * the end of a pause.
    *
    * @default {1}
    */
   cost?: number | undefined;
   /**
-   * Ends the wait: the call rejects with the signal's reason and is not charged. Any number of calls
-   * may share a signal: together they put one listener on it.
+   * Ends the wait: the call rejects with the signal's reason, and costs nothing. Any number of
+   * calls may share a signal: together they put one listener on it.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Whether the call goes before all calls that are not urgent. Urgent calls keep their own order,
-   * and wait for tokens like all others. For cancels and logins; others may wait for ever behind a
-   * stream of urgent calls.
+   * Whether the call goes before all calls that are not urgent. For cancels and logins. Urgent
+   * calls keep their own order and never pass the limit. A stream of them may hold back all other
+   * calls.
    *
    * @default {false}
    */
@@ -30,11 +30,25 @@ export interface CallOptions {
 
 /** Leave to start one call now, from {@linkcode RateLimiter.acquire}. */
 export interface Permit {
-  /** Tells the limiter that the call has finished. An `"after-finish"` limit waits for this. Repeats change nothing. */
+  /** Says that the call has finished, for `"after-finish"` limits. Repeats change nothing. */
   [Symbol.dispose](): void;
 }
 
-/** What every rate limiter can do: the `Throttler` of one process, and limiters that several share. */
+/**
+ * The face of every rate limiter: the `Throttler` of one process, and limiters that machines share.
+ *
+ * @example A function for any of them
+ * ```ts
+ * import { type RateLimiter, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * function ping(limiter: RateLimiter): Promise<string> {
+ *   return limiter.run(() => "pong");
+ * }
+ *
+ * assertEquals(await ping(new Throttler({ limit: 10, period: 1_000 })), "pong");
+ * ```
+ */
 export interface RateLimiter {
   /** Number of calls that wait. */
   readonly size: number;
@@ -50,7 +64,7 @@ export interface RateLimiter {
    * Waits for leave to start one call.
    *
    * @param options Cost, signal and urgency.
-   * @returns A permit, to be disposed of when the call has finished.
+   * @returns A permit. Dispose of it when the call has finished.
    */
   acquire(options?: CallOptions): Promise<Permit>;
   /**
@@ -75,29 +89,30 @@ export interface RateLimiter {
   /**
    * Makes a place for one call of `runAll`.
    *
-   * @param options What the call costs, and whom it goes before.
-   * @returns The place. Nothing is charged yet, and the call does not stand in line.
+   * @param options Cost, urgency and age of the call.
+   * @returns The place. The limiter has charged nothing yet, and the call does not stand in line.
    * @throws {RangeError} If the cost is above a limit.
    */
   place(options: PlaceOptions): Place;
 }
 
-/** The call for which {@linkcode RateLimiter.place} makes a place. */
+/** The call that {@linkcode RateLimiter.place} makes a place for. */
 export interface PlaceOptions {
   /** Tokens that the call spends. */
   cost: number;
-  /** Whether the call goes before those that are not urgent. */
+  /** Whether the call goes before calls that are not urgent. */
   urgent: boolean;
-  /** Number of the call in the order in which calls came: the smaller, the older. */
+  /** Number of the call, counted over all limiters: the smaller, the older. */
   age: number;
 }
 
 /**
- * One call's place in the line of one limiter, for `runAll`.
+ * The place of one call in the line of one limiter, for `runAll`:
  *
- * `runAll` works like this: it makes a place in each limiter. If all are open, it starts the call.
- * Else it enters all of them, and takes turns in one after the other until all are open at the same
- * instant. In the end it leaves all of them.
+ * 1. `runAll` makes a place in each limiter. If all are open, it starts the call.
+ * 2. Else the call enters all places, and takes its turn in one after the other. `runAll` looks at
+ *    all places after each turn, until all are open at the same instant. Then it starts the call.
+ * 3. In the end, the call leaves all places.
  */
 export interface Place {
   /**
@@ -105,40 +120,47 @@ export interface Place {
    * grant for the call.
    */
   readonly isOpen: boolean;
-  /** Milliseconds until the place may be open, as far as known: `0` if unknown. */
+  /** Milliseconds until the place may open, as far as known. `0` if unknown. */
   readonly wait: number;
-  /** Tokens that come back per millisecond, in the slowest limit. */
+  /** Tokens per millisecond that come back in the slowest limit. */
   readonly rate: number;
-  /** Milliseconds until a token that is spent now comes back, in the longest limit. */
+  /** Milliseconds until a token that is spent now comes back in the longest limit. */
   readonly period: number;
   /**
    * Counts the call among those that wait, in line or not.
    *
-   * @param refuse Called with the reason if the limiter closes, or will never allow the call.
+   * @param refuse Called with the reason if the limiter closes, or can no longer allow the call.
    * @throws {ThrottlerError} If too many calls wait already.
    */
   enter(refuse: (reason: unknown) => void): void;
   /**
-   * Stands in line by the call's age. Where the call stands in line already, it stays there.
+   * Puts the call in line by its age, or leaves it there.
    *
-   * - In a local limiter the call keeps the head of the line, once it is there, until `pass`,
-   *   `leave` or `start`.
-   * - A remote limiter asks for a grant. A grant that nobody starts with expires soon: then the
-   *   place is no longer open, and `turn` is called again.
+   * - A local limiter keeps the head of the line for the call until `pass`, `leave` or `start`.
+   * - A remote limiter asks for a grant. A grant that no call starts with expires soon. Then the
+   *   place is no longer open, and `runAll` calls `turn` again.
    *
-   * @returns Resolves when the place has opened, and also where a remote limiter has just learnt
-   * that `wait` is longer than it was said to be. Rejects if the limiter refuses the call.
+   * @returns Resolves when the place has opened. A remote limiter may resolve early where it learns
+   * that `wait` is longer than it said, so that `runAll` looks again at all places. Rejects if the
+   * limiter refuses the call.
    */
   turn(): Promise<void>;
-  /** Steps out of the line and gives an unused grant back. The call still counts as waiting. */
+  /**
+   * Takes the call out of the line, and gives an unused grant back. The call still counts as
+   * waiting.
+   */
   pass(): void;
-  /** Gives the place up: as `pass`, and the call no longer counts as waiting. Repeats change nothing. */
+  /**
+   * Gives the place up: like `pass`, and the call no longer counts as waiting. Repeats change
+   * nothing.
+   */
   leave(): void;
   /**
-   * Charges the call and calls `fn`, synchronously. Only called while `isOpen`.
+   * Charges the call and calls `fn`, in the same instant. Only allowed while `isOpen`.
    *
-   * @param fn The call, or the start of the next place. It is charged even if it fails.
-   * @returns The result of `fn`. The call has finished when this settles.
+   * @param fn The call, or the start of the next place. The limiter charges the call even if it
+   *   fails.
+   * @returns The result of `fn`. The call has finished when this promise settles.
    */
   start<T>(fn: () => T | PromiseLike<T>): Promise<T>;
 }

@@ -1,45 +1,59 @@
 /**
- * One call that several rate limiters have to allow.
+ * Starts one call that several rate limiters have to allow.
  *
  * @module
  */
 
 import { nextAge } from "../common/arrival.ts";
+import { checkBoolean, checkNumber, checkObject, checkSignal, refuse } from "../common/check.ts";
 import { listen } from "./line.ts";
 import type { CallOptions, Place, RateLimiter } from "./rate_limiter.ts";
 
-/** A rate limiter, and what the call costs there. */
+/** A rate limiter, and the cost of the call in that limiter. */
 export interface Charge {
   /** The limiter. */
   throttler: RateLimiter;
-  /** Tokens that the call spends there, instead of the `cost` in the options: an integer. */
+  /**
+   * Tokens that the call spends in this limiter, instead of the `cost` of the options: an integer.
+   */
   cost: number;
 }
 
 /**
- * Calls `fn` as soon as every one of the throttlers allows it. It is charged to all of them at its
- * start, and to none if the wait is aborted or one of them refuses.
+ * Calls `fn` as soon as all of the limiters allow the call.
  *
- * While it waits for one throttler it holds back nobody in the others. It keeps its age in every
- * line, and in the end its turn in each until the last has come, so that two calls never block each
- * other and none waits for ever. Calls for the same throttlers start in the order in which they came.
+ * - **All or none**: all limiters charge the call at its start. An abort or a refusal costs
+ *   nothing.
+ * - **No blocking**: while the call waits for one limiter, others pass it in the rest.
+ * - **Order**: the call keeps its age in every line. Calls for the same limiters start in the order
+ *   in which they came, urgent calls first.
+ * - **No deadlock, no starvation**: in the end the call keeps its turn in each limiter until the
+ *   last turn comes. Only a stream of urgent calls can hold back a call for ever.
  *
- * @param throttlers The throttlers; without any, `fn` is called at once.
- * @param fn The call; it is charged even if it fails.
- * @param options The cost, which each throttler is charged, and the signal.
- * @returns What `fn` returns.
- * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
+ * A remote limiter keeps a turn for about a second. So `runAll` asks for the turn late, when the
+ * other limiters are open, and asks again if the turn expires. Two crowded remote limiters may need
+ * several rounds.
+ *
+ * @param throttlers The limiters, bare or with a cost of their own. Without any, `fn` is called at
+ * once. A limiter named more than once charges once, the highest of the costs.
+ * @param fn The call. The limiters charge it even if it fails.
+ * @param options Cost at each limiter, signal, and urgency.
+ * @returns The result of `fn`. Rejects with the error of `fn`, or the signal's reason.
+ * @throws {RangeError} If a cost is not an integer of at least 0, or is above a limit.
+ * @throws {TypeError} If an argument has the wrong type.
  * @throws {ThrottlerError} If too many calls wait already for one of them, or one is closed.
  *
- * @example
+ * @example A venue that counts orders twice in its second limit
  * ```ts
  * import { runAll, Throttler } from "@aio-trader/core/throttler";
  * import { assertEquals } from "@std/assert";
  *
  * const orders = new Throttler({ limit: 200, period: 60_000 });
  * const everything = new Throttler({ limit: 10, period: 1_000 });
+ * const limiters = [orders, { throttler: everything, cost: 2 }];
  *
- * assertEquals(await runAll([orders, everything], () => "sent"), "sent");
+ * assertEquals(await runAll(limiters, () => "sent"), "sent");
+ * assertEquals([orders.available, everything.available], [199, 8]);
  * ```
  */
 export function runAll<T>(
@@ -49,13 +63,16 @@ export function runAll<T>(
 ): Promise<T> {
   const { cost = 1, signal, urgent = false } = options;
   try {
-    const costs = costsOf(throttlers, cost);
+    if (typeof fn !== "function") refuse(TASK, "fn", fn, "a function");
+    checkObject(TASK, "options", options);
+    checkBoolean(TASK, "urgent", urgent);
+    checkSignal(TASK, "signal", signal);
     signal?.throwIfAborted();
     const age = nextAge();
-    const places = Array.from(
-      costs,
-      ([throttler, cost]) => throttler.place({ cost, urgent, age }),
-    );
+    const places: Place[] = [];
+    for (const [throttler, own] of costsOf(throttlers, cost)) {
+      places.push(throttler.place({ cost: own, urgent, age }));
+    }
     if (places.every((place) => place.isOpen)) return start(places, fn);
     return startLater(places, fn, signal);
   } catch (error) {
@@ -63,23 +80,36 @@ export function runAll<T>(
   }
 }
 
-/** What the call costs at each throttler: the most that is said, where one is named twice. */
+const TASK = "Cannot start a call";
+
+/** Gives the cost at each limiter, the highest where one is named more than once. */
 function costsOf(
   throttlers: readonly (RateLimiter | Charge)[],
   common: number,
 ): Map<RateLimiter, number> {
+  if (!Array.isArray(throttlers)) refuse(TASK, "throttlers", throttlers, "an array");
   const costs = new Map<RateLimiter, number>();
-  for (const entry of throttlers) {
-    const { throttler, cost } = "throttler" in entry ? entry : { throttler: entry, cost: common };
+  for (const [i, entry] of throttlers.entries()) {
+    const { throttler = entry as RateLimiter, cost = common } = Object(entry) as Partial<Charge>;
+    if (typeof throttler?.place !== "function") {
+      refuse(TASK, `throttlers[${i}]`, entry, "a Throttler, or { throttler, cost }");
+    }
     const other = costs.get(throttler);
-    if (other === undefined || cost > other) costs.set(throttler, cost);
+    if (other === undefined) costs.set(throttler, cost); // its place checks the cost
+    else costs.set(throttler, Math.max(checkCost(cost), checkCost(other)));
   }
   return costs;
 }
 
-/** Charges all places and calls `fn`: each start calls the next one, and the last calls `fn`. */
+function checkCost(cost: number): number {
+  return checkNumber(TASK, "cost", cost, { integer: true });
+}
+
+/**
+ * Charges all places and calls `fn`: the first place starts the second, and the last starts `fn`.
+ */
 function start<T>(places: readonly Place[], fn: () => T | PromiseLike<T>): Promise<T> {
-  const call = places.reduce((next, place) => () => place.start(next), fn);
+  const call = places.reduceRight((next, place) => () => place.start(next), fn);
   return Promise.resolve(call());
 }
 
@@ -90,23 +120,16 @@ async function startLater<T>(
 ): Promise<T> {
   const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
   const unlisten = listen(signal, refuse);
-  const inLine = new Set<Place>();
-  const hasPassed = new Set<Place>();
   try {
     for (const place of places) place.enter(refuse);
-    for (let late; (late = places.filter((place) => !place.isOpen)).length > 0;) {
-      // The longest wait comes first. The others, remote grants above all, would not last so long.
-      const next = late.reduce((a, b) => b.wait > a.wait ? b : a);
-      const { wait, rate } = next;
-      // The call keeps its turns elsewhere, unless others had better go meanwhile: in a faster
-      // limiter, or where even tokens that are spent now would be back before. It gives up each turn
-      // only once, so that in the end it has them all.
+    const inLine = new Set<Place>();
+    const hasPassed = new Set<Place>();
+    for (let next; (next = slowestOf(places));) {
       for (const place of inLine) {
-        const isBusy = place.rate > rate || wait > 2 * place.period;
-        if (place === next || hasPassed.has(place) || !isBusy) continue;
+        if (place === next || hasPassed.has(place) || !shouldPass(place, next)) continue;
         place.pass();
         inLine.delete(place);
-        hasPassed.add(place);
+        hasPassed.add(place); // once only: in the end the call keeps all turns
       }
       inLine.add(next);
       await Promise.race([next.turn(), refused]);
@@ -117,4 +140,21 @@ async function startLater<T>(
     unlisten();
     for (const place of places) place.leave();
   }
+}
+
+/**
+ * Gives the place that is not open and has the longest wait. The call takes this turn first: any
+ * other turn would hold back younger calls meanwhile, and a remote grant would expire.
+ */
+function slowestOf(places: readonly Place[]): Place | undefined {
+  const late = places.filter((place) => !place.isOpen);
+  return late.reduce<Place | undefined>((a, b) => a && a.wait >= b.wait ? a : b, undefined);
+}
+
+/**
+ * Says whether a call gives up its turn in one place while the next place makes it wait: if the
+ * first place is faster, or if even a token that is spent now in the first place comes back before.
+ */
+function shouldPass(place: Place, next: Place): boolean {
+  return place.rate > next.rate || next.wait > 2 * place.period;
 }

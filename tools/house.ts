@@ -3,7 +3,8 @@
  *
  * - Imports form no circle.
  * - A cupboard (a file in the folder of a room) is imported by its room and its neighbours only.
- * - Every room and cupboard has a test file in the same place of `tests/`, unless it holds types only.
+ * - Every room and cupboard has a test file in the same place of `tests/`, unless it holds types only,
+ *   or names the file that tests it: Tested in `tests/session_test.ts`.
  * - `publish.include` of deno.json names every folder of the library.
  * - The rules of `tools/house_rules.ts`, file by file.
  *
@@ -82,14 +83,20 @@ export function isTestable(source: string): boolean {
   return /^(?:export )?(?:async |abstract )*(?:function|class|const)\b/m.test(source);
 }
 
-/** The files of the library without a test file of the same name in the same place. */
+/** The test file that a file of the library needs, or undefined if it holds types only. */
+export function testOf(path: string, source: string): string | undefined {
+  if (!isTestable(source)) return undefined;
+  return source.match(/Tested in `(tests\/[^`]+_test\.ts)`/)?.[1] ??
+    `tests/${path.replace(/\.ts$/, "_test.ts")}`;
+}
+
+/** The files of the library whose test file is not there. */
 async function untested(library: Library): Promise<string[]> {
   const found: string[] = [];
   for (const path of library.keys()) {
-    const test = `tests/${path.replace(/\.ts$/, "_test.ts")}`;
-    const there = await Deno.stat(new URL(test, root)).then(() => true, () => false);
-    if (there || !isTestable(await Deno.readTextFile(new URL(path, root)))) continue;
-    found.push(`${path} has no test: ${test} is not there`);
+    const test = testOf(path, await Deno.readTextFile(new URL(path, root)));
+    const there = !test || await Deno.stat(new URL(test, root)).then(() => true, () => false);
+    if (!there) found.push(`${path} has no test: ${test} is not there`);
   }
   return found;
 }

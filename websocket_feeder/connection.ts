@@ -1,9 +1,8 @@
 /**
- * One connection of a feed, from the dial to its end: a WebSocket that always ends, once. Internal.
+ * One connection of a feed, from the dial to its end. Internal.
  *
- * The runtimes fire different events when a socket ends, and sometimes none at all. So a connection
- * never waits for an event without a timer beside it, and hears nothing of its socket once it has
- * ended.
+ * The runtimes fire different events when a socket ends, and sometimes none. So every wait for an
+ * event has a timer beside it, and an ended connection ignores its socket.
  *
  * @module
  */
@@ -14,83 +13,85 @@ import type { RateLimiter } from "../throttler.ts";
 import { type AskOptions, type Question, Questions } from "./questions.ts";
 import { describe, inWords, type UpgradeWatch } from "./refusal.ts";
 
-/** What a WebSocket sends. */
+/** Data that a WebSocket sends. */
 export type Frame = string | ArrayBuffer | ArrayBufferView;
 
 /**
- * One connection of a feed, as its hooks see it. Two live side by side while one replaces the other;
- * a hook that uses the connection that it was given never talks to the wrong one.
+ * One connection of a feed, as the hooks see it. Two connections live side by side while one
+ * replaces the other. A hook that uses its own connection never talks to the wrong one.
  */
 export interface FeedConnection {
-  /** Which connection of the feed this is, counted from 1. */
+  /** Number of the connection in its feed, from 1. */
   readonly attempt: number;
   /** Aborts when the connection has ended. */
   readonly signal: AbortSignal;
   /**
-   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. It passes
-   * subscriptions that wait for `pace`.
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. The frame
+   * goes before subscriptions that wait for `pace`.
    *
    * @param frame The frame.
-   * @returns Whether the socket is open; `false` if nothing was, or will be, sent.
+   * @returns Whether the socket is open. `false` means that the frame is never sent.
    */
   send(frame: Frame): boolean;
   /**
-   * Sends a frame and waits for its answer: for whatever `receive` gives to `answer(id, …)`. Frames
-   * wait while `receive` runs, so `receive` itself must not await an answer.
+   * Sends a frame and waits for its answer: the value that `receive` gives to `answer(id, value)`.
    *
-   * @param id What the answer is known by. Do not use it again: a late answer to the first question
-   *   would be taken for that to the second.
+   * - The promise settles at the latest when the connection ends. Its rejection need not be
+   *   handled.
+   * - `receive` itself must not await an answer: frames wait while `receive` runs.
+   * - An id must not be used twice: a late answer to the first question would answer the second.
+   *
+   * @param id Name of the question.
    * @param frame The frame.
    * @param options How long to wait.
-   * @returns A promise of the answer. It settles at the latest when the connection ends. Nobody has
-   *   to handle its rejection.
-   * @throws {BrokerError} If there is no answer. Its outcome is `"not-sent"` where the frame never
-   *   left, else `"unknown"`. Its kind is `"timeout"`, `"aborted"`, `"network"` (the connection ended),
-   *   `"closed"` (by us), `"rate-limited"` (`pace` refused the frame) or `"invalid"` (a question with
-   *   this id has no answer yet). What `fail` is given is thrown as it is.
+   * @returns A promise of the answer.
+   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left,
+   *   else `"unknown"`. The kind is `"timeout"`, `"aborted"`, `"network"` (the connection ended),
+   *   `"closed"` (the feed closed it), `"rate-limited"` (`pace` refused the frame) or `"invalid"`
+   *   (a question of this id is open). An error given to `fail` is thrown unchanged.
    */
   ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R>;
   /**
-   * Waits for an answer without sending anything: a greeting, say. While the handshake runs, an
-   * answer that came before is found as well.
+   * Waits for an answer and sends nothing: for a greeting, say. While the handshake runs, an answer
+   * that came earlier is found too.
    *
-   * @param id What the answer is known by.
+   * @param id Name of the question.
    * @param options How long to wait.
    * @returns A promise of the answer, as that of `ask`.
-   * @throws {BrokerError} As `ask` does; the outcome is `"unknown"`.
+   * @throws {BrokerError} As `ask` does. The outcome is `"unknown"`.
    */
   expect<R = unknown>(id: unknown, options?: AskOptions): Promise<R>;
   /**
    * Answers a question that was asked over this connection.
    *
-   * @param id What the question is known by.
-   * @param value What `ask` resolves to.
-   * @returns Whether anybody was waiting.
+   * @param id Name of the question.
+   * @param value The answer.
+   * @returns Whether a question waited for it.
    */
   answer(id: unknown, value?: unknown): boolean;
   /**
    * Fails a question that was asked over this connection.
    *
-   * @param id What the question is known by.
-   * @param error What `ask` rejects with, as it is: a BrokerError that says what became of an order.
-   * @returns Whether anybody was waiting.
+   * @param id Name of the question.
+   * @param error The error that `ask` throws. For an order: a BrokerError, which tells its fate.
+   * @returns Whether a question waited for it.
    */
   fail(id: unknown, error: unknown): boolean;
 }
 
-/** What a connection needs of its feed. */
+/** Needs of a connection. */
 export interface ConnectionOptions {
-  /** Which connection it is, counted from 1. */
+  /** Number of the connection in its feed, from 1. */
   attempt: number;
   /** Paces every frame that goes out. */
   pace?: Pick<RateLimiter, "run">;
   /** Told every frame. */
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
-  /** Told what went wrong without ending the connection. */
+  /** Told of a fault that does not end the connection. */
   report(message: string, cause: unknown): void;
 }
 
-/** What a connection does with its socket. */
+/** Hooks of a socket. */
 export interface SocketHooks {
   /** Called inside `onopen`, before any frame is received. */
   handshake(): void | Promise<void>;
@@ -100,7 +101,13 @@ export interface SocketHooks {
 /** How exactly a connection knows when it was heard last, in milliseconds. */
 const HEARING = 500;
 
-/** Parts of `staleAfter` in which silence is counted: it is noticed at most one part late. */
+/**
+ * Use that a feed has for a connection: all; no more requests, since another connection has taken
+ * over; only answers that are due; or its end.
+ */
+export type Stage = "current" | "replaced" | "muted" | "parting";
+
+/** Ticks in which `staleAfter` is counted: silence is noticed at most one tick late. */
 const SILENT_TICKS = 8;
 
 /** What a connection had heard at one moment. */
@@ -109,7 +116,7 @@ interface Look {
   readonly at: number;
 }
 
-/** One WebSocket, from the dial to its end: every frame is tapped, and each that goes out is paced. */
+/** One WebSocket, which always ends, once. All frames are tapped, outgoing frames are paced. */
 export class Connection implements FeedConnection {
   /** Resolves when the connection has ended. */
   readonly ended: Promise<Ending>;
@@ -117,12 +124,10 @@ export class Connection implements FeedConnection {
   ending: Ending | undefined;
   /** Frames received. */
   frames = 0;
-  /** When it went live, by `performance.now()`. */
+  /** Time at which the connection went live, by `performance.now()`. */
   liveSince: number = Infinity;
-  /** Whether its items are no longer wanted: it is heard for the answers that are due. */
-  isLeft = false;
-  /** Whether we are closing it. */
-  isParting = false;
+  /** Use that the feed has for the connection. */
+  stage: Stage = "current";
 
   /** Frames and time (epoch milliseconds) at the last two looks: see `heardAt`. */
   #looks: [before: Look, last: Look] | undefined;
@@ -134,6 +139,7 @@ export class Connection implements FeedConnection {
   readonly #questions = new Questions();
   #socket: WebSocket | undefined;
   #opened = false;
+  #answers = 0;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -151,8 +157,9 @@ export class Connection implements FeedConnection {
   }
 
   /**
-   * A moment at which the connection was certainly heard, in epoch milliseconds: its last frame came
-   * at most a second later. The clock is not read for each frame, as that would cost a tenth of it.
+   * A moment at which the connection was certainly heard, in epoch milliseconds: its last frame
+   * came at most a second later. The clock is not read for each frame, as that would cost a tenth
+   * of it.
    */
   get heardAt(): number {
     const [before, last] = this.#looks!;
@@ -164,9 +171,19 @@ export class Connection implements FeedConnection {
     return Math.max(0, performance.now() - this.liveSince);
   }
 
-  /** Whether it went live, and has not ended. */
+  /** Number of frames that were no answers. */
+  get news(): number {
+    return this.frames - this.#answers;
+  }
+
+  /** Whether the connection went live, and has not ended. */
   get isLive(): boolean {
     return !this.ending && this.liveSince < Infinity;
+  }
+
+  /** Whether items of the connection are dropped. */
+  get isMuted(): boolean {
+    return this.stage === "muted" || this.stage === "parting";
   }
 
   /** Whether a frame would be sent now. */
@@ -175,12 +192,13 @@ export class Connection implements FeedConnection {
   }
 
   /**
-   * Takes a socket over, and logs in once it is open.
+   * Uses a socket, and logs in once the socket is open.
    *
    * @param socket The socket, which is still connecting.
-   * @param hooks What to do with it.
-   * @param watch Knows the status of a refusal where the socket does not.
-   * @returns A promise that settles with the handshake, or rejects when the connection has ended.
+   * @param hooks Login and reading.
+   * @param watch Knows the status of a refused upgrade where the socket does not.
+   * @returns A promise that settles as the handshake does, or rejects when the connection has
+   *   ended.
    */
   async attach(socket: WebSocket, hooks: SocketHooks, watch?: UpgradeWatch): Promise<void> {
     this.#socket = socket;
@@ -193,12 +211,12 @@ export class Connection implements FeedConnection {
     };
     socket.onclose = ({ code, reason, wasClean }) =>
       this.end({ code: code || 1006, reason, clean: wasClean });
-    // Node 22 fires nothing more after an error while connecting; elsewhere the close that follows
-    // an error adds nothing but 1006. https://github.com/nodejs/undici/issues/3506
+    // Node 22 fires nothing after an error while connecting. Elsewhere a close follows the error,
+    // and tells no more than 1006. https://github.com/nodejs/undici/issues/3506
     socket.onerror = (event) => this.end(describe(event, watch?.status));
     const shaken = new Promise<void>((resolve, reject) => {
-      // Deno hands over a frame that came in the segment of the 101 before code that awaits this
-      // event runs, so the handshake starts inside of it.
+      // Deno delivers a frame of the 101's segment before code that awaits this event runs. So
+      // the handshake begins inside the event.
       socket.onopen = () => {
         this.#opened = true;
         this.#listen();
@@ -212,7 +230,7 @@ export class Connection implements FeedConnection {
     await this.unlessEnded(shaken);
   }
 
-  /** Notes that the connection is live from now on. */
+  /** Marks the connection as live. */
   goLive(): void {
     this.liveSince = performance.now();
     this.#questions.stopKeeping();
@@ -243,19 +261,21 @@ export class Connection implements FeedConnection {
   }
 
   answer(id: unknown, value?: unknown): boolean {
-    return this.#questions.settle(id, (question) => question.resolve(value));
+    return this.#settle(id, (question) => question.resolve(value));
   }
 
   fail(id: unknown, error: unknown): boolean {
-    return this.#questions.settle(id, (question) => question.reject(error));
+    return this.#settle(id, (question) => question.reject(error));
   }
 
-  /** Resolves once everything that was asked over this connection is answered, or has failed. */
+  /** Resolves once all questions of this connection are answered or have failed. */
   answered(): Promise<void> {
     return this.#questions.answered();
   }
 
-  /** Calls back when `pace` allows; tells whether it did, which it does not once the connection has ended. */
+  /**
+   * Calls back when `pace` allows, and returns whether it did: not once the connection has ended.
+   */
   async paced(callback: () => void, urgent = false): Promise<boolean> {
     const { pace, report } = this.#options;
     try {
@@ -276,7 +296,7 @@ export class Connection implements FeedConnection {
     return true;
   }
 
-  /** Calls back after so many milliseconds, unless the connection ends before, or the timer is cleared. */
+  /** Calls back after a time, unless the connection ends or the timer is stopped before. */
   after(timeout: number, callback: () => void): () => void {
     if (this.ending || timeout === Infinity) return () => {};
     const stop = () => {
@@ -291,7 +311,7 @@ export class Connection implements FeedConnection {
     return stop;
   }
 
-  /** Resolves after so many milliseconds, or when the connection has ended. */
+  /** Resolves after a time, or when the connection has ended. */
   lasts(timeout: number): Promise<void> {
     return new Promise((resolve) => {
       this.after(timeout, resolve);
@@ -299,17 +319,19 @@ export class Connection implements FeedConnection {
     });
   }
 
-  /** Resolves at the end of its lifetime: after so many milliseconds, or when it retires or has ended. */
+  /**
+   * Resolves at the end of the lifetime: after a time, on `retire()`, or at the connection's end.
+   */
   async lives(lifetime: number): Promise<void> {
     await Promise.race([this.lasts(lifetime), this.#retired.promise]);
   }
 
-  /** Ends its lifetime now: another connection is to replace it. */
+  /** Ends the lifetime now, so that another connection replaces this one. */
   retire(): void {
     this.#retired.resolve();
   }
 
-  /** Calls back every so many milliseconds until the connection ends. */
+  /** Calls back at an interval until the connection ends. */
   every(interval: number, callback: () => void): void {
     if (interval < Infinity) {
       this.#timers.add(setInterval(callback, Math.min(interval, MAX_TIMER)));
@@ -317,9 +339,9 @@ export class Connection implements FeedConnection {
   }
 
   /**
-   * Ends the connection when no frame has come for `staleAfter` milliseconds, at most an eighth
-   * later. Silent ticks are counted and no clocks compared, so that a process that was itself
-   * suspended does not take its peer for dead.
+   * Ends the connection after `staleAfter` milliseconds without a frame, at most an eighth later.
+   * It counts silent ticks and compares no clocks: a process that was suspended keeps its
+   * connection.
    */
   watch(staleAfter: number): void {
     let { frames } = this;
@@ -343,16 +365,16 @@ export class Connection implements FeedConnection {
     });
   }
 
-  /** Starts the close handshake; the connection ends once the peer has answered. */
+  /** Starts the close handshake. The connection ends with the answer of the peer. */
   close(): void {
     this.#socket!.onmessage = null;
-    // Deno writes the reason's bytes where the code belongs when there is no code.
+    // Without a code, Deno writes the reason's bytes in its place.
     this.#socket!.close(1000, "");
   }
 
   /** Ends the connection now, as the feed closes. */
   leave(): void {
-    this.isParting = true;
+    this.stage = "parting";
     this.end({ reason: "closed by us" });
   }
 
@@ -371,9 +393,15 @@ export class Connection implements FeedConnection {
     this.#timers.clear();
     if (this.#socket) discard(this.#socket);
     this.#controller.abort();
-    const kind = this.isParting ? "closed" : "network";
+    const kind = this.stage === "parting" ? "closed" : "network";
     this.#questions.endAll(kind, `the connection ended (${this.ending.reason})`);
     this.#resolveEnded(this.ending);
+  }
+
+  #settle(id: unknown, settle: (question: Question) => void): boolean {
+    const isSettled = this.#questions.settle(id, settle);
+    if (isSettled) this.#answers++;
+    return isSettled;
   }
 
   /** Opens a question, and has it sent. Never throws. */
@@ -394,13 +422,13 @@ export class Connection implements FeedConnection {
     }
   }
 
-  /** Sends the frame of a question as soon as `pace` allows, unless that is settled before. */
+  /** Sends the frame of a question as soon as `pace` allows, unless the question ends before. */
   async #put<R>(question: Question<R>, frame: Frame): Promise<void> {
     const { pace } = this.#options;
     const write = () => {
       if (!question.isOpen) return;
       if (!this.open) return question.refuse("network", "the connection is not open");
-      // Before it leaves: what a socket that throws has done with it is not known.
+      // Noted first: a socket that throws may have sent the frame.
       question.sent();
       this.write(frame);
     };
@@ -421,7 +449,7 @@ export class Connection implements FeedConnection {
   }
 }
 
-/** Leaves a socket: hears nothing more of it, and closes it as hard as the runtime can. */
+/** Leaves a socket: removes its handlers, and closes it as hard as the runtime can. */
 function discard(socket: WebSocket & { terminate?: () => void }): void {
   socket.onopen =
     socket.onmessage =

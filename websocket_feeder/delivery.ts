@@ -1,5 +1,5 @@
 /**
- * When an item is delivered, and which is not. Internal.
+ * Decides when an item is delivered, and which items are dropped. Internal.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { Memory } from "./memory.ts";
 import { type Recovering, Recovery, type RecoveryOptions } from "./recovery.ts";
 
 /**
- * Turns that the caller of `connect()` is given to open its stream before the first item: more than
- * a few nested async functions take. Counted in microtasks, as a timer may fire a second late in a
- * hidden browser tab.
+ * Microtasks between `connect()` resolving and the first item, in which the caller opens its
+ * stream. A few nested async functions take about ten. A timer might fire a second late in a hidden
+ * tab.
  */
 const TURNS = 24;
 
@@ -24,7 +24,7 @@ export interface Delivering<T> extends Omit<Recovering<T>, "deliver"> {
   identify(item: T): unknown;
 }
 
-/** Holds back what must wait, and drops what must not come. */
+/** Holds items back, and drops items. */
 export class Delivery<T> {
   /** The connection that is logging in while none is live. */
   arriving: Connection | undefined;
@@ -33,7 +33,7 @@ export class Delivery<T> {
   readonly #host: Delivering<T>;
   readonly #memory = new Memory();
   #handover: Handover | undefined;
-  /** What came with the login, by the connection that it came over. */
+  /** Items that came with the login, by their connection. */
   readonly #held = new Map<Connection, T[]>();
 
   /**
@@ -60,7 +60,7 @@ export class Delivery<T> {
     this.#handover = handover;
   }
 
-  /** Has the items of a connection wait until it is announced. */
+  /** Makes the items of a connection wait until the connection is announced. */
   hold(connection: Connection): void {
     this.arriving = connection;
     this.#held.set(connection, []);
@@ -70,12 +70,12 @@ export class Delivery<T> {
    * Decides about an item.
    *
    * @param item The item.
-   * @param connection Where it came from, as far as that is known.
-   * @returns Whether it is to be delivered now.
+   * @param connection The connection that it came over, if known.
+   * @returns Whether to deliver it now.
    */
   isDue(item: T, connection: Connection | undefined): boolean {
     if (connection !== undefined) {
-      if (connection.isLeft || connection.ending) return false;
+      if (connection.isMuted || connection.ending) return false;
       const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
       if (held) return held.push(item) < 0;
     }
@@ -86,25 +86,25 @@ export class Delivery<T> {
     return !this.recovery.holds(item) && this.#isNew(item, connection);
   }
 
-  /** Delivers what was held, once whoever awaits `connect()` has had a turn. */
+  /** Delivers the held items after the caller of `connect()` has had its turn. */
   async release(connection: Connection): Promise<void> {
     this.#arrive(connection);
     for (let i = 0; i < TURNS; i++) await null;
     this.flush(connection);
   }
 
-  /** Delivers what was held now. */
+  /** Delivers the held items now. */
   flush(connection: Connection): void {
     const held = this.#held.get(connection) ?? [];
-    // A listener may emit in its turn: that comes after.
-    for (let i = 0; i < held.length && !connection.isLeft; i++) {
+    // A listener may emit in its turn, which lengthens the list.
+    for (let i = 0; i < held.length && !connection.isMuted; i++) {
       const item = held[i];
       if (!this.recovery.holds(item) && this.#isNew(item, connection)) this.#host.emit(item);
     }
     this.#held.delete(connection);
   }
 
-  /** Drops what is held of a connection that was never announced. */
+  /** Drops the held items of a connection that was never live. */
   drop(connection: Connection): void {
     this.#arrive(connection);
     this.#held.delete(connection);

@@ -1,22 +1,23 @@
 /**
- * How a connection is made, kept and left: from the dial to the login, and from the goodbye to the
- * close. Internal.
+ * Makes, keeps and leaves a connection: dial, login, pings, goodbye, close. Internal.
  *
  * @module
  */
 
+import { FeedError } from "../feeder.ts";
 import type { Connection, Frame } from "./connection.ts";
 import type { Host } from "./host.ts";
 import type { Endpoint, FeedOptions } from "./options.ts";
 import { watchUpgrade } from "./refusal.ts";
 
 /**
- * Makes a connection: dials, logs in, starts its timers.
+ * Makes a connection: dials, logs in, starts the timers.
  *
- * @param connection The connection, which has not begun.
- * @param host Whose hooks are called.
- * @param options How long it may take.
- * @returns A promise that never rejects: whether the connection is logged in. If not, it has ended.
+ * @param connection A new connection.
+ * @param host The feed.
+ * @param options The options of the feed.
+ * @returns A promise that never rejects. It resolves to `true` if the connection is logged in. Else
+ *   the connection has ended.
  */
 export async function establish(
   connection: Connection,
@@ -78,7 +79,7 @@ async function dial(
   }
 }
 
-/** Sends what `ping()` returns, time and again; one that waits for its pace is not joined by another. */
+/** Sends the frame of `ping()` at an interval, unless the one before still waits for its pace. */
 function keepPinging(connection: Connection, host: Host, interval: number): void {
   let isWaiting = false;
   connection.every(interval, async () => {
@@ -95,19 +96,19 @@ function keepPinging(connection: Connection, host: Host, interval: number): void
 }
 
 /**
- * Leaves a connection: waits for the answers that are due, sends `goodbye()` and closes the socket.
+ * Leaves a connection: waits for answers that are due, sends `goodbye()` and closes the socket.
  *
  * @param connection The connection. It ends within `closeTimeout`.
- * @param host Whose hook is called.
- * @param closeTimeout How long all of this may take, in milliseconds.
+ * @param host The feed.
+ * @param closeTimeout Longest time, in milliseconds.
  */
 export async function part(
   connection: Connection,
   host: Host,
   closeTimeout: number,
 ): Promise<void> {
-  if (connection.isParting) return;
-  connection.isLeft = connection.isParting = true;
+  if (connection.stage === "parting") return;
+  connection.stage = "parting";
   connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
   await connection.answered();
   try {
@@ -117,4 +118,29 @@ export async function part(
     host.report("Cannot say goodbye: goodbye() threw", error);
   }
   if (!connection.ending) connection.close();
+}
+
+/**
+ * Makes a native socket.
+ *
+ * @param url The address.
+ * @param init The protocols, and headers if there are any.
+ * @returns The socket.
+ * @throws {FeedError} A fatal one, if the address, a protocol or a header is invalid.
+ */
+export function newSocket(url: string, init: Omit<Endpoint, "url">): WebSocket {
+  const { headers = {} } = init;
+  const protocols = [init.protocols ?? []].flat();
+  // Deno, Node and Bun take headers in an object; a browser would take that for a protocol.
+  const isPlain = Object.keys(headers).length === 0;
+  try {
+    return new WebSocket(url, (isPlain ? protocols : { protocols, headers }) as string[]);
+  } catch {
+    // The cause is left out: it quotes an address or a header, and so perhaps a token.
+    throw new FeedError(
+      "Cannot dial: no socket can be made of what endpoint() gave, wanted a ws: or wss: URL, valid " +
+        "protocols and headers, and a runtime that sends headers (Deno does from 2.5 on)",
+      { fatal: true },
+    );
+  }
 }

@@ -1,20 +1,20 @@
 /**
- * How one connection of a feed takes over from another without a gap. Internal.
+ * Proves that one connection of a feed can take over from another without a gap. Internal.
  *
- * Both deliver for a while. Where items can be told apart, one that came from both proves that
- * there is no gap: the new connection began no later than where the old one is by then. And as each
- * delivers in order, the old one has nothing more to tell once the new one is the first with news.
+ * Both connections deliver for a while. An item that came over both proves that there is no gap:
+ * the new connection began no later than the old one is by then. Each connection delivers in order.
+ * So the old one has no more news once the new one delivers an item first.
  *
  * @module
  */
 
 import type { Connection } from "./connection.ts";
 
-/** For how long a handover lets both deliver, in milliseconds. */
+/** How long both connections deliver, in milliseconds. */
 export interface HandoverOptions {
   /** At least. */
   overlap: number;
-  /** At most, though there is no proof. */
+  /** At most, without a proof. */
   connectTimeout: number;
 }
 
@@ -22,7 +22,7 @@ export interface HandoverOptions {
 export class Handover {
   readonly #old: Connection;
   readonly #options: HandoverOptions;
-  /** Which connection was the first with the latest item; none as long as items are not told apart. */
+  /** The connection that was first with the latest item. None while items cannot be told apart. */
   #leader: number | undefined;
   /** Whether an item has come from both. */
   #met = false;
@@ -37,8 +37,8 @@ export class Handover {
   }
 
   /**
-   * Whether the old connection was heard since the new one has asked for everything. Else the old one
-   * may have been dead before, without a word.
+   * Whether the old connection was heard since the new one has asked for everything. Else the old
+   * one may have been dead before, without a word.
    */
   get isHeard(): boolean {
     return this.#old.frames > this.#framesBefore;
@@ -61,7 +61,7 @@ export class Handover {
     this.#leader ??= first;
   }
 
-  /** Waits until the new connection is seen to deliver as well, or there is nothing to be seen. */
+  /** Waits until the new connection delivers as well, or the market is quiet. */
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
     await this.#seeBoth(next, asked);
     this.#isOpen = false;
@@ -69,21 +69,21 @@ export class Handover {
 
   async #seeBoth(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
-    const before = next.frames;
+    const before = next.news;
     await Promise.race([asked, next.ended, old.ended]);
     const isLate = this.#deadline();
     this.#framesBefore = old.frames;
     while (true) {
-      const heard = old.frames;
+      const heard = old.news;
       await Promise.race([next.lasts(this.#options.overlap), old.ended]);
-      if (next.ending || old.ending || old.frames === heard) return;
+      if (next.ending || old.ending || old.news === heard) return;
       const isProven = this.#met || this.#leader === undefined;
-      if (next.frames > before && (isProven || isLate())) return;
+      if (next.news > before && (isProven || isLate())) return;
       if (isLate()) next.end({ reason: "silent while the old one was not" });
     }
   }
 
-  /** Waits until the new connection has delivered what the old one was ahead. */
+  /** Waits until the new connection has delivered the news that the old one had first. */
   async catchUp(next: Connection): Promise<void> {
     const isLate = this.#deadline();
     do await next.lasts(this.#options.overlap); while (

@@ -1,5 +1,5 @@
 /**
- * What the rooms of a feed need of its class: its hooks, and its voice. Internal.
+ * The feed class as its rooms see it: its hooks, and its voice. Internal.
  *
  * @module
  */
@@ -15,7 +15,7 @@ type Told = Pick<FeedEvents<unknown>, "retry" | "error">;
 export interface Host {
   /** Makes the next connection. */
   open(): Connection;
-  /** Asks the venue class where to dial. */
+  /** Calls the hook of this name, as the next six do. */
   endpoint(signal: AbortSignal): string | URL | Endpoint | Promise<string | URL | Endpoint>;
   createSocket(url: string, init: Omit<Endpoint, "url">): WebSocket;
   handshake(connection: Connection): void | Promise<void>;
@@ -23,24 +23,24 @@ export interface Host {
   ping(connection: Connection): Frame | undefined | Promise<Frame | undefined>;
   goodbye(connection: Connection): Frame | undefined | Promise<Frame | undefined>;
   isFatal(ending: Ending): boolean;
-  /** Has a connection that is logged in asked for everything; resolves once that is done. */
+  /** Asks a connection for all subscriptions. Resolves once all are asked for and confirmed. */
   subscribe(connection: Connection): Promise<void>;
-  /** The state has changed. */
+  /** Tells of a change of state. */
   moved(state: FeedState, previous: FeedState): void;
-  /** A connection is the live one. */
+  /** Announces the live connection. */
   live(connection: Connection, downtime: number): void;
-  /** A connection is no longer the live one, though it may go on for a while. */
+  /** Asks nothing more of a connection, as another one has taken over. */
   left(connection: Connection): void;
   /** The live connection was lost: from its last frame on, items may be missing. */
   lost(connection: Connection): void;
-  /** A connection has ended. */
+  /** Forgets an ended connection. */
   ended(connection: Connection): void;
-  /** The feed is closed, for good. */
+  /** Ends the feed for its readers. */
   closed(error: FeedError | undefined): void;
-  /** Tells listeners; of `error` only where there are any. */
+  /** Tells listeners; those of `error` only if there are any. */
   tell<K extends keyof Told>(type: K, event: Told[K]): void;
-  /** Reports what a hook threw, unless that is to end the feed. */
+  /** Reports the error of a hook, or ends the feed with it if it is fatal. */
   threw(hook: string, error: unknown): void;
-  /** Reports what ended nothing. */
+  /** Reports a fault that ended nothing. */
   report(message: string, cause: unknown): void;
 }

@@ -1,8 +1,8 @@
 /**
- * Where a feed stands, and how it gets from there to somewhere else. Internal.
+ * The states of a feed, and the ways from one to another. Internal.
  *
- * Each arrow of the diagram in the doc comment of `WebSocketFeeder` is one method here, and
- * `#enter` is the only place that sets the state.
+ * Each arrow of the diagram in the doc comment of `WebSocketFeeder` is one method here. `#enter` is
+ * the only place that sets the state.
  *
  * @module
  */
@@ -35,14 +35,14 @@ export class Lifecycle {
   readonly #crew: Crew;
   readonly #options: FeedOptions;
   readonly #backoff: Backoff;
-  /** Every connection that has not ended. */
+  /** Connections that have not ended. */
   readonly #connections = new Set<Connection>();
   #phase: Phase = { state: "idle" };
-  /** When the last connection was lost. */
+  /** Time at which the live connection was lost. */
   #lostAt: number | undefined;
   /** Whether `reconnect()` has been called since the feed was live. */
   #isAsked = false;
-  /** Whether listeners of `error` have heard that the feed cannot get there. */
+  /** Whether listeners of `error` have been told of a failed first attempt. */
   #isTold = false;
 
   /**
@@ -70,12 +70,12 @@ export class Lifecycle {
     };
   }
 
-  /** Where the feed stands. */
+  /** The state, with its data. */
   get phase(): Phase {
     return this.#phase;
   }
 
-  /** The connection that is live, or being made if none is. */
+  /** The live connection, or the one being made if none is live. */
   get connection(): Connection | undefined {
     return "connection" in this.#phase ? this.#phase.connection : undefined;
   }
@@ -112,7 +112,7 @@ export class Lifecycle {
     if (this.#connections.size === 0) this.#finish();
   }
 
-  /** Ends every connection: what comes of it depends on the ending. */
+  /** Ends every connection. The ending decides about the next state. */
   endAll(ending: Partial<Ending>): void {
     for (const connection of this.#connections) connection.end(ending);
   }
@@ -130,7 +130,7 @@ export class Lifecycle {
   #goLive(connection: Connection): void {
     const downtime = this.#lostAt === undefined ? 0 : performance.now() - this.#lostAt;
     this.#beLive(connection, downtime);
-    if (connection.isLeft) return; // a listener has closed the feed
+    if (connection.stage !== "current") return; // a listener has closed the feed
     void this.#host.subscribe(connection);
     this.#keep(connection);
   }
@@ -139,7 +139,7 @@ export class Lifecycle {
   #swap(old: Connection, next: Connection): boolean {
     if (this.connection !== old || this.#phase.state !== "live") return false;
     next.liveSince = old.liveSince; // to the feed, it is one life
-    old.isLeft = true;
+    if (old.stage === "current") old.stage = "replaced";
     this.#host.left(old);
     this.#beLive(next, 0);
     return true;
@@ -217,7 +217,7 @@ export class Lifecycle {
     if (phase.state !== previous.state) this.#host.moved(phase.state, previous.state);
   }
 
-  /** The error that tells of an ending: the venue class's own, where it threw one. */
+  /** The error of an ending: the one that the venue class threw, if it is a FeedError. */
   #failure({ ending, uptime }: Connection): FeedError {
     const { cause, code, reason, opened } = ending!;
     if (cause instanceof FeedError) return cause;

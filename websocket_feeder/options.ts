@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkFunction, checkNumber, checkSignal, refuse } from "../common/check.ts";
+import { checkFunction, checkNumber, checkSignal, type Range, refuse } from "../common/check.ts";
 import type { RateLimiter } from "../throttler.ts";
 import type { Frame } from "./connection.ts";
 
@@ -35,49 +35,50 @@ export interface WebSocketFeederOptions {
    */
   closeTimeout?: number;
   /**
-   * How long no frame at all may come before the connection is replaced, noticed at most an eighth
-   * later. Choose more than the venue's own heartbeat: a quiet market is not silence. `0` is off.
+   * Longest time without any frame. After that the connection is replaced, at most an eighth later.
+   * Choose more than the venue's heartbeat: a quiet market is not silence. `0` is off.
    *
    * @default {0}
    */
   staleAfter?: number;
   /**
-   * How often the frame of `ping()` is sent. A class with a `ping()` needs it, and none without may
-   * have it. `0` is off, and turns off the ping of such a class.
+   * Time between two pings: the frames of `ping()`. A class with a `ping()` needs the option, a
+   * class without must not have it. `0` is off, also for a class with a `ping()`.
    *
    * @default {0}
    */
   pingInterval?: number;
   /**
-   * How long a connection may be live before it is replaced, for venues that end it after a while:
-   * choose less than theirs. The new connection is live and subscribed before the old one is
-   * dropped, so nothing is lost. Items that both deliver come twice, unless `identify` tells them
-   * apart. `0` is off.
+   * How long a connection may be live before another one replaces it: for venues that end
+   * connections after a while, choose less. The new connection is live and subscribed before the
+   * old one is dropped, so nothing is lost. An item that both deliver comes twice, unless
+   * `identify` tells that it is the same. `0` is off.
    *
    * @default {0}
    */
   maxLifetime?: number;
   /**
-   * How long a replaced connection goes on beside its replacement, once that has asked for all
-   * subscriptions: enough for the venue to begin. It goes on longer while it alone delivers. After
-   * the swap it is heard for the same time again, for the answers that are due.
+   * How long a replaced connection delivers beside its replacement, once all subscriptions are
+   * asked for: long enough for the venue to begin. It stays longer while it alone delivers. After
+   * the swap the old connection is heard for another `overlap`, and then for answers that are due.
    *
    * @default {1_000}
    */
   overlap?: number;
   /**
-   * How long the venue may take to confirm a subscription, with `confirm()`. A subscription that is
-   * late is asked for again after one and two more of this time, doubled; then it is reported to
-   * `error` and the connection is replaced. `0` is for venues that confirm nothing.
+   * How long the venue may take to confirm a subscription, told by `confirm()`. A late one is asked
+   * for again; then the feed waits twice as long, and once more twice as long. After three requests
+   * the feed reports it to `error`, and replaces the connection. `0` is for venues that confirm
+   * nothing.
    *
    * @default {0}
    */
   confirmTimeout?: number;
   /**
-   * How long a subscription may deliver nothing on a healthy connection before it is asked for again,
-   * in milliseconds: a number, or a function of the subscription. The class must have `keyOf`.
-   * Noticed at most an eighth later; a subscription that stays quiet is asked for again after two,
-   * four … times as long. Choose more than a quiet market needs. `0` is off.
+   * How long a subscription may deliver nothing on a healthy connection before it is asked for
+   * again, in milliseconds: a number, or a function of the subscription. The class must have
+   * `keyOf`. Noticed at most an eighth later; a subscription that stays quiet is asked for again
+   * after two, four … times as long. Choose more than a quiet market needs. `0` is off.
    *
    * @default {0}
    */
@@ -103,15 +104,15 @@ export interface WebSocketFeederOptions {
    */
   baseWait?: number;
   /**
-   * Longest wait between two attempts, and between two repairs of one subscription. A `retryAfter`
-   * of the venue may be longer. `Infinity` sets no limit.
+   * Longest wait between two attempts, and between two repairs of a subscription. The `retryAfter`
+   * of an error may be longer. `Infinity` sets no limit.
    *
    * @default {30_000}
    */
   maxWait?: number;
   /**
-   * How long a connection must have been live for its loss to start the count and the waits again,
-   * and how long a subscription must have been left alone for its next repair to be the first.
+   * How long a connection must have been live for the count and the waits to start again after its
+   * loss. Also how long a subscription must go without a repair for its waits to start again.
    *
    * @default {30_000}
    */
@@ -123,26 +124,48 @@ export interface WebSocketFeederOptions {
    */
   jitter?: number;
   /**
-   * Paces every frame that goes out, over all connections: subscriptions, pings, and the frames of
+   * Paces every outgoing frame, over all connections: subscriptions, pings, and the frames of
    * `send` and `ask`, which go first. Off unless given.
    *
-   * It holds where frames leave us. On the way two may come closer together (Deno's sockets alone
-   * make up to 40 ms of it, as they wait for an answer before a small second frame), so leave a
-   * margin: for 5 per second, `{ limit: 5, period: 1_100 }`.
+   * The limit holds where frames leave the program. On the way two frames may come closer together:
+   * Deno's sockets wait for an answer before a small second frame, up to 40 ms. So leave a margin:
+   * for 5 per second, `{ limit: 5, period: 1_100 }`.
    */
   pace?: Pick<RateLimiter, "run">;
   /**
-   * Paces attempts to connect, for venues that limit them: several feeds may share it. Off unless
-   * given.
+   * Paces attempts to connect, for venues that limit them. Several feeds may share one limiter. Off
+   * unless given.
    */
   dials?: Pick<RateLimiter, "run">;
   /** Closes the feed when it aborts. */
   signal?: AbortSignal;
   /**
-   * Told every frame that comes in, before `receive`, and every frame that goes out, and over which
-   * connection, counted from 1.
+   * Told every incoming frame, before `receive`, and every outgoing frame, with the number of its
+   * connection, from 1.
    */
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
+}
+
+/** Counts of a {@linkcode WebSocketFeeder} since it was made. */
+export interface FeedStats {
+  /** Connections begun. */
+  attempts: number;
+  /** Connections that went live. */
+  connections: number;
+  /** Frames received. */
+  frames: number;
+  /** Items emitted. */
+  items: number;
+}
+
+/** Options of {@linkcode WebSocketFeeder.refuse}. */
+export interface RefuseOptions {
+  /**
+   * How long to wait before the subscription is asked for again, in milliseconds. After refusals in
+   * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops
+   * the subscription.
+   */
+  retryAfter?: number;
 }
 
 type Optional = "pace" | "dials" | "signal" | "tap" | "pingInterval";
@@ -152,7 +175,28 @@ export type FeedOptions =
   & Required<Omit<WebSocketFeederOptions, Optional>>
   & Pick<WebSocketFeederOptions, Optional>;
 
-const TASK = "Cannot make a feed";
+/** Values of the numbers that are not given. */
+const DEFAULTS = {
+  connectTimeout: 10_000,
+  closeTimeout: 2_000,
+  staleAfter: 0,
+  maxLifetime: 0,
+  overlap: 1_000,
+  confirmTimeout: 0,
+  backfillTimeout: 30_000,
+  maxRetries: Infinity,
+  baseWait: 500,
+  maxWait: 30_000,
+  resetRetryAfter: 30_000,
+  jitter: 1,
+};
+
+/** Numbers that are allowed, where they are not milliseconds from 0. */
+const RANGES: Readonly<Record<string, Range>> = {
+  connectTimeout: { above: true, unit: "milliseconds" },
+  maxRetries: { integer: true },
+  jitter: { max: 1 },
+};
 
 /**
  * Fills in the defaults and checks every option.
@@ -163,66 +207,52 @@ const TASK = "Cannot make a feed";
  * @throws {TypeError} If an option is of the wrong type.
  */
 export function complete(options: WebSocketFeederOptions = {}): FeedOptions {
+  const task = "Cannot make a feed";
   if (typeof options !== "object" || options === null) {
-    refuse(TASK, "options", options, "an object");
+    refuse(task, "options", options, "an object");
   }
-  const {
-    connectTimeout = 10_000,
-    closeTimeout = 2_000,
-    staleAfter = 0,
-    pingInterval,
-    maxLifetime = 0,
-    overlap = 1_000,
-    confirmTimeout = 0,
-    quietAfter = 0,
-    backfillTimeout = 30_000,
-    maxRetries = Infinity,
-    baseWait = 500,
-    maxWait = 30_000,
-    resetRetryAfter = 30_000,
-    jitter = 1,
-    pace,
-    dials,
-    signal,
-    tap,
-  } = options;
-  const durations = {
-    closeTimeout,
-    staleAfter,
-    maxLifetime,
-    overlap,
-    confirmTimeout,
-    backfillTimeout,
-    baseWait,
-    maxWait,
-    resetRetryAfter,
-  };
-  checkNumber(TASK, "connectTimeout", connectTimeout, { above: true, unit: "milliseconds" });
-  for (const [name, value] of Object.entries({ ...durations, pingInterval: pingInterval ?? 0 })) {
-    checkNumber(TASK, name, value, { unit: "milliseconds" });
+  const unit = "milliseconds";
+  const numbers = { ...DEFAULTS };
+  for (const name of Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[]) {
+    const { [name]: value = DEFAULTS[name] } = options;
+    numbers[name] = checkNumber(task, name, value, RANGES[name] ?? { unit });
   }
-  if (typeof quietAfter !== "function") {
-    checkNumber(TASK, "quietAfter", quietAfter, { unit: "milliseconds" });
-  }
-  checkNumber(TASK, "maxRetries", maxRetries, { integer: true });
-  checkNumber(TASK, "jitter", jitter, { max: 1 });
+  const { quietAfter = 0, pingInterval, pace, dials, signal, tap } = options;
+  if (typeof quietAfter !== "function") checkNumber(task, "quietAfter", quietAfter, { unit });
+  checkNumber(task, "pingInterval", pingInterval ?? 0, { unit });
   for (const [name, value] of Object.entries({ pace, dials })) {
     if (value !== undefined && typeof value?.run !== "function") {
-      refuse(TASK, name, value, "a RateLimiter");
+      refuse(task, name, value, "a RateLimiter");
     }
   }
-  checkSignal(TASK, "signal", signal);
-  checkFunction(TASK, "tap", tap);
-  return {
-    connectTimeout,
-    ...durations,
-    quietAfter,
-    pingInterval,
-    maxRetries,
-    jitter,
-    pace,
-    dials,
-    signal,
-    tap,
-  };
+  checkSignal(task, "signal", signal);
+  checkFunction(task, "tap", tap);
+  return { ...numbers, quietAfter, pingInterval, pace, dials, signal, tap };
+}
+
+/**
+ * Checks the parts of a venue class that must fit its options.
+ *
+ * @param batch Most subscriptions in one request.
+ * @param has Which hooks the class has.
+ * @param options The options.
+ * @throws {RangeError} If `batch` is below 1.
+ * @throws {TypeError} If a hook is there without its option, or an option without its hook.
+ */
+export function checkClass(
+  batch: number,
+  has: { ping: boolean; keyOf: boolean },
+  { pingInterval, quietAfter }: FeedOptions,
+): void {
+  const task = "Cannot connect the feed";
+  checkNumber(task, "batch", batch, { min: 1 });
+  if (has.ping && pingInterval === undefined) {
+    throw new TypeError(`${task}: there is a ping() and no pingInterval, wanted both or none`);
+  }
+  if (!has.ping && pingInterval) {
+    throw new TypeError(`${task}: there is a pingInterval and no ping(), wanted both or none`);
+  }
+  if (!has.keyOf && quietAfter !== 0) {
+    throw new TypeError(`${task}: there is a quietAfter and no keyOf(), wanted both`);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * What was asked over one connection and is not answered yet. Internal.
+ * Questions over one connection that are not answered yet. Internal.
  *
  * @module
  */
@@ -11,23 +11,23 @@ import { MAX_TIMER } from "../platform/max_timer.ts";
 /** Options of {@linkcode FeedConnection.ask} and {@linkcode FeedConnection.expect}. */
 export interface AskOptions {
   /**
-   * Longest wait, in milliseconds: for `pace` to let the frame go, and again, once it has left, for
+   * Longest wait, in milliseconds: until `pace` lets the frame leave, and again from there until
    * the answer. `Infinity` sets no limit.
    *
    * @default {10_000}
    */
   timeout?: number;
-  /** Ends the wait. A frame that waits for `pace` then never leaves. */
+  /** Ends the wait. A frame that still waits for `pace` then never leaves. */
   signal?: AbortSignal;
 }
 
 /** One question, from the call to its answer. */
 export class Question<R = unknown> {
-  /** The answer. It rejects at the latest when the connection has ended; nobody has to listen. */
+  /** The answer. Its rejection need not be handled. */
   readonly promise: Promise<R>;
   /** Whether the venue may have seen the frame. */
   isSent: boolean;
-  /** Whether there is no answer yet. */
+  /** Whether the question waits for its answer. */
   isOpen = true;
   readonly #settled: PromiseWithResolvers<R> = Promise.withResolvers<R>();
   readonly #timeout: number;
@@ -47,7 +47,7 @@ export class Question<R = unknown> {
   constructor({ timeout = 10_000, signal }: AskOptions, isSent: boolean, onEnd: () => void) {
     this.isSent = isSent;
     this.promise = this.#settled.promise;
-    this.promise.catch(() => {}); // an answer that nobody awaits must not end the process
+    this.promise.catch(() => {}); // an answer without a reader must not end the process
     this.#timeout = timeout;
     this.#signal = signal;
     this.#onEnd = onEnd;
@@ -82,9 +82,9 @@ export class Question<R = unknown> {
   /**
    * Fails with a BrokerError whose outcome says whether the frame had left.
    *
-   * @param kind What went wrong.
+   * @param kind Kind of the error.
    * @param why The same in words.
-   * @param cause What was thrown.
+   * @param cause Error behind it.
    */
   refuse(kind: BrokerErrorKind, why: string, cause?: unknown): void {
     const outcome = this.isSent ? "unknown" : "not-sent";
@@ -113,11 +113,11 @@ export class Question<R = unknown> {
 }
 
 /**
- * Refuses a question that no connection can take.
+ * Refuses a question for which there is no connection.
  *
- * @param kind What went wrong.
+ * @param kind Kind of the error.
  * @param why The same in words.
- * @returns A promise that rejects; nobody has to handle that.
+ * @returns A promise that rejects. The rejection need not be handled.
  */
 export function notSent(kind: BrokerErrorKind, why: string): Promise<never> {
   const error = new BrokerError(`Cannot get an answer: ${why}`, { kind, outcome: "not-sent" });
@@ -126,20 +126,20 @@ export function notSent(kind: BrokerErrorKind, why: string): Promise<never> {
   return refused;
 }
 
-/** Something said before anybody waited for it. */
-type Early = (question: Question) => void;
+/** Settles a question: answers it, or fails it. */
+type Settle = (question: Question) => void;
 
-/** Most answers that are kept for an `expect` still to come. */
+/** Most answers that are kept for a later `expect`. */
 const MOST_EARLY = 1_024;
 
 /** The open questions of one connection. */
 export class Questions {
   readonly #open = new Map<unknown, Question>();
-  /** While the handshake runs: answers that came before their `expect`. */
-  #early: Map<unknown, Early> | undefined = new Map();
+  /** Answers that came before their `expect`, while the handshake runs. */
+  #early: Map<unknown, Settle> | undefined = new Map();
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** Questions that are not answered. */
+  /** Number of open questions. */
   get size(): number {
     return this.#open.size;
   }
@@ -147,10 +147,10 @@ export class Questions {
   /**
    * Opens a question.
    *
-   * @param id What the answer is known by.
+   * @param id Its name.
    * @param options How long to wait.
-   * @param isSent Whether an answer may come at once: nothing is to be sent for it.
-   * @returns The question. It is settled already where it is refused.
+   * @param isSent Whether there is nothing to send, so that an answer may come at once.
+   * @returns The question, which is settled already if it was refused.
    */
   open<R>(id: unknown, options: AskOptions, isSent: boolean): Question<R> {
     const { timeout = 10_000, signal } = options;
@@ -175,19 +175,19 @@ export class Questions {
   /**
    * Settles a question whose frame has left.
    *
-   * @param id What it is known by.
-   * @param settle Answers it, or fails it.
-   * @returns Whether anybody was waiting.
+   * @param id Its name.
+   * @param settle Answers or fails it.
+   * @returns Whether such a question was open.
    */
-  settle(id: unknown, settle: Early): boolean {
+  settle(id: unknown, settle: Settle): boolean {
     const question = this.#open.get(id);
-    // What comes before the frame has left is the late answer to an older question of this id.
+    // An answer from before the frame's leaving belongs to an older question of this id.
     if (question?.isSent) settle(question);
     else if (this.#early && this.#early.size < MOST_EARLY) this.#early.set(id, settle);
     return question?.isSent === true;
   }
 
-  /** Keeps no answers any more for an `expect` still to come. */
+  /** Keeps no more answers for a later `expect`. */
   stopKeeping(): void {
     this.#early = undefined;
   }
@@ -198,7 +198,7 @@ export class Questions {
     for (const question of [...this.#open.values()]) question.refuse(kind, why);
   }
 
-  /** Resolves once there is no open question. */
+  /** Resolves once no question is open. */
   answered(): Promise<void> {
     if (this.#open.size === 0) return Promise.resolve();
     this.#idle ??= Promise.withResolvers();

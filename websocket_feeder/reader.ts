@@ -1,9 +1,9 @@
 /**
- * Reads frames in the order in which they came, also where reading takes a promise. Internal.
+ * Reads frames in order, also where reading takes a promise. Internal.
  *
- * Items are emitted without a word about the connection that they came from. While `receive` runs
- * that is known; after an `await` in it, only because one frame is read at a time: those of all
- * connections wait while a promise of `receive` is open.
+ * `emit` is not told the connection of an item. While `receive` runs, the reader knows it. After an
+ * `await` in `receive` the reader still knows it, because it reads one frame at a time: the frames
+ * of all connections wait for an open promise of `receive`.
  *
  * @module
  */
@@ -11,42 +11,44 @@
 import { MAX_TIMER } from "../platform/max_timer.ts";
 import type { Connection } from "./connection.ts";
 
-/** Frames that have been read, after which the list is cut. */
+/** Number of read frames after which the list is cut. */
 const MOST_READ = 1_024;
 
-/** What reads a frame. */
+/** Hooks of a reader. */
 export interface ReaderHooks {
   receive(data: string | ArrayBuffer, connection: Connection): unknown;
-  /** Told what `receive` threw. */
+  /** Told of an error of `receive`. */
   threw(error: unknown): void;
-  /** How long a frame of a connection that has ended may keep the others waiting, in milliseconds. */
+  /**
+   * How long a frame of a connection that has ended may keep the others waiting, in milliseconds.
+   */
   patience: number;
 }
 
 /** Reads the frames of all connections of a feed. */
 export class Reader {
-  /** Whose hook runs at this instant. */
+  /** Connection whose hook runs at this instant. */
   hook: Connection | undefined;
-  /** Whose frame is read: until the promise of `receive` has settled. */
+  /** Connection whose frame is read, until the promise of `receive` has settled. */
   reading: Connection | undefined;
   readonly #hooks: ReaderHooks;
   #waiting: [connection: Connection, data: string | ArrayBuffer][] = [];
-  /** How many of those that wait have been read. */
+  /** Number of waiting frames that have been read. */
   #head = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** Tells the promises that were given up from the one that is waited for. */
+  /** Number of the promise that the others wait for. An older promise has been given up. */
   #turn = 0;
 
   /**
    * Makes a reader.
    *
-   * @param hooks What reads a frame.
+   * @param hooks Its hooks.
    */
   constructor(hooks: ReaderHooks) {
     this.#hooks = hooks;
   }
 
-  /** Reads a frame, now or after those before it. */
+  /** Reads a frame now, or after the frames before it. */
   read(connection: Connection, data: string | ArrayBuffer): void {
     if (this.reading === undefined) this.#start(connection, data);
     else this.#waiting.push([connection, data]);
@@ -63,7 +65,7 @@ export class Reader {
     }
   }
 
-  /** Waits no longer than `patience` for a frame of a connection that has ended. */
+  /** Gives a frame of an ended connection up after `patience`. */
   leave(connection: Connection): void {
     const { patience } = this.#hooks;
     if (this.reading !== connection || patience === Infinity) return;
@@ -71,7 +73,7 @@ export class Reader {
     this.#timer = setTimeout(() => this.#next(turn), Math.min(patience, MAX_TIMER));
   }
 
-  /** Reads nothing more. */
+  /** Reads no more frames. */
   close(): void {
     clearTimeout(this.#timer);
     this.#waiting = [];
@@ -103,7 +105,7 @@ export class Reader {
     );
   }
 
-  /** Goes on with the frames that wait, up to the first that takes a promise again. */
+  /** Reads the frames that wait, up to the next that takes a promise. */
   #next(turn: number): void {
     if (turn !== this.#turn) return;
     clearTimeout(this.#timer);

@@ -5,9 +5,9 @@
  * connection is subscribed to everything: what the venue sends from then on arrives by itself, what
  * it sent before can be asked for. If another connection is lost meanwhile, the gap grows.
  *
- * From the moment at which the new connection is live, its items wait, so that those of the backfill
- * come first. As long as they wait, each of them is in the list, or in the span that the list has
- * dropped: so no item is lost without a word.
+ * From the moment at which the new connection is live, its items wait, so that those of the
+ * backfill come first. As long as they wait, each of them is in the list, or in the span that the
+ * list has dropped: so no item is lost without a word.
  *
  * @module
  */
@@ -135,7 +135,9 @@ export class Recovery<T> {
     return queue !== undefined;
   }
 
-  /** Fills the gap, if there is one: all is subscribed again. Tells how that ended, then goes on. */
+  /**
+   * Fills the gap, if there is one: all is subscribed again. Tells how that ended, then goes on.
+   */
   async fill(): Promise<void> {
     if (this.#since === undefined || this.#filling) return;
     const gap: Gap = { since: this.#since, until: Date.now() };

@@ -1,5 +1,5 @@
 /**
- * Why a socket did not open, or ended, in words. Internal.
+ * Words for a socket that did not open, or has ended. Internal.
  *
  * @module
  */
@@ -9,6 +9,9 @@ import type { Ending } from "../feeder.ts";
 /** How runtimes and the package `ws` word the status that refused an upgrade. */
 const STATUS = /(?:status code|server response): (\d{3})/;
 
+/** Words of Node 22 that tell no more than none. */
+const VAGUE = /^Received network error or non-101 status code/;
+
 /** Words for the close codes that come without a reason. */
 const WORDS: Readonly<Record<number, string>> = {
   1005: "closed by the venue, without a code",
@@ -16,23 +19,23 @@ const WORDS: Readonly<Record<number, string>> = {
 };
 
 /**
- * Reads an error event. Messages of Bun quote the URL, and with it perhaps a token.
+ * Reads an error event. The URL is cut out: Bun quotes it in the message, and a token may be in it.
  *
- * @param event The event; Node tells nothing in it.
- * @param status The status that refused the upgrade, where that is known from elsewhere.
- * @returns Reason and status, as far as they are known.
+ * @param event The event. Node tells nothing in it.
+ * @param status Status of the refused upgrade, if another source knows it.
+ * @returns Reason and status, as far as known.
  */
 export function describe(event: Event, status?: number): Partial<Ending> {
   const { message = "" } = event as ErrorEvent;
+  const reason = VAGUE.test(message) ? "" : message.replaceAll(/wss?:[^\s']*/gi, "…");
   const told = STATUS.exec(message)?.[1];
-  const known = told === undefined ? status : Number(told);
-  const reason = message.replaceAll(/wss?:[^\s']*/gi, "…");
-  if (known === undefined) return { reason };
-  return { reason: reason || `the upgrade was refused with the status ${known}`, status: known };
+  if (told !== undefined) return { reason, status: Number(told) };
+  if (status === undefined) return { reason };
+  return { reason: `the upgrade was refused with the status ${status}`, status };
 }
 
 /**
- * Words an ending for which nobody gave a reason.
+ * Words an ending without a reason.
  *
  * @param code The close code.
  * @param opened Whether the connection had been open.
@@ -46,13 +49,13 @@ export function inWords(code: number, opened: boolean): string {
   return WORDS[code] ?? "closed by the venue, without a reason";
 }
 
-/** What `node:diagnostics_channel` has, as far as it is used here. */
+/** The part of `node:diagnostics_channel` that is used here. */
 interface Diagnostics {
   subscribe(name: string, listener: (message: unknown) => void): void;
   unsubscribe(name: string, listener: (message: unknown) => void): void;
 }
 
-/** What undici tells of an answer. */
+/** Message of undici about an answer. */
 interface Answered {
   request: { origin?: string | URL; path?: string; headers?: unknown };
   response: { statusCode: number };
@@ -60,20 +63,21 @@ interface Answered {
 
 /** An upgrade that is watched. */
 export interface UpgradeWatch {
-  /** The status that refused it, once that is known. */
+  /** Status of the refusal, once known. */
   readonly status: number | undefined;
-  /** Watches no longer. */
+  /** Ends the watch. */
   stop(): void;
 }
 
 /**
- * Learns the status of a refused upgrade on Node, whose sockets do not tell it: its HTTP client does,
- * over a diagnostics channel. https://github.com/nodejs/undici/blob/main/docs/docs/api/DiagnosticsChannel.md
+ * Learns the status of a refused upgrade on Node. Node's sockets hide it, but Node's HTTP client
+ * tells it over a diagnostics channel.
+ * https://github.com/nodejs/undici/blob/main/docs/docs/api/DiagnosticsChannel.md
  *
- * Only an answer to this address that was asked for with these headers counts.
+ * Only an answer to a request with this address and these headers counts.
  *
- * @param url The address that is dialled.
- * @param headers The headers that are sent.
+ * @param url The address.
+ * @param headers The headers.
  * @returns The watch. On other runtimes it sees nothing.
  */
 export function watchUpgrade(url: string, headers: Record<string, string> = {}): UpgradeWatch {
@@ -98,7 +102,7 @@ export function watchUpgrade(url: string, headers: Record<string, string> = {}):
   };
 }
 
-/** The channels, where the runtime has them. Not imported: browsers have no `node:` modules. */
+/** Finds the channels without an import: browsers have no `node:` modules. */
 function diagnostics(): Diagnostics | undefined {
   const { process } = globalThis as {
     process?: { getBuiltinModule?(name: string): unknown };
@@ -110,7 +114,7 @@ function diagnostics(): Diagnostics | undefined {
   }
 }
 
-/** Headers as `name: value`: undici tells them as a list of names and values. */
+/** Writes headers as `name: value`. undici tells a list of names and values. */
 function headerLines(headers: unknown): string[] {
   if (!Array.isArray(headers)) return [];
   const lines: string[] = [];

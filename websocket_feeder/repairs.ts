@@ -1,38 +1,38 @@
 /**
- * How often one subscription may be asked for. Internal.
+ * Limits how often one subscription is asked for. Internal.
  *
- * A venue whose books are always wrong, or which refuses for now again and again, must not be asked
- * as fast as it answers. So what is asked again soon after another time waits, longer each time.
- * Every wait is a timer of its own: no clocks are compared, so a suspended process repairs late, and
- * never in a burst.
+ * Some venues deliver wrong books again and again, or refuse for now each time. The feed must not
+ * ask them as fast as they answer. So a repair soon after another one waits, longer each time.
+ * Every wait is a timer and no clocks are compared: a suspended process repairs late, never in a
+ * burst.
  *
  * @module
  */
 
 import { MAX_TIMER } from "../platform/max_timer.ts";
 
-/** When to repair. */
+/** Limits of repairs. */
 export interface RepairOptions {
   /** Longest wait, in milliseconds. */
   maxWait: number;
-  /** How long a subscription must have been left alone for the waits to start again. */
+  /** Time without a repair after which the waits start again, in milliseconds. */
   resetRetryAfter: number;
 }
 
-/** One subscription that was asked for anew. */
+/** Repairs of one subscription. */
 interface Repair {
   /** Repairs in a row. */
   count: number;
-  /** Whether the next one waits. */
+  /** Whether the next repair waits. */
   isWaiting: boolean;
-  /** Whether the venue refused the subscription for now, so that nothing may ask for it meanwhile. */
+  /** Whether the venue refused for now, so that no connection may ask meanwhile. */
   isHeld: boolean;
   timer?: ReturnType<typeof setTimeout>;
 }
 
-/** Wait before the second repair; it doubles with each one. */
+/** Wait before the second repair, in milliseconds. It doubles with each one. */
 const BASE_WAIT = 1_000;
-/** Repairs in a row after which one waits for {@linkcode LONG_WAIT}. */
+/** Repairs in a row before each one waits for {@linkcode LONG_WAIT}. */
 const MOST_REPAIRS = 11;
 const LONG_WAIT = 600_000;
 
@@ -50,23 +50,23 @@ export class Repairs {
     this.#options = options;
   }
 
-  /** Whether a subscription is held back, as the venue refused it for now. */
+  /** Whether a subscription is held back. */
   isHeld(key: unknown): boolean {
     return this.#repairs.get(key)?.isHeld === true;
   }
 
-  /** Whether any subscription is held back of which this says that it counts. */
+  /** Whether any subscription is held back that counts. */
   holdsAny(counts: (key: unknown) => boolean): boolean {
     for (const [key, { isHeld }] of this.#repairs) if (isHeld && counts(key)) return true;
     return false;
   }
 
   /**
-   * Repairs now, or once it may be: a call for a subscription that waits already joins that wait.
+   * Repairs now, or later if the last repair is too fresh. A repair that waits already is joined.
    *
-   * @param key The subscription.
-   * @param repair Asks for it.
-   * @param hold Keeps everything else from asking for it until then, at least for so many milliseconds.
+   * @param key Key of the subscription.
+   * @param repair Asks the venue.
+   * @param hold Keeps all else from asking until then: for at least so many milliseconds.
    * @returns The wait, in milliseconds.
    */
   plan(key: unknown, repair: () => void, hold?: number): number {
@@ -83,7 +83,7 @@ export class Repairs {
     return wait;
   }
 
-  /** Drops the repairs that wait, as a new connection asks for everything: but not what is held. */
+  /** Drops repairs that wait, since a new connection asks for everything. Keeps holds. */
   settle(): void {
     for (const [key, { isWaiting, isHeld, timer }] of this.#repairs) {
       if (!isWaiting || isHeld) continue;

@@ -1,5 +1,5 @@
 /**
- * How a connection that is live is replaced by another, without a gap. Internal.
+ * Replaces a live connection by another one, without a gap. Internal.
  *
  * @module
  */
@@ -12,17 +12,17 @@ import { Handover } from "./handover.ts";
 import type { Host } from "./host.ts";
 import type { FeedOptions } from "./options.ts";
 
-/** What a replacement needs of the lifecycle. */
+/** Needs of a replacement. */
 export interface Crew extends Host {
   /** Makes the next connection. */
   begin(): Connection;
-  /** Puts the new connection in the place of the old one, unless the feed is no longer live. */
+  /** Makes the new connection the live one, unless the old one no longer is. */
   swap(old: Connection, next: Connection): boolean;
-  /** Begins the lifetime of the connection that has taken over. */
+  /** Begins the lifetime of the new connection. */
   keep(connection: Connection): void;
-  /** The error that tells of an ending. */
+  /** The error of an ending. */
   failure(connection: Connection): FeedError;
-  /** Has items told apart, or no longer. */
+  /** Sets the handover that tells items apart. */
   handOver(handover: Handover | undefined): void;
 }
 
@@ -38,8 +38,8 @@ export class Replacement {
    * Makes a replacement. It does nothing until `run()`.
    *
    * @param old The connection to replace.
-   * @param crew Who makes connections.
-   * @param options When, and how long both go on.
+   * @param crew Makes connections.
+   * @param options The options of the feed.
    */
   constructor(old: Connection, crew: Crew, options: FeedOptions) {
     this.#old = old;
@@ -47,7 +47,7 @@ export class Replacement {
     this.#options = options;
   }
 
-  /** The connection that takes over should the old one end now. */
+  /** Connection that takes over should the old one end now. */
   get ready(): Connection | undefined {
     return this.#isReady && !this.#next!.ending ? this.#next : undefined;
   }
@@ -57,11 +57,11 @@ export class Replacement {
     const old = this.#old;
     const backoff = new Backoff({ ...this.#options, maxRetries: Infinity });
     await old.lives(this.#options.maxLifetime || Infinity);
-    while (!old.ending && !old.isLeft) {
+    while (!this.#isOver) {
       const next = await this.#attempt();
-      if (!next.ending || old.ending || old.isLeft) return;
+      if (!next.ending || this.#isOver) return;
       const error = this.#crew.failure(next);
-      // What keeps us from replacing it will be met again when it has ended by itself.
+      // The same fault will end the feed once the old connection has ended.
       if (!error.retriable) return this.#crew.report("Cannot replace the connection", error);
       const { attempt, delay } = backoff.next(0, retryAfter(next))!;
       this.#crew.tell("retry", { attempt, delay, ending: next.ending });
@@ -71,10 +71,15 @@ export class Replacement {
 
   /** Ends the connection that was to take over. */
   stop(reason: string): void {
-    if (!this.#old.isLeft) this.#next?.end({ reason });
+    if (this.#old.stage === "current") this.#next?.end({ reason });
   }
 
-  /** Makes a connection beside the old one, and has it take over once it delivers as well. */
+  /** Whether the old connection needs no replacement any more. */
+  get #isOver(): boolean {
+    return this.#old.ending !== undefined || this.#old.stage !== "current";
+  }
+
+  /** Makes a connection beside the old one, and swaps the two once both deliver. */
   async #attempt(): Promise<Connection> {
     const old = this.#old;
     const crew = this.#crew;
@@ -85,7 +90,7 @@ export class Replacement {
     this.#isReady = await establish(next, crew, this.#options);
     if (this.#isReady) await handover.overlap(next, crew.subscribe(next));
     this.#isReady = false;
-    if (!next.ending && !old.ending && !old.isLeft && !handover.isHeard) crew.lost(old);
+    if (!next.ending && !this.#isOver && !handover.isHeard) crew.lost(old);
     if (!next.ending && crew.swap(old, next)) void this.#leave();
     if (!next.ending) await handover.catchUp(next);
     crew.handOver(undefined);
@@ -93,17 +98,23 @@ export class Replacement {
     return next;
   }
 
-  /** Hears the old connection for another `overlap`, and for as long as answers are due. */
+  /** Hears the old connection for another `overlap`, and then for as long as answers are due. */
   async #leave(): Promise<void> {
     const old = this.#old;
     const { overlap, connectTimeout, closeTimeout } = this.#options;
     await old.lasts(overlap);
+    if (old.stage === "replaced") old.stage = "muted";
     await Promise.race([old.answered(), old.lasts(connectTimeout)]);
     if (!old.ending) await part(old, this.#crew, closeTimeout);
   }
 }
 
-/** How long the venue asks to wait, in milliseconds: told by what its class threw. */
+/**
+ * Reads how long the venue asks to wait.
+ *
+ * @param connection An ended connection.
+ * @returns Milliseconds, from the error that ended it or that error's cause, else 0.
+ */
 export function retryAfter({ ending }: Connection): number {
   const { retryAfter = Object(Object(ending?.cause).cause).retryAfter } = Object(ending?.cause);
   return typeof retryAfter === "number" && retryAfter > 0 ? retryAfter : 0;

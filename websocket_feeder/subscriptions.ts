@@ -1,5 +1,5 @@
 /**
- * What one connection of a feed has been asked for, and what it is still to be asked. Internal.
+ * Brings one connection of a feed to its subscriptions. Internal.
  *
  * @module
  */
@@ -7,47 +7,47 @@
 import type { Connection, Frame } from "./connection.ts";
 import { isSame } from "./fingerprint.ts";
 
-/** What one request asks for. */
+/** One request. */
 export interface Change<S> {
   op: "subscribe" | "unsubscribe";
   subs: S[];
 }
 
-/** What the subscriptions of a connection need of their feed. */
+/** How a venue is asked. */
 export interface Asking<S> {
   /** Most subscriptions in one request. */
   readonly batch: number;
-  /** How long the venue may take to confirm, in milliseconds; `0` where it confirms nothing. */
+  /** Longest time to a confirmation, in milliseconds. `0` where the venue confirms nothing. */
   readonly confirmTimeout: number;
   /** Writes the frames of one request. Does not throw. */
   write(change: Change<S>, connection: Connection): Frame[] | Promise<Frame[]>;
-  /** Told when nothing is left to be asked and to be confirmed: each time that becomes so. */
+  /** Told each time that all is asked for and confirmed. */
   done(connection: Connection): void;
-  /** Told what the venue has not confirmed, however often it was asked. */
+  /** Told the keys that the venue has not confirmed after the last repeat. */
   unconfirmed(keys: unknown[], connection: Connection): void;
 }
 
-/** One time that a subscription was asked for: the first, or a repeat. */
+/** One request for one subscription: the first, or a repeat. */
 interface Ask {
   readonly times: number;
 }
 
-/** How often a subscription is asked for before the connection is given up. */
+/** Requests for one subscription before the connection is given up. */
 export const MOST_ASKS = 3;
 
-/** What one connection has been asked for, and what it is still to be asked. */
+/** Subscriptions of one connection: asked for, and still to be asked for. */
 export class Subscriptions<S> {
   readonly #connection: Connection;
   readonly #asking: Asking<S>;
   readonly #sent = new Map<unknown, S>();
-  /** The latest time that each of those was asked for which the venue has not confirmed. */
+  /** Latest request for each subscription that the venue has not confirmed. */
   readonly #unconfirmed = new Map<unknown, Ask>();
   readonly #drop = new Set<unknown>();
   readonly #add = new Map<unknown, S>();
-  /** The request that has been begun: its frames, and what it asks for. */
+  /** The request that has been begun: its frames, and the subscriptions in it. */
   #request: { frames: Frame[]; asked: Map<unknown, Ask> } | undefined;
   #isFlushing = false;
-  /** Whether requests take a promise: then they are written before there is leave to send them. */
+  /** Whether requests take a promise. Then they are written before the wait for `pace`. */
   #isSlow = false;
   readonly #done = Promise.withResolvers<void>();
 
@@ -56,38 +56,40 @@ export class Subscriptions<S> {
     this.#asking = asking;
   }
 
-  /** Resolves once nothing is left to be asked and to be confirmed, for the first time. */
+  /** Resolves when all is asked for and confirmed for the first time. */
   get done(): Promise<void> {
     return this.#done.promise;
   }
 
-  /** Whether nothing is left to be asked and to be confirmed. */
+  /** Whether all is asked for and confirmed. */
   get isDone(): boolean {
     return !this.#isFlushing && !this.#isPending && this.#unconfirmed.size === 0;
   }
 
-  /** Notes what is wanted of this key now; `anew` asks for it again though nothing has changed. */
+  /**
+   * Notes the subscription that is wanted under a key. `anew` asks for it though it is unchanged.
+   */
   mark(key: unknown, wanted: S | undefined, anew = false): void {
     const sent = this.#sent.get(key);
     const isAsked = sent !== undefined && wanted !== undefined && !anew && isSame(sent, wanted);
     this.#drop.delete(key);
-    // One that is to be asked for again stays so.
+    // A repeat for want of a confirmation stays due.
     if (!isAsked || !this.#unconfirmed.has(key)) this.#add.delete(key);
     if (isAsked) return;
     if (sent !== undefined) this.#drop.add(key);
     if (wanted !== undefined) this.#add.set(key, wanted);
   }
 
-  /** Asks the venue for what is wanted, frame by frame, until there is no difference left. */
+  /** Asks the venue, frame by frame, until nothing is left to ask. */
   async flush(): Promise<void> {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
-    await null; // what is undone within the same turn never reaches the wire
+    await null; // a change that is undone within the same turn never reaches the wire
     const connection = this.#connection;
-    while (!connection.ending && !connection.isLeft && this.#isPending) {
+    while (!connection.ending && connection.stage === "current" && this.#isPending) {
       if (this.#isSlow && !this.#request) await this.#begin();
       let begun: Promise<void> | undefined;
-      // What to ask is decided when the frame may go, not when it starts to wait.
+      // The request is decided on when the frame may go, not when it starts to wait.
       const isSent = await connection.paced(() => void (begun = this.#ask()));
       if (!isSent) connection.end({ reason: "pace refused a frame" });
       await begun;
@@ -96,14 +98,14 @@ export class Subscriptions<S> {
     this.#tellDone();
   }
 
-  /** Notes that the venue holds this key. */
+  /** Notes that the venue has granted a subscription. */
   confirm(key: unknown): void {
     if (!this.#unconfirmed.delete(key)) return;
     if (this.#sent.has(key) && !this.#drop.has(key)) this.#add.delete(key);
     this.#tellDone();
   }
 
-  /** Notes that the venue does not hold this key, whatever it was asked. */
+  /** Notes that the venue has refused a subscription. */
   forget(key: unknown): void {
     this.#sent.delete(key);
     this.#unconfirmed.delete(key);
@@ -122,7 +124,7 @@ export class Subscriptions<S> {
     this.#asking.done(this.#connection);
   }
 
-  /** Sends the next frame, or resolves once it is at hand. */
+  /** Sends the next frame. If the frame is not at hand, resolves once it is. */
   #ask(): Promise<void> | undefined {
     const begun = this.#request ? undefined : this.#begin();
     if (begun) return begun;
@@ -134,7 +136,7 @@ export class Subscriptions<S> {
     this.#await(asked);
   }
 
-  /** Begins the next request: at once, where its frames take no promise. */
+  /** Begins the next request: at once if its frames take no promise. */
   #begin(): Promise<void> | undefined {
     const change = this.#next();
     if (!change) return;
@@ -147,7 +149,7 @@ export class Subscriptions<S> {
     }
   }
 
-  /** Takes the next batch that one request can ask for. */
+  /** Takes the next batch of subscriptions for one request. */
   #next(): (Change<S> & { asked: Map<unknown, Ask> }) | undefined {
     const op = this.#drop.size > 0 ? "unsubscribe" : "subscribe";
     const subs: S[] = [];
@@ -170,7 +172,7 @@ export class Subscriptions<S> {
     return { op, subs, asked };
   }
 
-  /** Takes a key off what the venue holds. */
+  /** Takes a subscription that the venue is to drop. */
   #take(key: unknown): S {
     const sub = this.#sent.get(key)!;
     this.#sent.delete(key);
@@ -179,7 +181,7 @@ export class Subscriptions<S> {
     return sub;
   }
 
-  /** Waits for the confirmations of a request: twice as long each time that it is repeated. */
+  /** Waits for the confirmations of a request: twice as long with each repeat. */
   #await(asked: Map<unknown, Ask>): void {
     const { confirmTimeout, unconfirmed } = this.#asking;
     if (confirmTimeout === 0 || asked.size === 0) return;
@@ -195,4 +197,16 @@ export class Subscriptions<S> {
       void this.flush();
     });
   }
+}
+
+/**
+ * Makes a list of one frame, or of several.
+ *
+ * @param frames What `request` returned.
+ * @returns The list.
+ */
+export function inList(frames: Frame | Iterable<Frame>): Frame[] {
+  const isFrame = typeof frames === "string" || frames instanceof ArrayBuffer ||
+    ArrayBuffer.isView(frames);
+  return isFrame ? [frames as Frame] : [...frames as Iterable<Frame>];
 }

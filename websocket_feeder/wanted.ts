@@ -1,5 +1,5 @@
 /**
- * What a feed is subscribed to, and the connections that are brought to it. Internal.
+ * The subscriptions of a feed, and the connections that are brought to them. Internal.
  *
  * @module
  */
@@ -8,9 +8,9 @@ import type { Connection } from "./connection.ts";
 import { type RepairOptions, Repairs } from "./repairs.ts";
 import { type Asking, Subscriptions } from "./subscriptions.ts";
 
-/** Subscriptions as a state: what every connection is brought to. */
+/** Subscriptions as a state. Every connection is brought to it. */
 export class Wanted<S> {
-  /** What is subscribed to, by key. */
+  /** Subscriptions by key. */
   readonly all: Map<unknown, S> = new Map();
   readonly #asking: Asking<S>;
   readonly #connections = new Map<Connection, Subscriptions<S>>();
@@ -27,14 +27,14 @@ export class Wanted<S> {
     this.#repairs = new Repairs(options);
   }
 
-  /** How many subscriptions there would be with these. */
+  /** Number of subscriptions with these added. */
   sizeWith(wanted: ReadonlyMap<unknown, S>): number {
     let size = this.all.size;
     for (const key of wanted.keys()) if (!this.all.has(key)) size++;
     return size;
   }
 
-  /** Adds to what is wanted. */
+  /** Adds subscriptions. */
   add(wanted: ReadonlyMap<unknown, S>): void {
     for (const [key, sub] of wanted) {
       this.all.set(key, sub);
@@ -42,21 +42,21 @@ export class Wanted<S> {
     }
   }
 
-  /** Takes away from what is wanted; tells whether it was there. */
+  /** Removes a subscription, and tells whether it was there. */
   remove(key: unknown): boolean {
     const isThere = this.all.delete(key);
     if (isThere) this.#mark(key);
     return isThere;
   }
 
-  /** Asks for a subscription anew, unsubscribed first: now, or once the backoff allows. */
+  /** Asks for a subscription anew, unsubscribed first: now, or when its backoff allows. */
   repair(key: unknown): void {
     if (this.all.has(key) && this.#connections.size > 0) {
       this.#repairs.plan(key, () => this.#mark(key, true));
     }
   }
 
-  /** Notes that the venue refuses a key, for good. */
+  /** Drops a subscription that the venue refuses, and tells whether it was there. */
   refuse(key: unknown): boolean {
     const isThere = this.all.delete(key);
     for (const subscriptions of this.#connections.values()) subscriptions.forget(key);
@@ -64,11 +64,11 @@ export class Wanted<S> {
   }
 
   /**
-   * Notes that the venue refuses a key for now, and asks again later.
+   * Asks later for a subscription that the venue refuses for now.
    *
-   * @param key The key.
+   * @param key Its key.
    * @param retryAfter How long the venue asks to wait, in milliseconds.
-   * @returns The wait; nothing where the key is not wanted.
+   * @returns The wait, or nothing for an unknown key.
    */
   postpone(key: unknown, retryAfter: number): number | undefined {
     const isWanted = this.all.has(key);
@@ -77,12 +77,12 @@ export class Wanted<S> {
     return wait;
   }
 
-  /** Notes that the venue holds a key, over this connection. */
+  /** Notes that the venue has granted a subscription, over this connection. */
   confirm(key: unknown, connection: Connection): void {
     this.#connections.get(connection)?.confirm(key);
   }
 
-  /** Has a connection asked for everything, once `flush` is called. */
+  /** Prepares the requests of a new connection. They are sent with `flush()`. */
   begin(connection: Connection): Subscriptions<S> {
     if (this.#connections.size === 0) this.#repairs.settle();
     const subscriptions = new Subscriptions<S>(connection, this.#asking);
@@ -98,7 +98,7 @@ export class Wanted<S> {
     this.#connections.delete(connection);
   }
 
-  /** Whether everything that is wanted has been asked for over this connection, and confirmed. */
+  /** Whether all subscriptions are asked for over this connection, and confirmed. */
   isWhole(connection: Connection): boolean {
     if (!this.#connections.get(connection)?.isDone) return false;
     return !this.#repairs.holdsAny((key) => this.all.has(key));

@@ -31,6 +31,12 @@ const numbers: [Range | undefined, accepted: number[], refused: number[], wanted
     "an integer >= 1",
   ],
   [{ integer: true, min: 1, max: 9 }, [1, 9], [0, 1.5, 10, Infinity], "an integer from 1 to 9"],
+  [{ integer: true, min: 1, max: Number.MAX_SAFE_INTEGER }, [1, 2 ** 53 - 1], [
+    0,
+    2 ** 53,
+    Infinity,
+  ], "an integer >= 1"],
+  [{ above: true, max: Number.MAX_VALUE }, [1e-9, 1e300], [0, Infinity, NaN], "a number > 0"],
   [{ min: -5, max: 5 }, [-5, 0, 5], [-6, 6], "a number from -5 to 5"],
   [{ unit: "milliseconds" }, [0, 0.5, Infinity], [-1, NaN], "milliseconds >= 0"],
   [{ unit: "milliseconds", above: true }, [1, Infinity], [0, NaN], "milliseconds > 0"],

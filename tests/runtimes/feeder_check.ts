@@ -7,13 +7,15 @@ import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
 import { Throttler } from "../../throttler.ts";
 import { FeedError, type FeedEvents, type FeedStream } from "../../feeder.ts";
+import { BrokerError } from "../../common/broker_error.ts";
 import {
+  type AskOptions,
   type Endpoint,
   type FeedConnection,
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "../../websocket_feeder.ts";
-import { FaultVenue, hang, type Peer, status, type VenueOptions } from "./fault_venue.ts";
+import { encode, FaultVenue, hang, type Peer, status, type VenueOptions } from "./fault_venue.ts";
 import { check, run, runtime } from "./harness.ts";
 
 /** A feed whose items are the frames, and whose requests are `+a,b` and `-a,b`. */
@@ -25,7 +27,10 @@ class TestFeed extends WebSocketFeeder<string> {
   readonly items: string[] = [];
   where: (signal: AbortSignal) => string | URL | Endpoint | Promise<string | URL | Endpoint>;
   login?: (connection: FeedConnection) => Promise<void>;
-  read: (data: string) => void = (data) => this.emit(data);
+  read: (data: string, connection: FeedConnection) => void = (data) => this.emit(data);
+  readBytes: (data: ArrayBuffer) => void | Promise<void> = (data) =>
+    this.emit(`${data.byteLength} bytes`);
+  sign?: (text: string, connection: FeedConnection) => Promise<string>;
   bye?: string;
   protected override readonly batch = 100;
 
@@ -41,11 +46,20 @@ class TestFeed extends WebSocketFeeder<string> {
   protected override endpoint(signal: AbortSignal) {
     return this.where(signal);
   }
-  protected override receive(data: string | ArrayBuffer): void {
-    this.read(typeof data === "string" ? data : `${data.byteLength} bytes`);
+  protected override receive(
+    data: string | ArrayBuffer,
+    connection: FeedConnection,
+  ): void | Promise<void> {
+    if (typeof data === "string") this.read(data, connection);
+    else return this.readBytes(data);
   }
-  protected override request(op: "subscribe" | "unsubscribe", subs: string[]): string {
-    return `${op === "subscribe" ? "+" : "-"}${subs.join()}`;
+  protected override request(
+    op: "subscribe" | "unsubscribe",
+    subs: string[],
+    connection: FeedConnection,
+  ): string | Promise<string> {
+    const text = `${op === "subscribe" ? "+" : "-"}${subs.join()}`;
+    return this.sign ? this.sign(text, connection) : text;
   }
   protected override handshake(connection: FeedConnection): void | Promise<void> {
     return this.login?.(connection);
@@ -55,6 +69,9 @@ class TestFeed extends WebSocketFeeder<string> {
   }
   override send(frame: string): boolean {
     return super.send(frame);
+  }
+  override ask<R>(id: unknown, frame: string, options?: AskOptions): Promise<R> {
+    return super.ask(id, frame, options);
   }
   override emit(item: string): void {
     super.emit(item);
@@ -81,6 +98,10 @@ function scene(
       await venue.close();
     }
   });
+}
+
+function concat(parts: Uint8Array[]): Uint8Array {
+  return new Uint8Array(parts.flatMap((part) => [...part]));
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -734,6 +755,216 @@ scene("maxLifetime: the live connection ends while its replacement dials: one re
   assert.equal(feed.retries.length, 1);
   assert(feed.lives[1].downtime > 5);
   assert.equal(venue.peers[1].alive, false);
+});
+
+// ---------------------------------------------------------------- the order of things
+
+check(
+  "a hundred starts: handshake before any receive, live before any item, none lost to for await",
+  async () => {
+    // Speaks first, in the segment of the 101, and answers a login together with the first items.
+    const venue = await FaultVenue.listen({
+      open: (peer) => peer.socket.write(concat([encode("hello"), encode("first")])),
+      frame: (peer, text) => {
+        if (text !== "login") return;
+        peer.socket.write(concat([encode("+login"), encode("1"), encode("2"), encode("3")]));
+      },
+    });
+    const lost: string[] = [];
+    for (let start = 0; start < 100; start++) {
+      const calls: string[] = [];
+      const feed = new TestFeed(venue.url);
+      feed.login = async (connection) => {
+        calls.push("handshake");
+        await connection.expect("hello");
+        await connection.ask("login", "login");
+      };
+      feed.read = (data, connection) => {
+        calls.push("receive");
+        if (data === "hello") connection.answer("hello");
+        else if (data === "+login") connection.answer("login");
+        else feed.emit(data);
+      };
+      feed.on("live", () => calls.push("live"));
+      feed.on("item", () => calls.push("item"));
+      await feed.connect();
+      const read: string[] = [];
+      for await (const item of feed) {
+        read.push(item);
+        if (item === "3") break;
+      }
+      assert.equal(calls[0], "handshake");
+      assert(calls.indexOf("live") < calls.indexOf("item"), String(calls));
+      if (String(read) !== "first,1,2,3") lost.push(String(read));
+      await feed.close();
+    }
+    await venue.close();
+    assert.deepEqual(lost, []);
+  },
+  { timeout: 30_000 },
+);
+
+scene("receive may inflate: frames keep their order, and none comes from a dead connection", {
+  baseWait: 0,
+}, async (feed, venue) => {
+  const packed = async (text: string) => {
+    const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  };
+  let dies = false;
+  feed.readBytes = async (data) => {
+    if (dies) feed.reconnect();
+    dies = false;
+    const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
+    feed.emit(await new Response(stream).text());
+  };
+  await feed.connect();
+  const sizes = [200_000, 1, 50_000, 1, 1];
+  const frames = await Promise.all(sizes.map((size, n) => packed(`${n} `.repeat(size))));
+  for (const frame of frames) venue.last.send(frame);
+  await venue.until(() => feed.items.length === 5);
+  assert.deepEqual(feed.items.map((item) => Number(item[0])), [0, 1, 2, 3, 4]);
+  dies = true;
+  venue.last.send(frames[0]);
+  await live(feed, venue, 2);
+  venue.last.send(frames[1]);
+  await venue.until(() => feed.items.length === 6);
+  await sleep(50);
+  assert.deepEqual(feed.items.map((item) => Number(item[0])), [0, 1, 2, 3, 4, 1]);
+});
+
+scene("request may sign with WebCrypto: each frame goes over its own connection", {
+  maxLifetime: 60,
+  overlap: 20,
+}, async (feed, venue) => {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", new Uint8Array(32), algorithm, false, ["sign"]);
+  feed.sign = async (text, { attempt }) => {
+    const signature = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(text));
+    return `${text} ${attempt} ${signature.byteLength}`;
+  };
+  feed.subscribe("a");
+  await feed.connect();
+  await live(feed, venue, 5);
+  for (const [index, peer] of venue.peers.slice(0, 5).entries()) {
+    assert.deepEqual(peer.frames, [`+a ${index + 1} 32`]);
+  }
+});
+
+// ---------------------------------------------------------------- asking
+
+const ASKED = 60;
+scene("a connection that is replaced loses no answer", {
+  maxLifetime: 180,
+  overlap: 20,
+}, async (feed, venue) => {
+  venue.options.frame = (peer, text) => setTimeout(() => peer.send(`+${text}`), 100);
+  feed.read = (data, connection) => connection.answer(Number(data.slice(1)), data);
+  await feed.connect();
+  const answers: Promise<unknown>[] = [];
+  for (let i = 0; i < ASKED; i++) {
+    answers.push(feed.ask(i, String(i)));
+    await sleep(18);
+  }
+  assert.deepEqual(await Promise.all(answers), Array.from({ length: ASKED }, (_, i) => `+${i}`));
+  assert(feed.lives.length >= 4, `${feed.lives.length} connections`);
+});
+
+for (
+  const [fault, act] of Object.entries({
+    RST: (peer: Peer) => peer.reset(),
+    "FIN without a close frame": (peer: Peer) => peer.finish(),
+    "1000": (peer: Peer) => peer.close(1000),
+    "1008": (peer: Peer) => peer.close(1008, "too fast"),
+  })
+) {
+  scene(
+    `ask: ${fault} before the answer is "unknown", and "not-sent" only what the venue never saw`,
+    {
+      baseWait: 50,
+    },
+    async (feed, venue) => {
+      venue.options.frame = (peer, text) => text === "last" && act(peer);
+      await feed.connect();
+      const { last } = venue;
+      const names = ["one", "two", "last"];
+      const asked = names.map((name) => feed.ask<BrokerError>(name, name).catch((error) => error));
+      const errors: BrokerError[] = await Promise.all(asked);
+      await venue.until(() => feed.state !== "live");
+      errors.push(await feed.ask<BrokerError>("late", "late").catch((error) => error));
+      assert.deepEqual(errors.map(({ kind, outcome }) => [kind, outcome]), [
+        ["network", "unknown"],
+        ["network", "unknown"],
+        ["network", "unknown"],
+        ["network", "not-sent"],
+      ]);
+      assert.deepEqual(last.frames, names);
+      await live(feed, venue, 2);
+      assert.deepEqual(venue.last.frames, []);
+    },
+  );
+}
+
+scene("a login of two questions that is refused leaves no rejection unhandled", {
+  maxRetries: 0,
+}, async (feed, venue) => {
+  venue.options.frame = (peer, text) => peer.send(`-${text}`);
+  feed.read = (data, connection) => connection.fail(data.slice(1), new Error(`no ${data}`));
+  feed.login = async (connection) => {
+    const [key, scope] = [connection.ask("key", "key"), connection.ask("scope", "scope")];
+    await key;
+    await scope;
+  };
+  const error = await feed.connect().catch((error) => error);
+  assert.equal(error.cause.message, "no -key");
+  await sleep(20);
+});
+
+// ---------------------------------------------------------------- what fails is told
+
+for (
+  const [fault, url] of [
+    ["a wrong port", () => "ws://127.0.0.1:1/"],
+    ["an unknown host", () => "ws://venue.invalid/"],
+    ["a typo in the path (404)", (venue: FaultVenue) => venue.url],
+  ] as const
+) {
+  scene(`${fault} before the feed was ever live is told to error, with a reason`, {
+    baseWait: 1_000,
+  }, async (feed, venue) => {
+    feed.where = () => url(venue);
+    feed.connect().catch(() => {});
+    await venue.until(() => feed.errors.length === 1);
+    const [{ fatal, message, ending }] = feed.errors;
+    assert.equal(fatal, false);
+    assert.match(
+      message,
+      /^Cannot keep the feed up: the connection could not be made \(1006, .{10,}\)$/,
+    );
+    assert.equal(ending, feed.retries[0].ending);
+    if (fault.includes("404")) assert.equal(ending!.status, 404);
+  }, { upgrade: status(404) });
+}
+
+scene("an endpoint that throws a status of 401 ends the feed; one of 429 waits for retryAfter", {
+  maxWait: 20,
+}, async (feed, venue) => {
+  const init = { kind: "rate-limited", outcome: "rejected", retryAfter: 150 } as const;
+  let asked = 0;
+  feed.where = () => {
+    asked++;
+    throw new BrokerError("refused", { ...init, status: asked === 1 ? 429 : 401 });
+  };
+  const start = performance.now();
+  const error = await feed.connect().catch((error) => error);
+  assert(performance.now() - start >= 145);
+  assert.deepEqual([error.fatal, error.ending.status, asked], [true, 401, 2]);
+  assert.equal(venue.peers.length, 0);
+});
+
+check("no watch of an upgrade is left behind", async () => {
+  const { channel } = await import("node:diagnostics_channel");
+  assert.equal(channel("undici:request:headers").hasSubscribers, false);
 });
 
 // ---------------------------------------------------------------- suspended processes

@@ -5,7 +5,12 @@ import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { WebSocketFeeder, type WebSocketFeederOptions } from "../../websocket_feeder.ts";
+import {
+  type AskOptions,
+  type FeedConnection,
+  WebSocketFeeder,
+  type WebSocketFeederOptions,
+} from "../../websocket_feeder.ts";
 import { encode, FaultVenue, type VenueOptions } from "./fault_venue.ts";
 import { check, run, runtime } from "./harness.ts";
 
@@ -13,6 +18,7 @@ const MESSAGES = 1_000_000;
 /** With the default of twice as many, Node 24 grows its young generation to 128 MB, of which 26 MB are in use. */
 const CAPACITY = 8_192;
 const RECONNECTS = 10_000;
+const QUESTIONS = 100_000;
 const MB = 2 ** 20;
 
 class Feed extends WebSocketFeeder<string> {
@@ -25,8 +31,11 @@ class Feed extends WebSocketFeeder<string> {
   protected override endpoint(): string {
     return this.#url;
   }
-  protected override receive(data: string | ArrayBuffer): void {
-    this.emit(String(data));
+  protected override receive(data: string | ArrayBuffer, connection: FeedConnection): void {
+    if (!connection.answer(data)) this.emit(String(data));
+  }
+  override ask<R>(id: unknown, frame: string, options?: AskOptions): Promise<R> {
+    return super.ask(id, frame, options);
   }
   protected override request(_op: string, subs: string[]): string[] {
     return subs;
@@ -34,9 +43,13 @@ class Feed extends WebSocketFeeder<string> {
   protected override ping(): undefined {}
 }
 
-/** Sends a million messages to who asks for them, and resets who asks for that. */
+/** Sends a million messages on request, resets on request, and echoes questions. */
 const venueOptions: VenueOptions = {
   frame: async (peer, text) => {
+    if (text.startsWith("question")) {
+      peer.frames.length = peer.times.length = 0;
+      return peer.send(text);
+    }
     if (text === "reset") {
       peer.venue.peers.length = 0;
       return peer.reset();
@@ -183,6 +196,32 @@ check(`${RECONNECTS} reconnects leave no timer, listener, socket or memory behin
   if (files.length > 0) assert(files[files.length - 1] - files[0] < 10, `open files: ${files}`);
 }, { timeout: 90_000 });
 
+/** Asks a hundred thousand questions, and as many that are never answered. */
+async function beAsker(url: string): Promise<{ heaps: number[] }> {
+  const feed = new Feed(url, { pingInterval: 0 });
+  await feed.connect();
+  const { signal } = new AbortController();
+  const heaps: number[] = [];
+  for (let asked = 0; asked < QUESTIONS; asked += 500) {
+    const ids = Array.from({ length: 500 }, (_, n) => `question ${asked + n}`);
+    await Promise.all(ids.map((id) => feed.ask(id, id, { signal })));
+    const aborted = AbortSignal.abort();
+    await Promise.allSettled(ids.map((id) => feed.ask(id, id, { signal: aborted })));
+    if (asked % 20_000 === 0) {
+      collect();
+      heaps.push(process.memoryUsage().heapUsed);
+    }
+  }
+  await feed.close();
+  return { heaps };
+}
+
+check(`${QUESTIONS} questions leave no memory behind`, async () => {
+  const { heaps } = await withClient<{ heaps: number[] }>("asker");
+  const growth = heaps[heaps.length - 1] - heaps[1];
+  assert(growth < 2 * MB, `the heap grew by ${Math.round(growth / 1024)} KB: ${heaps}`);
+}, { timeout: 90_000 });
+
 function collect(): void {
   const { Bun, gc } = globalThis as { Bun?: { gc(sync: boolean): void }; gc?: () => void };
   if (Bun) Bun.gc(true);
@@ -223,5 +262,6 @@ function countTimers(): { readonly alive: number } {
 
 const [url, part] = process.argv.slice(-2);
 if (part === "reader") console.log(JSON.stringify(await beReader(url)));
+else if (part === "asker") console.log(JSON.stringify(await beAsker(url)));
 else if (part === "reset") console.log(JSON.stringify(await beReset(url)));
 else await run();

@@ -228,6 +228,19 @@ Deno.test("readBytes() refuses a body that is shorter than its headers promise",
   }
 });
 
+Deno.test("decode() refuses JSON that is shorter than its headers promise", async () => {
+  const json = (length: number, body: string) =>
+    new Response(body, { headers: { "content-length": `${length}`, "content-type": "text/json" } });
+  for (
+    const [length, body] of [[20, '{"a":1}'], [7, ""], [30, '{"a":"é"}'], [12, "[1,2"]] as const
+  ) {
+    await assertRejects(() => decode(json(length, body), MAX), ReplyError, "ended early");
+  }
+  assertEquals(await decode(json(7, '{"a":1}'), MAX), { a: 1 });
+  assertEquals(await decode(json(10, '{"a":"é"}'), MAX), { a: "é" });
+  assertEquals(await decode(json(10, '\ufeff{"a":1}'), MAX), { a: 1 }, "with a byte order mark");
+});
+
 Deno.test("readRefusal() reads an error's words, and none where they cannot be had", async () => {
   assertEquals(await readRefusal(new Response("no", { status: 400 }), MAX), "no");
   assertEquals(await readRefusal(new Response("x".repeat(9), { status: 500 }), 8), "");

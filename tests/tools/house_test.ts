@@ -1,5 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { circles, importsOf, intrusions, isTestable, type Library } from "../../tools/house.ts";
+import {
+  circles,
+  importsOf,
+  intrusions,
+  isTestable,
+  type Library,
+  testOf,
+} from "../../tools/house.ts";
 import plugin from "../../tools/house_rules.ts";
 
 const library = (imports: Record<string, string[]>): Library => new Map(Object.entries(imports));
@@ -54,6 +61,13 @@ Deno.test("isTestable() tells functions, classes and values from types", () => {
   for (const source of types) assertEquals(isTestable(source), false, source);
   const code = ["export function f() {}", "async function g() {}", "export abstract class C {}"];
   for (const source of [...code, "const a = 1;"]) assertEquals(isTestable(source), true, source);
+});
+
+Deno.test("testOf() names the file in the same place of tests/, or the one that the source names", () => {
+  assertEquals(testOf("a/b.ts", "export const c = 1;"), "tests/a/b_test.ts");
+  assertEquals(testOf("a/b.ts", "export type C = 1;"), undefined);
+  const source = "/** Tested in `tests/a_test.ts`. */\nexport const c = 1;";
+  assertEquals(testOf("a/b.ts", source), "tests/a_test.ts");
 });
 
 Deno.test("house/function-size counts lines of code, and accepts a reason in a comment", () => {

@@ -2,9 +2,11 @@ import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/as
 import { FakeTime } from "@std/testing/time";
 import { BrokerError } from "../../common/broker_error.ts";
 import { FeedError } from "../../feeder.ts";
+import { reconcile } from "../../reconcile.ts";
 import type { FeedConnection } from "../../websocket_feeder.ts";
 import { type Question, Questions } from "../../websocket_feeder/questions.ts";
-import { connected, Gate, over, settle, TestFeed, tick } from "./fake_feed.ts";
+import { fakeClock } from "../fake_clock.ts";
+import { connected, Gate, over, pass, settle, TestFeed, tick } from "./fake_feed.ts";
 
 /** A venue that answers `+7` to what was asked as 7, refuses with `-7`, and says the rest to everybody. */
 class AskingFeed extends TestFeed {
@@ -439,4 +441,54 @@ Deno.test("FeedConnection.ask() a hundred thousand times leaves no question, tim
   assertEquals([questions.size, listeners], [0, 0]);
   assertEquals(time.next(), false);
   await questions.answered();
+});
+
+// ---------------------------------------------------------------- reconcile
+
+/** A venue that executes orders over the socket, `buy 1`, and can be asked which it has. */
+for (
+  const [fate, act, expected] of [
+    ["answered", (feed: AskingFeed) => feed.socket.say("+1"), "answer to 1"],
+    ["executed, and the connection lost", (feed: AskingFeed) => feed.socket.end(), "found 1"],
+    ["executed, and never answered", () => {}, "found 1"],
+    ["lost on its way", (feed: AskingFeed) => {
+      feed.socket.sent.length = 0;
+      feed.socket.end();
+    }, "absent"],
+    ["refused", (feed: AskingFeed) => feed.socket.say("-1"), "rejected"],
+  ] as const
+) {
+  Deno.test(`reconcile() works on FeedConnection.ask(): an order that is ${fate} is ${expected}`, async () => {
+    using time = fakeClock();
+    const feed = await connected(new AskingFeed({ baseWait: 100_000, maxWait: 100_000 }));
+    const { socket } = feed;
+    const order = () => feed.ask<string>("1", "buy 1", { timeout: 5_000 });
+    let finds = 0;
+    const placed = reconcile(order, {
+      horizon: 2_000,
+      timeout: 60_000,
+      find: () => {
+        finds++;
+        return socket.sent.includes("buy 1") ? "found 1" : undefined;
+      },
+    }).catch(({ outcome }) => outcome);
+    await settle();
+    assertEquals(socket.sent, ["buy 1"]);
+    act(feed);
+    await pass(time, 30_000);
+    assertEquals(await placed, expected);
+    assertEquals(finds > 0, expected === "found 1" || expected === "absent");
+    await over(feed, time);
+  });
+}
+
+Deno.test("reconcile() looks nothing up for a question whose frame never left", async () => {
+  const feed = new AskingFeed();
+  const find = () => {
+    throw new Error("looked up");
+  };
+  const order = () => feed.ask<BrokerError>("1", "buy 1");
+  const error = await reconcile(order, { find }).catch((error) => error);
+  assertEquals([error.kind, error.outcome], ["network", "not-sent"]);
+  await feed.close();
 });

@@ -27,6 +27,9 @@ Deno.test("describe() uses the status that is known from elsewhere, and says it"
   });
   assertEquals(describe(error("Unexpected server response: 403"), 401).status, 403);
   assertEquals(describe(error("no"), undefined), { reason: "no" });
+  const vague = "Received network error or non-101 status code.";
+  assertEquals(describe(error(vague)), { reason: "" }); // inWords() has more to say
+  assertEquals(describe(error(vague), 403).reason, "the upgrade was refused with the status 403");
 });
 
 Deno.test("describe() keeps the address out", () => {

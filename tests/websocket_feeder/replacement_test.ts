@@ -1,7 +1,7 @@
 import { assertEquals, assertFalse } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import type { FeedConnection } from "../../websocket_feeder.ts";
-import { connected, Gate, over, settle, TestFeed, tick } from "./fake_feed.ts";
+import { connected, Gate, over, pass, settle, TestFeed, tick } from "./fake_feed.ts";
 
 Deno.test("WebSocketFeeder maxLifetime: the old connection is dropped only once the new one has asked and delivers", async () => {
   using time = new FakeTime();
@@ -25,14 +25,15 @@ Deno.test("WebSocketFeeder maxLifetime: the old connection is dropped only once 
   await tick(time, 1_000); // handed over
   assertEquals(feed.lives.length, 2);
   assertEquals([old.sent, next.sent], [["+a", "+b"], ["+a", "+b"]]);
-  old.say("too late");
+  old.say("heard");
   feed.subscribe("c");
   await settle();
   assertEquals([old.sent.length, next.sent.at(-1)], [2, "+c"]);
   assertEquals([old.closedWith, next.closedWith], [undefined, undefined]);
   await tick(time, 1_000); // heard for another overlap
+  old.say("too late");
   assertEquals([old.closedWith, next.closedWith], [1000, undefined]);
-  assertEquals(feed.items, ["old 0", "old 1", "old 2", "new", "old 3"]);
+  assertEquals(feed.items, ["old 0", "old 1", "old 2", "new", "old 3", "heard"]);
   assertEquals(feed.states, ["connecting", "live"]);
   assertEquals(feed.lives[1], { connection: 2, resumed: true, downtime: 0 });
   await over(feed, time);
@@ -257,4 +258,75 @@ Deno.test("WebSocketFeeder maxLifetime: close() and reconnect() end both connect
       await over(feed, time);
     }
   }
+});
+
+Deno.test("WebSocketFeeder maxLifetime: after the second overlap the old connection is heard for answers alone", async () => {
+  using time = new FakeTime();
+  class Asking extends TestFeed {
+    protected override receive(data: string, connection: FeedConnection) {
+      if (data[0] === "+") connection.answer(data.slice(1), data);
+      else this.emit(data);
+    }
+  }
+  const options = { maxLifetime: 10_000, overlap: 1_000, connectTimeout: 5_000 };
+  const feed = await connected(new Asking(options));
+  await pass(time, 9_900);
+  const answers = ["1", "2"].map((id) =>
+    feed.ask(id, id, { timeout: 60_000 }).catch(({ kind }) => kind)
+  );
+  await pass(time, 100);
+  const [old, next] = feed.sockets;
+  next.open();
+  await pass(time, 2_000); // handed over, and an overlap more
+  assertEquals([feed.lives.length, old.closedWith], [2, undefined]);
+  old.say("an item");
+  old.say("+1");
+  next.say("another");
+  await pass(time, 4_900);
+  assertEquals([old.closedWith, feed.items], [undefined, ["another"]]);
+  await pass(time, 100);
+  old.end(1000);
+  assertEquals(await Promise.all(answers), ["+1", "closed"]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder maxLifetime: close() while the old connection is heard says goodbye once to each", async () => {
+  using time = new FakeTime();
+  class Polite extends TestFeed {
+    protected override goodbye() {
+      return "bye";
+    }
+  }
+  const feed = await connected(
+    new Polite({ maxLifetime: 10_000, overlap: 1_000, closeTimeout: 5_000 }),
+  );
+  await pass(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  await pass(time, 1_500);
+  void feed.close();
+  await pass(time, 3_000);
+  assertEquals([old.sent, next.sent, feed.state], [["bye"], ["bye"], "closing"]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder maxLifetime: answers over the old connection are no sign that the new one is silent", async () => {
+  using time = new FakeTime();
+  class Asking extends TestFeed {
+    protected override receive(data: string, connection: FeedConnection) {
+      connection.answer(data, data);
+    }
+  }
+  const feed = await connected(new Asking({ maxLifetime: 10_000, overlap: 1_000 }));
+  await pass(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  for (let i = 0; i < 10; i++) {
+    const asked = feed.ask(`${i}`, "order");
+    old.say(`${i}`);
+    assertEquals(await asked, `${i}`);
+    await pass(time, 100);
+  }
+  assertEquals([feed.lives.length, feed.retries.length], [2, 0]);
+  await over(feed, time);
 });
