@@ -157,12 +157,12 @@ export const room: Room = {
       "return this",
     ]),
     transport("an order does not wait for idle connections", [
-      "isSafe ? undefined : this.#idle?.look()",
+      "isSafe ? undefined : this.#idle?.wait()",
       "undefined",
     ]),
     transport("an order waits though the session has a fetch of its own", [
-      ' === "deno" && !options.fetch) this',
-      ' === "deno") this',
+      "if (!options.fetch) this.#idle",
+      "this.#idle",
     ]),
     transport("an answer is not noted", ["    this.#idle?.answered(sent);\n", ""]),
     transport("the signal is not passed on", ["    init.signal = signal;\n", ""]),
@@ -197,20 +197,26 @@ export const room: Room = {
       "new Blob([this.#bytes])",
     ]),
 
-    idle("an order waits right after an answer", ["if (this.#isFresh()) return undefined;", ""]),
+    idle("an order waits right after an answer", [
+      " || this.#isFresh()) return undefined;",
+      ") return undefined;",
+    ]),
     idle("an order never waits", [
-      "return performance.now() - this.#looked <= BLIND;",
+      "return performance.now() - this.#read <= BLIND;",
       "return true;",
     ]),
-    idle("each order waits on its own", ["this.#looking ??= this", "this.#looking = this"]),
-    idle("a wait that is over is joined", [".finally(() => this.#looking = undefined)", ""]),
-    idle("an order waits for one turn", ["turn(TURNS, resolve)", "turn(1, resolve)"]),
+    idle("each order waits on its own", ["this.#reading ??= this", "this.#reading = this"]),
+    idle("a wait that is over is joined", [".finally(() => this.#reading = undefined)", ""]),
+    idle("an order waits for one turn", ["turn(this.#turns, resolve)", "turn(1, resolve)"]),
+    idle("an order on Node waits for many turns", ["  node: 2,", "  node: 64,"]),
+    idle("an order on Node waits for no turn", ["  node: 2,", ""]),
     idle("an old Deno waits for many turns", [
-      "    if (this.#isOld) return",
-      "    if (false) return",
+      "isOld ? 1 : TURNS[name] ?? 0",
+      "TURNS[name] ?? 0",
     ]),
+    transport("the permission of Deno is not asked for", ["    if (denial) throw denial;\n", ""]),
     idle("an older answer counts for more than a newer one", [
-      "if (sent > this.#looked) this",
+      "if (sent > this.#read) this",
       "this",
     ]),
 
