@@ -165,9 +165,3 @@ function inWords({ min = 0, max = Infinity, above = false, integer = false, unit
   if (max >= Number.MAX_SAFE_INTEGER) return least;
   return above ? `${least} and <= ${max}` : `${noun} from ${min} to ${max}`;
 }
-
-/** Says what is wrong with a number that must be above 0, if anything is. */
-export function notPositive(name: string, value: number): string | undefined {
-  if (typeof value === "number" && value > 0) return undefined;
-  return `Cannot use ${name}: it is ${value}, wanted a number above 0`;
-}
