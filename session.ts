@@ -1,6 +1,6 @@
 /**
- * HTTP for orders: throttled, retried where that is safe, and honest about what became of each
- * request.
+ * Sends HTTP requests to a venue: throttled, repeated only where that is safe, and with the fate of
+ * each order told.
  *
  * @module
  */
@@ -262,7 +262,7 @@ export class Session {
     const { signal, deadline } = call.request;
     const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
     const late = () => {
-      if (call.isReconciling) return; // which has a timeout of its own
+      if (call.isReconciling) return; // a reconciliation has a timeout of its own
       call.end("timeout", `not done within its deadline of ${deadline} ms`);
     };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;

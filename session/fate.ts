@@ -27,7 +27,7 @@ export class Fate {
   #past: Outcome = "not-sent";
   /** Whether a request has been handed to fetch and has not ended. */
   #isSent = false;
-  /** What the headers of the answer have told, while its body is being read. */
+  /** The facts from the headers of the answer, while the body is being read. */
   #answer: Details = {};
 
   /**
@@ -54,7 +54,7 @@ export class Fate {
     if (isDoubtful) this.#past = "unknown";
   }
 
-  /** Takes down what the answer tells. */
+  /** Takes down the facts from the answer. */
   hear(answer: Details): void {
     this.#answer = answer;
   }

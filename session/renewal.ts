@@ -27,7 +27,7 @@ interface Login {
   end(failure?: { error: unknown }): void;
 }
 
-/** Logs in anew: one login at a time, which all who need it join. */
+/** Logs in anew: one login at a time, which every call in need of a login joins. */
 export class Renewal {
   readonly #hook: () => (() => unknown) | undefined;
   readonly #limit: number;

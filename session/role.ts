@@ -1,5 +1,5 @@
 /**
- * The roles of calls, and the one table of what each role means. Internal to {@linkcode Session}.
+ * The roles of calls, and the one table of their rules. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -63,8 +63,8 @@ export const RULES: Readonly<Record<Role, Rules>> = {
 /**
  * Finds the role of a call. The first fact that is true decides, in this order.
  *
- * @param facts What is known of the call.
- * @returns Its role.
+ * @param facts The facts about the call.
+ * @returns The role.
  */
 export function roleOf(
   { isLogin, isLookUp, isSafe }: { isLogin: boolean; isLookUp: boolean; isSafe: boolean },

@@ -582,7 +582,7 @@ export const room: Room = {
       "",
     ]),
     session("the deadline ends a reconciliation", [
-      "      if (call.isReconciling) return; // which has a timeout of its own\n",
+      "      if (call.isReconciling) return; // a reconciliation has a timeout of its own\n",
       "",
     ]),
     session("a deadline of more than 2^31 ms ends at once", [
