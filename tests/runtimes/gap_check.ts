@@ -134,9 +134,10 @@ class Feed extends WebSocketFeeder<Item> {
   protected override keyOf({ symbol }: Item) {
     return symbol;
   }
-  protected override backfill({ since }: Gap, signal: AbortSignal) {
+  protected override async backfill({ since }: Gap, signal: AbortSignal) {
     this.signals.push(signal);
-    return this.#exchange.list(since, signal);
+    const items = await this.#exchange.list(since, signal);
+    return items.filter(({ symbol }) => this.subscriptions.has(symbol)); // a shard has some of them
   }
 }
 
