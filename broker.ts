@@ -7,8 +7,8 @@
 import { type BrokerError, type Reply, Session, type SessionOptions } from "./session.ts";
 
 /**
- * Holds the session of a broker's or an exchange's client, from the login to the end. A subclass says
- * in its constructor where the venue is, and in `authorize` how to log in.
+ * Holds the session of a broker's or an exchange's client, from the login to the end. A subclass
+ * says in its constructor where the venue is, and in `authorize` how to log in.
  *
  * @example Usage
  * ```ts
@@ -53,9 +53,9 @@ export abstract class AbstractBroker<Login = void> {
   abstract authorize(login: Login): Promise<void>;
 
   /**
-   * Logs in anew, where a subclass knows how to: once for all calls that were answered 401, which are
-   * then replayed. Without this method a 401 is final. The calls of the login say `renew: false`;
-   * otherwise those after its first `await` wait for themselves. A timer may call
+   * Logs in anew, where a subclass knows how to: once for all calls that were answered 401, which
+   * are then replayed. Without this method a 401 is final. The calls of the login say
+   * `renew: false`; otherwise those after its first `await` wait for themselves. A timer may call
    * {@linkcode Session.renew} before the login expires: timer and 401 share one login.
    *
    * @returns A promise of the end of the login.
@@ -76,8 +76,8 @@ export abstract class AbstractBroker<Login = void> {
    * Creates the session. To be called once, by the constructor of a subclass.
    *
    * @param options Options of the session. Without `onUnauthorized` and `failure` the session calls
-   *   `renew` and `failure` of this class. Both are looked up when they are called, so a subclass may
-   *   write them as methods or as fields.
+   *   `renew` and `failure` of this class. Both are looked up when they are called, so a subclass
+   *   may write them as methods or as fields.
    * @throws {Error} If there is a session already, or the broker is closed.
    */
   protected initialiseSession(options: SessionOptions): void {
@@ -111,9 +111,9 @@ export abstract class AbstractBroker<Login = void> {
   }
 
   /**
-   * Closes the session, as {@linkcode Session.close} says: waits and GETs end at once, an order that
-   * has been handed to `fetch` comes to its end for at most `closeTimeout`. To close again does
-   * nothing more.
+   * Closes the session, as {@linkcode Session.close} says: waits and GETs end at once, an order
+   * that has been handed to `fetch` comes to its end for at most `closeTimeout`. To close again
+   * does nothing more.
    *
    * @returns A promise of the end of the last request.
    */

@@ -33,7 +33,7 @@ export { type Ending, FeedError, type FeedErrorOptions, type FeedStream, type St
 
 /**
  * Where a feed stands: `"idle"` until `connect()`, then `"connecting"` (dialling or logging in),
- * `"live"`, or `"waiting"` for the next attempt; `"closing"` and `"closed"` for good.
+ * `"live"` (logged in), or `"waiting"` for the next attempt; `"closing"` and `"closed"` for good.
  */
 export type FeedState = "idle" | "connecting" | "live" | "waiting" | "closing" | "closed";
 
@@ -54,8 +54,8 @@ export interface FeedEvents<T> {
    */
   retry: { attempt: number; delay: number; ending: Ending };
   /**
-   * All that is wanted has been asked for on the `connection`th live connection, and confirmed where
-   * the venue confirms: once per connection. `count` is the number of subscriptions.
+   * All that is wanted has been asked for on the `connection`th live connection, and confirmed
+   * where the venue confirms: once per connection. `count` is the number of subscriptions.
    */
   subscribed: { connection: number; count: number };
   /** Something went wrong, in a listener or at the venue. */
@@ -66,8 +66,8 @@ export interface FeedEvents<T> {
    */
   gap: { since: number; until: number; filled: boolean; cause?: unknown };
   /**
-   * A subscription has delivered nothing for `duration` milliseconds on a healthy connection, and is
-   * asked for again.
+   * A subscription has delivered nothing for `duration` milliseconds on a healthy connection, and
+   * is asked for again.
    */
   quiet: { key: unknown; subscription: unknown; duration: number };
 }
@@ -80,9 +80,9 @@ export interface FeedEvents<T> {
  *   throws, or whose promise rejects, is reported to `error`; the others are still called.
  * - Each stream has its own bounded queue. A slow reader delays no other reader, and its memory is
  *   bounded by its queue.
- * - An `error` without a listener is thrown in a microtask of its own, where the runtime reports the
- *   error as uncaught. An error that ended the feed is not thrown so: `connect()` and every stream
- *   tell it.
+ * - An `error` without a listener is thrown in a microtask of its own, where the runtime reports
+ *   the error as uncaught. An error that ended the feed is not thrown so: `connect()` and every
+ *   stream tell it.
  *
  * @typeParam T The items of the feed.
  *
@@ -205,8 +205,8 @@ export abstract class AbstractFeeder<T> implements AsyncIterable<T>, AsyncDispos
    * - Every reader has a stream, and gets every item.
    * - A stream is left with `break`, `return()` or `await using`. A stream that is neither read nor
    *   left stays attached, and full.
-   * - When the feed closes, the stream ends after the last item of its queue. When the feed ends with
-   *   an error, the stream throws the error after that item, once.
+   * - When the feed closes, the stream ends after the last item of its queue. When the feed ends
+   *   with an error, the stream throws the error after that item, once.
    *
    * @param options How much may wait for the reader, and the rule for a full queue.
    * @returns The stream.

@@ -16,8 +16,8 @@ export interface ReconcileContext {
   /** Why the order's fate is unknown. */
   error: BrokerError;
   /**
-   * Ends this look-up. Give the signal to the calls of the look-up: a session lets a call that carries
-   * it go first, and go on while the session closes.
+   * Ends this look-up. Give the signal to the calls of the look-up: a session lets a call that
+   * carries it go first, and go on while the session closes.
    */
   signal: AbortSignal;
 }
@@ -27,22 +27,23 @@ export interface ReconcileOptions<T> {
   /**
    * Asks the venue for the order, under an id that the order was sent with.
    *
-   * - Returns the order if the venue has it, in any state: open, filled, cancelled, rejected. Any value
-   *   but `undefined` is the order, `null` too.
+   * - Returns the order if the venue has it, in any state: open, filled, cancelled, rejected. Any
+   *   value but `undefined` is the order, `null` too.
    * - Returns `undefined` only after it looked everywhere: open and closed orders, every page.
    * - Throws where it cannot say: the venue failed, or it saw one page of several.
    */
   find: (context: ReconcileContext) => Promise<T | undefined> | T | undefined;
   /**
-   * How long after the end of the request the order may still turn up at the venue, in milliseconds. An
-   * `undefined` of a look-up that began earlier says nothing. `0` believes the first look-up.
+   * How long after the end of the request the order may still turn up at the venue, in
+   * milliseconds. An `undefined` of a look-up that began earlier says nothing. `0` believes the
+   * first look-up.
    *
    * @default {10_000}
    */
   horizon?: number | undefined;
   /**
-   * Longest time of the whole reconciliation, in milliseconds, at least `horizon`. A look-up needs time
-   * after `horizon`, so leave it some. `Infinity` never gives up.
+   * Longest time of the whole reconciliation, in milliseconds, at least `horizon`. A look-up needs
+   * time after `horizon`, so leave it some. `Infinity` never gives up.
    *
    * @default {60_000}
    */
@@ -62,39 +63,42 @@ const PATIENCE = 20_000;
  * Places an order, and finds out its fate if no answer says so.
  *
  * - Calls `fn` once. A result, and an error of any outcome but `"unknown"`, pass through.
- * - After `"unknown"` it calls `find` again and again. The waits double from 500 ms to 5 s, and half of
- *   each is left to chance; `retryAfter` of the error that `find` throws makes its wait longer. One
- *   look-up begins when `horizon` ends. A look-up of more than a third of `timeout`, or 20 s, is aborted.
+ * - After `"unknown"` it calls `find` again and again. The waits double from 500 ms to 5 s, and
+ *   half of each is left to chance; `retryAfter` of the error that `find` throws makes its wait
+ *   longer. One look-up begins when `horizon` ends. A look-up that takes longer than a third of
+ *   `timeout` (20 s at most) is aborted.
  * - The call resolves to the order as soon as one look-up has found it.
- * - The call rejects with outcome `"absent"` if a look-up that began `horizon` or later after the end of
- *   `fn` finds nothing: the order may be placed again. The error is not `retriable`, so that no loop
- *   places it by itself.
+ * - The call rejects with outcome `"absent"` if a look-up that began `horizon` or later after the
+ *   end of `fn` finds nothing: the order may be placed again. The error is not `retriable`, so that
+ *   no loop places it by itself.
  * - After `timeout` the error of `fn` is thrown, `"unknown"`; its `cause` says why.
  *
- * **When may "absent" be believed?** Let the request end at time 0; let the venue take the order up, if
- * ever, before time `horizon`, and let each look-up see every order taken up before the look-up began.
- * Suppose that the order was taken up and that a look-up says `undefined`. Then this look-up began
- * before the order was taken up, so before `horizon`, and its word does not count. So a word that counts
- * is true. The look-up may take as long as it likes, be asked in any order with others, or be followed
- * by failures: the argument needs only the time at which it began. That time and the end of the request
- * are read from a clock that never goes back.
+ * **When may "absent" be believed?** Let the request end at time 0; let the venue take the order
+ * up, if ever, before time `horizon`, and let each look-up see every order taken up before the
+ * look-up began. Suppose that the order was taken up and that a look-up says `undefined`. Then this
+ * look-up began before the order was taken up, so before `horizon`, and its word does not count. So
+ * a word that counts is true. The look-up may take as long as it likes, be asked in any order with
+ * others, or be followed by failures: the argument needs only the time at which it began. That time
+ * and the end of the request are read from a clock that never goes back.
  *
  * The argument stands on two assumptions about the venue, which only its documents can give you:
  *
  * 1. `horizon` is long enough. It must cover the queues of the venue, the lag of the replica that
- *    look-ups read, and a request that still lies in a send buffer when the network comes back. A signed
- *    timestamp with a receive window (`recvWindow`) ends all of that: then `horizon` is the window plus
- *    the lag.
- * 2. `find` looks everywhere. An order under a fresh id of your own (`clientOrderId`, `tag`) can be told
- *    from its twins; one without cannot.
+ *    look-ups read, and a request that still lies in a send buffer when the network comes back. A
+ *    signed timestamp with a receive window (`recvWindow`) ends all of that: then `horizon` is the
+ *    window plus the lag.
+ * 2. `find` looks everywhere. An order under a fresh id of your own (`clientOrderId`, `tag`) can be
+ *    told from its twins; one without cannot.
  *
  * @typeParam T The order, as `fn` and `find` return it.
  * @param fn Places the order, and ends by itself. Only a {@linkcode BrokerError} says `"unknown"`.
- * @param options How to look the order up. `signal` ends the reconciliation; give it to `fn`'s calls too.
+ * @param options How to look the order up. `signal` ends the reconciliation; give it to `fn`'s
+ *   calls too.
  * @returns The order.
- * @throws {BrokerError} With outcome `"absent"`, or the error of `fn`, or kind `"aborted"`: `"not-sent"`
- * if `signal` was aborted before `fn` was called, else `"unknown"`.
- * @throws {RangeError} If `horizon` is negative or `timeout` is below it. Nothing has been sent then.
+ * @throws {BrokerError} With outcome `"absent"`, or the error of `fn`, or kind `"aborted"`:
+ * `"not-sent"` if `signal` was aborted before `fn` was called, else `"unknown"`.
+ * @throws {RangeError} If `horizon` is negative or `timeout` is below it. Nothing has been sent
+ *   then.
  * @throws {TypeError} If an option is of the wrong type. Nothing has been sent then.
  *
  * @example An order whose answer is lost
@@ -156,8 +160,8 @@ export function checkReconcile<T>(options: ReconcileOptions<T>): void {
  * Finds out the fate of an order whose request has ended.
  *
  * @param error Why the fate is unknown.
- * @param options How to look the order up; `ended` is the `performance.now()` at which the request had
- * ended.
+ * @param options How to look the order up; `ended` is the `performance.now()` at which the request
+ * had ended.
  * @returns The order.
  * @throws {BrokerError} With outcome `"absent"`, or after `timeout` the error itself.
  * @throws The reason of `signal`, once it is aborted.
@@ -249,7 +253,9 @@ class Inquiry<T> {
     await ended;
   }
 
-  /** Asks, and judges the answer. One that comes after patience has ended is as true as any other. */
+  /**
+   * Asks, and judges the answer. One that comes after patience has ended is as true as any other.
+   */
   async #ask(signal: AbortSignal, end: () => void): Promise<void> {
     const { find, horizon = 10_000, ended } = this.#options;
     const began = performance.now();
@@ -303,7 +309,10 @@ function aborted(signal: AbortSignal, outcome: Outcome, error?: BrokerError): Br
   });
 }
 
-/** A failure of a look-up as an error may show it: a runtime's text about the network may hold a key. */
+/**
+ * A failure of a look-up as an error may show it: a runtime's text about the network may hold a
+ * key.
+ */
 function shown(failure: unknown): unknown {
   if (failure instanceof BrokerError || !isNetworkError(failure)) return failure;
   const { name } = failure as Error;

@@ -2,8 +2,8 @@
  * One rate limit for many processes and machines, kept in Redis and never exceeded: not in any
  * window of time, and not while servers, clients and connections fail.
  *
- * A venue's limit belongs to an account or an address. Bots that share the account have to share the
- * count, and `RedisThrottler` is the count. It goes wherever a `Throttler` goes.
+ * A venue's limit belongs to an account or an address. Bots that share the account have to share
+ * the count, and `RedisThrottler` is the count. It goes wherever a `Throttler` goes.
  *
  * ```ts ignore
  * import { RedisThrottler } from "@aio-trader/core/redis";
@@ -52,9 +52,9 @@ export interface RedisThrottlerOptions {
    */
   send: (command: string[]) => Promise<unknown>;
   /**
-   * Name of the count, for example the venue and the account. Processes that name the same key share
-   * the limits. Text without `{` and `}`: the library puts the name in braces, so that all keys of
-   * one count lie in one slot of a cluster.
+   * Name of the count, for example the venue and the account. Processes that name the same key
+   * share the limits. Text without `{` and `}`: the library puts the name in braces, so that all
+   * keys of one count lie in one slot of a cluster.
    */
   key: string;
   /** One limit, or several that are taken together or not at all: the same in every process. */
@@ -78,8 +78,8 @@ export interface RedisThrottlerOptions {
   processes?: number;
   /**
    * How long Redis waits for a sign of life, in milliseconds: at least 1,000. A process that waits
-   * or holds tokens gives a sign every third of a lease. The places and the tokens of a process that
-   * died come back after the lease; the tokens count as spent at the end of the lease.
+   * or holds tokens gives a sign every third of a lease. The places and the tokens of a process
+   * that died come back after the lease; the tokens count as spent at the end of the lease.
    *
    * @default {5_000}
    */
@@ -106,8 +106,8 @@ export interface RedisThrottlerOptions {
  *
  * - `"unavailable"`: a command failed, or had no answer in time. Told once, until Redis answers.
  * - `"available"`: Redis answers again.
- * - `"lost"`: Redis has lost data, or calls started by the local share. No process starts a call for
- *   the longest period and a lease.
+ * - `"lost"`: Redis has lost data, or calls started by the local share. No process starts a call
+ *   for the longest period and a lease.
  */
 export type RedisThrottlerEvent = AgentEvent;
 
@@ -123,22 +123,24 @@ const TASK = "Cannot make a RedisThrottler";
  * - `"after-finish"`: no window of one period holds more than `limit` calls on the *venue's* own
  *   clock, whatever the latency.
  * - `"steady"`: no window of length w holds more than `burst + limit * w / period` starts.
- * - Calls start in the order in which they came, over all machines; urgent calls go first. A process
- *   stands in the line with up to 100 calls.
+ * - Calls start in the order in which they came, over all machines; urgent calls go first. A
+ *   process stands in the line with up to 100 calls.
  * - One round trip per grant. A process asks for up to 100 calls with one command, waits as long as
  *   the answer says, and does not poll. One timer serves all calls that wait.
- * - Time is the clock of the server. The wall clock of a client does not matter. A server's clock that
- *   is set back, or forward by more than 250 ms, changes nothing.
- * - Nothing is charged that was not started. A call that is refused, aborted or closed costs nothing.
+ * - Time is the clock of the server. The wall clock of a client does not matter. A server's clock
+ *   that is set back, or forward by more than 250 ms, changes nothing.
+ * - Nothing is charged that was not started. A call that is refused, aborted or closed costs
+ *   nothing.
  * - A server that lost its data (a restart, `FLUSHALL`, a failover to a replica that lagged) grants
  *   nothing for the longest period and a lease. A process that remembers the lost count tells.
  *
  * Limits of the guarantees:
  *
  * - A process remembers a count for an hour. A process that is new, or was idle for longer, cannot
- *   tell that the count was lost. Its calls are too many if it asks before all others.
- * - A process that hears nothing of Redis for a lease counts as dead. Its calls that still run count
- *   as finished at the end of the lease.
+ *   tell that the count was lost. If it asks before a process that remembers, its calls may exceed
+ *   the limit.
+ * - A process that hears nothing of Redis for a lease counts as dead. Its calls that still run
+ *   count as finished at the end of the lease.
  * - With `"local"`, a process that alone lost its connection adds its share to the others' limit.
  *
  * **Why no window is ever too full.** Redis executes one command at a time, so that all grants have
@@ -152,19 +154,20 @@ const TASK = "Cannot make a RedisThrottler";
  *    answered. A silent process is dead a whole lease after the execution of that command, which
  *    came later. So no call of a process starts after Redis has taken it for dead, and the end of
  *    the lease is no earlier than any start.
- * 3. Say that `limit + 1` calls start between T and T + period, and that `j` was granted last of them.
- *    Then `j` was granted at V(g) < T + period. Every other one was granted before, and started at T
- *    or later, so each still counted. `limit` tokens counted, and `j` could not have been granted.
+ * 3. Say that `limit + 1` calls start between T and T + period, and that `j` was granted last of
+ *    them. Then `j` was granted at V(g) < T + period. Every other one was granted before, and
+ *    started at T or later, so each still counted. `limit` tokens counted, and `j` could not have
+ *    been granted.
  *
  * For `"after-finish"` read "finish" for "start" in 1. A token then counts from before the call was
  * sent until one period after the answer. The venue looks at the call between the two, so the
- * argument of `Throttler` holds on the venue's clock. For `"steady"`, a bucket that is told the starts
- * late, or in another order, is never fuller than one that is told at once.
+ * argument of `Throttler` holds on the venue's clock. For `"steady"`, a bucket that is told the
+ * starts late, or in another order, is never fuller than one that is told at once.
  *
  * **Why repetitions and losses charge nothing twice, or too little.** The commands of a process are
- * numbered, and the next one is sent after the answer to the last. Redis keeps the last answer of each
- * process and gives it again to a repetition. Each command names all that the process holds, so that
- * a grant that never arrived is given back with the next command.
+ * numbered, and the next one is sent after the answer to the last. Redis keeps the last answer of
+ * each process and gives it again to a repetition. Each command names all that the process holds,
+ * so that a grant that never arrived is given back with the next command.
  *
  * @example Calls are rejected while Redis cannot be reached
  * ```ts
@@ -235,27 +238,27 @@ export class RedisThrottler implements RateLimiter {
   }
 
   /**
-   * Calls `fn` as soon as every limit allows the call. The start is noted after `fn` has returned, so
-   * that the work before the sending cannot bring two starts closer together.
+   * Calls `fn` as soon as every limit allows the call. The start is noted after `fn` has returned,
+   * so that the work before the sending cannot bring two starts closer together.
    *
    * @param fn The call; it is charged even if it fails.
    * @param options Cost, signal and urgency.
    * @returns The result of `fn`.
    * @throws {RangeError} If the cost is above a limit.
-   * @throws {ThrottlerError} If too many calls wait already, the throttler is closed, or Redis cannot
-   * be asked and `onUnavailable` is `"reject"`.
+   * @throws {ThrottlerError} If too many calls wait already, the throttler is closed, or Redis
+   * cannot be asked and `onUnavailable` is `"reject"`.
    */
   run<T>(fn: () => T | PromiseLike<T>, options?: CallOptions): Promise<T> {
     return runAll([this], fn, options);
   }
 
   /**
-   * Waits for leave to start one call. The start is noted as the permit is given. So start the call at
-   * once, or take {@linkcode RedisThrottler.run}, which is exact however long the start takes.
+   * Waits for leave to start one call. The start is noted as the permit is given. So start the call
+   * at once, or take {@linkcode RedisThrottler.run}, which is exact however long the start takes.
    *
    * @param options Cost, signal and urgency.
-   * @returns A permit, to be disposed of when the call has finished: an `"after-finish"` token that is
-   * not disposed of never returns while the process lives.
+   * @returns A permit, to be disposed of when the call has finished: an `"after-finish"` token that
+   * is not disposed of never returns while the process lives.
    * @throws {RangeError} If the cost is above a limit.
    * @throws {ThrottlerError} As {@linkcode RedisThrottler.run}.
    */

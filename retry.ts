@@ -48,6 +48,7 @@ const MAX_DOUBLINGS = 64;
  *   closing never hides the error of the call.
  * - An abort ends a wait at once and leaves no timer and no listener. An abort closes nothing: the
  *   caller who aborts is still in charge.
+ * - An abort in a wait rejects with the signal's reason, an abort in a call with that call's error.
  * - A call that is already running is never ended: an abort, or a signal of the function's own, is
  *   for the function to hear.
  *

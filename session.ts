@@ -1,5 +1,6 @@
 /**
- * HTTP for orders: throttled, retried where that is safe, and honest about what became of each request.
+ * Sends HTTP requests to a venue: throttled, repeated only where that is safe, and with the fate of
+ * each order told.
  *
  * @module
  */
@@ -28,14 +29,14 @@ import {
   type SessionOptions,
   type SessionStep,
 } from "./session/options.ts";
-import { prepare } from "./session/prepared_request.ts";
+import { prepare, type PreparedRequest } from "./session/prepared_request.ts";
 import { LOGIN_BEGUN, Renewal } from "./session/renewal.ts";
 import type { Parse } from "./session/reply.ts";
 import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
 import { Transport } from "./session/transport.ts";
 import { parseBase } from "./session/url.ts";
-import { runAll, ThrottlerError } from "./throttler.ts";
+import { type CallOptions, runAll, ThrottlerError } from "./throttler.ts";
 
 export {
   type Body,
@@ -55,7 +56,17 @@ export {
 };
 
 /**
- * A venue's HTTP interface.
+ * Sends requests to a venue, each order at most once.
+ *
+ * - **At most once**: a POST, PUT, PATCH or DELETE is sent again only if it was certainly not sent
+ *   before, or after a 401, which refused it. No runtime repeats it by itself. Where a runtime may,
+ *   such as a browser, the call is refused in words.
+ * - **A fate**: every failure is a {@linkcode BrokerError}, whose `outcome` tells whether the
+ *   request may have been executed. With the option `reconcile` the session then asks the venue.
+ * - **No secret**: no header, query or body stands in an error or an event.
+ * - **One venue**: every call stays below `baseUrl`, and no redirect is followed.
+ * - **An end**: each attempt ends by its `timeout`, each call by its `deadline`, all calls by
+ *   {@linkcode Session.close}.
  *
  * @example Usage
  * ```ts
@@ -105,7 +116,10 @@ export class Session {
     this.#shared = new Timeouts(timeout);
   }
 
-  /** The headers sent with every call from now on. A malformed value is refused without being quoted. */
+  /**
+   * The headers sent with every call from now on. A malformed value is refused without being
+   * quoted.
+   */
   get headers(): Headers {
     return this.#venue.headers;
   }
@@ -113,6 +127,8 @@ export class Session {
   /**
    * Sends a GET, which is repeated where it fails.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The query, headers and limits of the call.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -123,6 +139,8 @@ export class Session {
   /**
    * Sends a POST, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -133,6 +151,8 @@ export class Session {
   /**
    * Sends a PUT, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -143,6 +163,8 @@ export class Session {
   /**
    * Sends a PATCH, at most once.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -153,6 +175,8 @@ export class Session {
   /**
    * Sends a DELETE, at most once unless `idempotent` says otherwise.
    *
+   * @param path Path below the base URL; it may hold a query.
+   * @param options The body, and how to send it.
    * @returns The decoded answer.
    * @throws {BrokerError} If it fails.
    */
@@ -191,8 +215,8 @@ export class Session {
   }
 
   /**
-   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have not
-   * been sent wait for it. A timer that calls this before a token expires loses no call.
+   * Logs in anew, as a 401 does: joins the login that is under way, or begins one. Calls that have
+   * not been sent wait for it. A timer that calls this before a token expires loses no call.
    *
    * @returns A promise of the end of the login. It rejects with the error of `onUnauthorized`.
    * @throws {BrokerError} If the session has no `onUnauthorized`, or is closed.
@@ -212,8 +236,9 @@ export class Session {
    *
    * - Calls made later are refused.
    * - Waits and GETs end at once, with kind `"closed"`.
-   * - An order that has been handed to `fetch` comes to its end, for at most `closeTimeout`. So no
-   *   order is left of unknown fate whose fate could be known.
+   * - An order that has been handed to `fetch`, and its reconciliation, come to their end, for at
+   *   most `closeTimeout`. So no order is left of unknown fate whose fate could be known. After
+   *   that time the order rejects with kind `"closed"`, outcome `"unknown"`.
    *
    * @returns A promise of the end of the last request.
    */
@@ -237,7 +262,7 @@ export class Session {
     const { signal, deadline } = call.request;
     const abort = () => call.end("aborted", "its signal was aborted", { cause: signal?.reason });
     const late = () => {
-      if (call.isReconciling) return; // which has a timeout of its own
+      if (call.isReconciling) return; // a reconciliation has a timeout of its own
       call.end("timeout", `not done within its deadline of ${deadline} ms`);
     };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
@@ -368,7 +393,7 @@ export class Session {
       return new Exchange(this.#venue, call, signal).run<T>();
     };
     try {
-      const reply = runAll(throttlers, start, { cost, signal, urgent });
+      const reply = pass(throttlers, start, { cost, signal, urgent });
       if (!isStarted && rules.needsLogin) {
         // One that leaves may let another start, whose request must not be touched.
         const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
@@ -383,6 +408,18 @@ export class Session {
       if (!call.isStreaming) stop.finish();
     }
   }
+}
+
+/** Calls `start` as soon as every throttler lets the call pass. The usual call has one, or none. */
+function pass<T>(
+  throttlers: PreparedRequest["throttlers"],
+  start: () => Promise<T>,
+  options: CallOptions,
+): Promise<T> {
+  const [first] = throttlers;
+  if (first === undefined) return start();
+  if (throttlers.length > 1 || "throttler" in first) return runAll(throttlers, start, options);
+  return first.run(start, options);
 }
 
 /** The kind of error that each refusal of a throttler is. */

@@ -68,8 +68,8 @@ const PASSED_ON = [
  * - A shard that loses its connection touches no other. A shard that ends with an error, a fatal
  *   one for instance, ends the whole feed with that error.
  * - A call that needs more than `maxShards` is refused as a whole and changes nothing.
- * - All shards deliver to the same listeners and streams. The order of items holds per shard, so per
- *   subscription.
+ * - All shards deliver to the same listeners and streams. The order of items holds per shard, so
+ *   per subscription.
  *
  * Two things are for the class of the feeds:
  *

@@ -45,8 +45,8 @@ export { type Charge, runAll } from "./throttler/run_all.ts";
 /** Options of {@linkcode Throttler}. */
 export interface ThrottlerOptions {
   /**
-   * Most calls that may wait at once: an integer, or `Infinity` for any number. The throttler rejects
-   * one more with a {@linkcode ThrottlerError}. `0` lets no call wait.
+   * Most calls that may wait at once: an integer, or `Infinity` for any number. The throttler
+   * rejects one more with a {@linkcode ThrottlerError}. `0` lets no call wait.
    *
    * @default {Infinity}
    */
@@ -62,13 +62,13 @@ export interface ThrottlerOptions {
  *   window of that length, wherever it begins, ever holds more than `limit` starts.
  * - `"after-finish"`: one period after the finish of that call. No window of that length holds more
  *   than `limit` calls on the *venue's* clock either, whatever the latency.
- * - `"steady"`: the classic bucket. `limit` tokens per period return evenly, and the bucket saves up
- *   `burst` at most. No window of length w holds more than `burst + limit * w / period` starts.
+ * - `"steady"`: the classic bucket. `limit` tokens per period return evenly, and the bucket saves
+ *   up `burst` at most. No window of length w holds more than `burst + limit * w / period` starts.
  *
  * Where calls cost more than one token, read "tokens" for "calls" and "starts".
  *
- * Proof for `"after-finish"`: say that the venue processed `limit + 1` calls between T and
- * T + period, and that call `j` was sent last, so before T + period. The venue processed every other
+ * Proof for `"after-finish"`: say that the venue processed `limit + 1` calls between T and T +
+ * period, and that call `j` was sent last, so before T + period. The venue processed every other
  * call at T or later, and answered at T or later. So when `j` was sent, every other call was
  * unanswered, or answered less than a period before, and still held its token. `limit` tokens were
  * out, and the throttler could not have started `j`. The price: a call that waits for another call
@@ -144,8 +144,8 @@ export class Throttler implements RateLimiter {
   /**
    * Calls `fn` as soon as every limit allows the call.
    *
-   * The throttler stamps the start after `fn` has returned. So work that `fn` does before it sends
-   * anything cannot bring two starts closer together.
+   * The start counts from the moment at which `fn` has returned. So work that `fn` does before it
+   * sends anything cannot bring two starts closer together.
    *
    * @param fn The call. The throttler charges it even if it fails.
    * @param options Cost, signal and urgency.
@@ -210,14 +210,14 @@ export class Throttler implements RateLimiter {
   /**
    * Waits for leave to start one call.
    *
-   * The throttler stamps the start when it gives the permit. The code that awaits the permit runs a
-   * little later, after the code of earlier permits, so two starts can come closer together by that
-   * much. Start at once, or take {@linkcode Throttler.run}: `run` is exact however long the start of
-   * the call takes.
+   * The start counts from the moment at which the permit is given. The code that awaits the permit
+   * runs a little later, after the code of earlier permits, so two starts can come closer together
+   * by that much. Start at once, or take {@linkcode Throttler.run}: `run` is exact however long the
+   * start of the call takes.
    *
    * @param options Cost, signal and urgency.
-   * @returns A permit. Dispose of it when the call has finished: an `"after-finish"` limit never gets
-   * the token back otherwise. Rejects with the signal's reason.
+   * @returns A permit. Dispose of it when the call has finished: an `"after-finish"` limit never
+   * gets the token back otherwise. Rejects with the signal's reason.
    * @throws {RangeError} If the cost is not an integer of at least 0, or is above a limit.
    * @throws {TypeError} If an option has the wrong type.
    * @throws {ThrottlerError} If too many calls wait already, or the throttler is closed.
@@ -242,7 +242,7 @@ export class Throttler implements RateLimiter {
   }
 
   /**
-   * Takes leave to start one call, unless the call would have to wait. The throttler stamps the start
+   * Takes leave to start one call, unless the call would have to wait. The start counts from
    * here.
    *
    * @param options Cost and urgency.
@@ -273,10 +273,11 @@ export class Throttler implements RateLimiter {
   }
 
   /**
-   * Says how long a call that is not urgent would wait if it came now, behind all that wait already.
+   * Says how long a call that is not urgent would wait if it came now, behind all that wait
+   * already.
    *
-   * The number is exact if each of those calls costs 1, no urgent call comes later, and none depends
-   * on a call that still runs. Else the call waits at least as long.
+   * The number is exact if each of those calls costs 1, no urgent call comes later, and none
+   * depends on a call that still runs. Else the call waits at least as long.
    *
    * @param cost Tokens that the call would spend.
    * @returns Milliseconds, never below 0. `0` if the tokens for all of them are there.
@@ -333,17 +334,17 @@ export class Throttler implements RateLimiter {
    * - With `resetIn`, the throttler spends no more than the tokens that are left until the reset,
    *   beside calls that have started already. Take off yourself those that the venue cannot have
    *   counted yet.
-   * - Without `resetIn`, the throttler spends the missing tokens now. They return as if one of our own
-   *   calls had spent them.
+   * - Without `resetIn`, the throttler spends the missing tokens now. They return as if one of our
+   *   own calls had spent them.
    *
-   * Do not call `sync` where the header is missing: `Number(null)` is 0, and a `remaining` of 0 stops
-   * everything until the reset.
+   * Do not call `sync` where the header is missing: `Number(null)` is 0, and a `remaining` of 0
+   * stops everything until the reset.
    *
    * @param count The venue's count, of one limit.
-   * @returns Tokens by which the venue counts more than we do, up to the limit: another program spends
-   * too. `0` where it does not count more.
-   * @throws {RangeError} If a number is below 0 or NaN, both counts are missing, or no limit has that
-   * `period`.
+   * @returns Tokens by which the venue counts more than we do, up to the limit: another program
+   * spends too. `0` where it does not count more.
+   * @throws {RangeError} If a number is below 0 or NaN, both counts are missing, or no limit has
+   * that `period`.
    * @throws {TypeError} If a count is not a number.
    *
    * @example Another program uses the same key
@@ -367,11 +368,11 @@ export class Throttler implements RateLimiter {
    *
    * - A new limit with the `refill` and the `period` of an old one counts all that the old one
    *   remembers. If the other numbers are the same too, nothing changes for it.
-   * - Any other new limit counts as much as the old limit that remembers most. That is: tokens spent
-   *   within the old limit's period, or tokens that a `"steady"` limit has not got back, as if spent
-   *   now. A running call counts too if an old limit waits for its finish.
-   * - A new `"after-finish"` limit waits for the finish of a running call if an old limit did. If no
-   *   old limit did, the new one knows only the starts.
+   * - Any other new limit counts as much as the old limit that remembers most. That is: tokens
+   *   spent within the old limit's period, or tokens that a `"steady"` limit has not got back, as
+   *   if spent now. A running call counts too if an old limit waits for its finish.
+   * - A new `"after-finish"` limit waits for the finish of a running call if an old limit did. If
+   *   no old limit did, the new one knows only the starts.
    *
    * A waiting call rejects with a `RangeError` if its cost is above the new limits.
    *

@@ -9,14 +9,15 @@ import { checkNumber, refuse } from "./common/check.ts";
 /** Options of a {@linkcode VenueClock}. */
 export interface VenueClockOptions {
   /**
-   * Step of the times that the venue tells, in milliseconds: `1_000` for a venue that tells whole seconds.
+   * Step of the times that the venue tells, in milliseconds: `1_000` for a venue that tells whole
+   * seconds.
    *
    * @default {1}
    */
   resolution?: number;
   /**
-   * How fast the venue's clock and this computer's may drift apart, in parts per million. `200` is more
-   * than the quartz of a bad computer does.
+   * How fast the venue's clock and this computer's may drift apart, in parts per million. `200` is
+   * more than the quartz of a bad computer does.
    *
    * @default {200}
    */
@@ -31,27 +32,31 @@ interface Bounds {
   most: number;
 }
 
-/** 2001 and 2286, in epoch milliseconds: seconds and microseconds of our days are not between them. */
+/**
+ * 2001 and 2286, in epoch milliseconds: seconds and microseconds of our days are not between them.
+ */
 const PLAUSIBLE = { min: 1e12, max: 1e13, unit: "epoch milliseconds" };
 
 /**
  * A clock that shows a venue's time, and never a time that the venue has not reached.
  *
- * Venues refuse a request whose timestamp lies ahead of their own clock, and tolerate one that lies a
- * little behind. Half of a slow round trip, the usual estimate, can be ahead. This clock works with bounds:
+ * Venues refuse a request whose timestamp lies ahead of their own clock, and tolerate one that lies
+ * a little behind. Half of a slow round trip, the usual estimate, can be ahead. This clock works
+ * with bounds:
  *
  * - The venue looks at its clock at some moment between the sending and the answer. So each reading
  *   bounds the offset of the two clocks from both sides, however unequal the two ways are.
  * - The bounds of all readings are intersected, so a slow reading never spoils a quick one. Between
  *   readings they widen by `drift`.
- * - {@linkcode now} is the lower bound: never ahead of the venue's own time by more than its `resolution`.
+ * - {@linkcode now} is the lower bound: never ahead of the venue's own time by more than its
+ *   `resolution`.
  * - The venue's own time lies between `now()` and `now()` + {@linkcode error}.
  * - A step of this computer's wall clock changes nothing: only `performance.now()` is read.
  *
- * If a reading contradicts the bounds, then the venue's clock has been set, or this computer has slept: the
- * reading counts and all earlier ones are forgotten. Until that reading the promise cannot hold. A step back
- * that is shorter than the round trip may stay unseen; `now()` is then ahead by less than that round trip,
- * until a quicker reading shows it.
+ * If a reading contradicts the bounds, then the venue's clock has been set, or this computer has
+ * slept: the reading counts and all earlier ones are forgotten. Until that reading the promise
+ * cannot hold. A step back that is shorter than the round trip may stay unseen; `now()` is then
+ * ahead by less than that round trip, until a quicker reading shows it.
  *
  * @example Timestamps of signed requests
  * ```ts
@@ -99,7 +104,8 @@ export class VenueClock {
   /**
    * The venue's time.
    *
-   * @returns Whole epoch milliseconds, never ahead of the venue's own time by more than its resolution.
+   * @returns Whole epoch milliseconds, never ahead of the venue's own time by more than its
+   *   resolution.
    * @throws {Error} Before the first reading.
    */
   now(): number {
@@ -108,8 +114,8 @@ export class VenueClock {
   }
 
   /**
-   * How far the venue's own time may be ahead of {@linkcode now}, in milliseconds. `Infinity` before the
-   * first reading.
+   * How far the venue's own time may be ahead of {@linkcode now}, in milliseconds. `Infinity`
+   * before the first reading.
    */
   get error(): number {
     if (!this.#bounds) return Infinity;

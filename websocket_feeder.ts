@@ -89,10 +89,11 @@ const TASKS: Readonly<Record<string, string>> = {
  * Base class of feeds over WebSocket. A venue class says where to dial (`endpoint`), how to read a
  * frame (`receive`) and how to ask for subscriptions (`request`). The base class does the rest:
  *
- * - **It stays connected.** Every ending is noticed, on every runtime. The next attempt follows after
- *   a wait that doubles up to `maxWait`. Only a fatal ending, `maxRetries` or `close()` ends the feed.
- * - **It logs in first.** `handshake` runs before the first frame is received and before anything is
- *   subscribed to. The event `live` comes before the first item.
+ * - **It stays connected.** Every ending is noticed, on every runtime. The next attempt follows
+ *   after a wait that doubles up to `maxWait`. Only a fatal ending, `maxRetries` or `close()` ends
+ *   the feed.
+ * - **It logs in first.** `handshake` runs before the first frame is received and before anything
+ *   is subscribed to. The event `live` comes before the first item.
  * - **It keeps subscriptions as a state.** Every new connection is asked for all of them, once, in
  *   batches. With `confirmTimeout` the feed asks again until the venue has confirmed. The event
  *   `subscribed` tells that all is asked for, and confirmed.
@@ -100,8 +101,8 @@ const TASKS: Readonly<Record<string, string>> = {
  *   the frame: `"not-sent"` or `"unknown"`.
  * - **It tells gaps.** After a loss, each item that the venue delivered or can still tell is
  *   delivered once, in the order of its subscription: see {@linkcode WebSocketFeeder.backfill}. The
- *   event `gap` tells the time that was lost, and whether the feed has filled it. With `quietAfter` a
- *   subscription that delivers nothing on a healthy connection is asked for again.
+ *   event `gap` tells the time that was lost, and whether the feed has filled it. With `quietAfter`
+ *   a subscription that delivers nothing on a healthy connection is asked for again.
  * - **It hears no old connection.** No frame, event or timer of an ended connection has an effect.
  * - **It survives faults.** A frame that cannot be read and a listener that throws are reported to
  *   `error`; the connection stays.
@@ -251,7 +252,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @throws {FeedError} If the feed ends before that: the error that `closed` resolves to. If the
    *   signal ended the feed, its reason.
    * @throws {RangeError} If `batch` is below 1.
-   * @throws {TypeError} If the class has a `ping()` and the options no `pingInterval`, or the reverse.
+   * @throws {TypeError} If the class has a `ping()` and the options no `pingInterval`, or the
+   *   reverse.
    */
   override connect(): Promise<void> {
     const { state } = this.#lifecycle.phase;
@@ -272,7 +274,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Closes the feed for good, in any state. It waits for answers that are due, sends `goodbye()`,
-   * closes the socket and waits for the venue's close frame: all of this for at most `closeTimeout`.
+   * closes the socket and waits for the venue's close frame: all of this for at most
+   * `closeTimeout`.
    *
    * Only Bun can hang up on a venue that never answers. Deno and Node keep the process alive until
    * the venue closes its end, or the program exits.
@@ -285,9 +288,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Replaces the connection. In the state `live` it ends the connection, and the next attempt follows
-   * after the usual wait. In the state `waiting` it dials at once, and counts attempts anew. In other
-   * states it does nothing.
+   * Replaces the connection. In the state `live` it ends the connection, and the next attempt
+   * follows after the usual wait. In the state `waiting` it dials at once, and counts attempts
+   * anew. In other states it does nothing.
    *
    * After one call, further calls do nothing until the feed is live again. So a watchdog that calls
    * too often does not flood the venue.
@@ -335,8 +338,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Frames are not
-   * kept for the next connection.
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. Frames are
+   * not kept for the next connection.
    *
    * A hook sends over its own connection until its first `await`. After that, and outside of hooks,
    * the frame goes over the live connection, or over the one being made if none is live.
@@ -356,8 +359,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * @param frame The frame.
    * @param options How long to wait.
    * @returns A promise of the answer. Its rejection need not be handled.
-   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left, as
-   *   without a live connection, else `"unknown"`. `reconcile` finds out the fate of such an order.
+   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left,
+   *   as without a live connection, else `"unknown"`. `reconcile` finds out the fate of such an
+   *   order.
    */
   protected ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R> {
     const { phase } = this.#lifecycle;
@@ -411,8 +415,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Unsubscribes and subscribes again: for a book that no longer matches its checksum, say.
    *
    * - The first repair of a subscription is done at once.
-   * - Repairs soon after one another wait. The waits double from one second to `maxWait`. After eleven
-   *   repairs in a row, each waits for ten minutes.
+   * - Repairs soon after one another wait. The waits double from one second to `maxWait`. After
+   *   eleven repairs in a row, each waits for ten minutes.
    * - A subscription without a repair for `resetRetryAfter` counts anew.
    *
    * @param subs Subscriptions, found by `key`. Unknown ones are ignored.
@@ -425,7 +429,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Delivers one item to every listener and every stream.
    *
    * - Items of a connection that has ended are dropped.
-   * - Items that come before the event `live` wait for the event. If the login fails, they are dropped.
+   * - Items that come before the event `live` wait for the event. If the login fails, they are
+   *   dropped.
    *
    * @param item The item.
    * @param connection The connection that the item came over. Unless given: that of the running
@@ -487,8 +492,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Logs in, before the first frame is received and before anything is subscribed to. The venue's
-   * answers come to `receive`, which gives them to `connection.answer`. An error that it throws ends
-   * the attempt, as one of `endpoint` does.
+   * answers come to `receive`, which gives them to `connection.answer`. An error that it throws
+   * ends the attempt, as one of `endpoint` does.
    *
    * @param _connection The connection to log in over.
    */
@@ -519,8 +524,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * book, say) unsubscribes from the older value first.
    *
    * @param sub A subscription.
-   * @returns Unless overridden: the subscription itself if it is no object, else its JSON, which does
-   *   not depend on the order of properties.
+   * @returns Unless overridden: the subscription itself if it is no object, else its JSON, which
+   *   does not depend on the order of properties.
    */
   protected key(sub: S): unknown {
     return typeof sub === "object" ? fingerprint(sub) : sub;
@@ -588,16 +593,16 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * `super.isFatal(ending) || ending.code === 4001`.
    *
    * @param ending How the connection ended.
-   * @returns `true` for the status 401 or 403 and the codes 1003, 1007, 1009 and 1010. Not for 1008,
-   *   with which venues close a connection that went too fast.
+   * @returns `true` for the status 401 or 403 and the codes 1003, 1007, 1009 and 1010. Not for
+   *   1008, with which venues close a connection that went too fast.
    */
   protected isFatal(ending: Ending): boolean {
     return FATAL_CODES.has(ending.code) || FATAL_STATUSES.has(ending.status);
   }
 
   /**
-   * Makes the socket. An error that an override throws ends the attempt and is told to listeners, so
-   * it should quote no token.
+   * Makes the socket. An error that an override throws ends the attempt and is told to listeners,
+   * so it should quote no token.
    *
    * @param url The address.
    * @param init The protocols, and headers if there are any.

@@ -14,7 +14,7 @@
  * | `"rate-limited"` | an answer of 429 or 418, the venue's own words for that, or a throttler whose queue is full |
  * | `"unauthorized"` | an answer of 401 |
  * | `"rejected"` | any other 4xx |
- * | `"decode"` | the answer cannot be decoded as it was due |
+ * | `"decode"` | the answer cannot be decoded: text where JSON was expected, for instance |
  * | `"redirect"` | the answer points elsewhere; a session never follows |
  * | `"too-large"` | the answer is longer than `maxBytes` |
  * | `"closed"` | the session was closed |
@@ -60,7 +60,9 @@ export interface BrokerErrorInit {
   url?: string | undefined;
   /** The HTTP status, where the venue answered. */
   status?: number | undefined;
-  /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
+  /**
+   * The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one.
+   */
   code?: string | number | undefined;
   /** The id under which the venue's support finds the request. */
   requestId?: string | undefined;
@@ -109,7 +111,9 @@ export class BrokerError extends Error {
   declare readonly url?: string | undefined;
   /** The HTTP status, where the venue answered. */
   declare readonly status?: number | undefined;
-  /** The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one. */
+  /**
+   * The venue's own code; of a network error the runtime's (`ECONNREFUSED`), where it gives one.
+   */
   declare readonly code?: string | number | undefined;
   /** The id under which the venue's support finds the request. */
   declare readonly requestId?: string | undefined;

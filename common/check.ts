@@ -14,8 +14,8 @@ export interface Range {
   /** Least value. @default {0} */
   min?: number;
   /**
-   * Greatest value; `Infinity` allows `Infinity` itself. `Number.MAX_SAFE_INTEGER` allows every other
-   * number that counts exactly, and the message does not spell it out. @default {Infinity}
+   * Greatest value; `Infinity` allows `Infinity` itself. `Number.MAX_SAFE_INTEGER` allows every
+   * other number that counts exactly, and the message does not spell it out. @default {Infinity}
    */
   max?: number;
   /** Whether `min` itself is refused. @default {false} */
@@ -164,10 +164,4 @@ function inWords({ min = 0, max = Infinity, above = false, integer = false, unit
   if (max === Infinity && integer) return `${least} or Infinity`;
   if (max >= Number.MAX_SAFE_INTEGER) return least;
   return above ? `${least} and <= ${max}` : `${noun} from ${min} to ${max}`;
-}
-
-/** Says what is wrong with a number that must be above 0, if anything is. */
-export function notPositive(name: string, value: number): string | undefined {
-  if (typeof value === "number" && value > 0) return undefined;
-  return `Cannot use ${name}: it is ${value}, wanted a number above 0`;
 }

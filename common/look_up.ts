@@ -1,6 +1,7 @@
 /**
- * Tells look-ups apart: a call that carries the signal of a reconciliation asks what became of an
- * order, so a session lets it go first, and lets it go on while the session closes. Internal.
+ * Tells look-ups apart: calls that ask the venue for the fate of an order. A look-up carries the
+ * signal of a reconciliation. A session lets a look-up go first, and go on while the session closes.
+ * Internal.
  *
  * @module
  */
@@ -8,7 +9,7 @@
 const signals = new WeakSet<AbortSignal>();
 
 /**
- * Marks a signal as that of a reconciliation.
+ * Marks the signal of a reconciliation.
  *
  * @param signal The signal that `find` is given.
  */

@@ -38,8 +38,8 @@ export interface RetryOptions {
    */
   maxRetries?: number | undefined;
   /**
-   * Wait before the first repeat, in milliseconds; the wait doubles with each repeat. `0` repeats at
-   * once.
+   * Wait before the first repeat, in milliseconds; the wait doubles with each repeat. `0` repeats
+   * at once.
    *
    * @default {2_000}
    */
@@ -58,13 +58,15 @@ export interface RetryOptions {
    */
   resetRetryAfter?: number | undefined;
   /**
-   * Share of each wait that is left to chance, from `0` (none) to `1` (all), so that many clients do
-   * not come back at the same moment: the wait is multiplied by `1 - jitter * random`.
+   * Share of each wait that is left to chance, from `0` (none) to `1` (all), so that many clients
+   * do not come back at the same moment: the wait is multiplied by `1 - jitter * random`.
    *
    * @default {0}
    */
   jitter?: number | undefined;
-  /** Ends the repeats: no further call starts, and a wait rejects at once with the signal's reason. */
+  /**
+   * Ends the repeats: no further call starts, and a wait rejects at once with the signal's reason.
+   */
   signal?: AbortSignal | undefined;
   /**
    * Whether this error is worth another attempt.
@@ -72,7 +74,9 @@ export interface RetryOptions {
    * @default the error's own `retriable` where that is a boolean, else {@linkcode isNetworkError}
    */
   shouldRetry?: ((error: unknown) => boolean) | undefined;
-  /** Called before each wait. An error thrown here ends the repeats and replaces the call's error. */
+  /**
+   * Called before each wait. An error thrown here ends the repeats and replaces the call's error.
+   */
   onRetry?: ((event: RetryEvent) => void) | undefined;
   /**
    * Whether `this` is closed before giving up: by its `close()`, or else by its

@@ -49,8 +49,8 @@ export interface StreamOptions<T> {
   capacity?: number;
   /**
    * The fate of an item that finds the queue full: `"drop-oldest"` makes room for the item,
-   * `"drop-newest"` drops the item, `"error"` ends the stream: the stream throws after the last item
-   * of the queue.
+   * `"drop-newest"` drops the item, `"error"` ends the stream: the stream throws after the last
+   * item of the queue.
    *
    * @default {"drop-oldest"}
    */

@@ -18,7 +18,9 @@ export interface Queue<T> {
   clear(): void;
 }
 
-/** Every item, in order: new items go into one array while another is read; then they take turns. */
+/**
+ * Every item, in order: new items go into one array while another is read; then they take turns.
+ */
 export class Fifo<T> implements Queue<T> {
   #incoming: T[] = [];
   #outgoing: (T | undefined)[] = [];

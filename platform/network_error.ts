@@ -74,8 +74,8 @@ const TLS_CODE = /CERT|SSL|TLS|DEPTH_ZERO|UNABLE_TO|HOSTNAME_MISMATCH|EPROTO/;
 const TLS_TEXT = /invalid peer certificate|received fatal alert|corrupt message/;
 
 /**
- * Texts of faults before there is a connection: Deno's, and undici's for a proxy that refuses CONNECT.
- * A URL within a text has no space, so it cannot match.
+ * Texts of faults before there is a connection: Deno's, and undici's for a proxy that refuses
+ * CONNECT. A URL within a text has no space, so it cannot match.
  */
 const UNREACHED_TEXT = /client error \(Connect\)|\) !== 200 when HTTP Tunneling/;
 
@@ -180,7 +180,9 @@ function isTls(error: Error): boolean {
   return TLS_CODE.test(codeOf(error) ?? "") || TLS_TEXT.test(error.message);
 }
 
-/** A runtime's own code of an error, where it has one. It names a kind of error and nothing else. */
+/**
+ * A runtime's own code of an error, where it has one. It names a kind of error and nothing else.
+ */
 function codeOf(error: Error): string | undefined {
   const { code } = error as { code?: unknown };
   return typeof code === "string" && /^\w{1,64}$/.test(code) ? code : undefined;

@@ -339,7 +339,9 @@ export class Agent {
   }
 }
 
-/** When the last command was sent, when to ask next, and the ends of the pause and of the grants. */
+/**
+ * When the last command was sent, when to ask next, and the ends of the pause and of the grants.
+ */
 interface Times {
   sent: number;
   next: number;

@@ -10,8 +10,8 @@
 export const PLACES = 100;
 
 /**
- * How long a count is kept beyond the time that its tokens need, in milliseconds: an hour. A process
- * that used a count within this time can tell that Redis has lost it.
+ * How long a count is kept beyond the time that its tokens need, in milliseconds: an hour. A
+ * process that used a count within this time can tell that Redis has lost it.
  */
 export const MEMORY = 3_600_000;
 

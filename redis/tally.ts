@@ -13,7 +13,9 @@ type Stamps = [cost: number, at: number][];
 /** Events taken for a command, to be put back if the command fails. */
 export type Told = Record<Kind, Stamps>;
 
-/** Calls between their grant and the moment when the shared count hears of their start or finish. */
+/**
+ * Calls between their grant and the moment when the shared count hears of their start or finish.
+ */
 export class Tally {
   /** Tokens of calls that have not started, or not finished. */
   readonly #open: Record<Kind, number> = { start: 0, finish: 0 };

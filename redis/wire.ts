@@ -29,7 +29,9 @@ export interface WireOptions {
   onFailure(error: unknown): boolean;
 }
 
-/** An answer. The server looked at its clock after the first sending, and before the answer came. */
+/**
+ * An answer. The server looked at its clock after the first sending, and before the answer came.
+ */
 export interface Reply {
   answer: Answer;
   sentAt: number;

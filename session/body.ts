@@ -8,7 +8,9 @@ import type { HeaderRecord } from "./headers.ts";
 import { decimal, writeJson } from "./json.ts";
 import { RequestError } from "./request_error.ts";
 
-/** Bodies that are sent unchanged. A stream is none: no second attempt could send a stream again. */
+/**
+ * Bodies that are sent unchanged. A stream is none: no second attempt could send a stream again.
+ */
 export type Body =
   | string
   | Uint8Array<ArrayBuffer>
@@ -111,7 +113,10 @@ export function encodeForm(values: object, what: string): URLSearchParams {
   return params;
 }
 
-/** Makes a Blob of a FormData, and sets the content-type: a Blob lower-cases its own, boundary included. */
+/**
+ * Makes a Blob of a FormData, and sets the content-type: a Blob lower-cases its own, boundary
+ * included.
+ */
 export async function encodeFormData(form: FormData, headers: HeaderRecord): Promise<Blob> {
   const encoded = new Response(form);
   headers["content-type"] ??= encoded.headers.get("content-type")!;

@@ -1,5 +1,5 @@
 /**
- * One call of a session: its request, its fate and its brake. Internal to {@linkcode Session}.
+ * One call of a session: the request, the fate and the brake. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -17,9 +17,9 @@ import type { Timeouts } from "./timeouts.ts";
 export class Call {
   /** Number of the call within its session, from 1. */
   readonly id: number;
-  /** The request. It never changes. */
+  /** The request, which never changes. */
   readonly request: PreparedRequest;
-  /** What became of the requests sent so far. */
+  /** The fate of the requests sent so far. */
   readonly fate: Fate;
   /** How the call is stopped. A reconciliation has a brake of its own. */
   stop: Stop;
@@ -61,7 +61,7 @@ export class Call {
   }
 
   /**
-   * Whether `close()` lets the call go on: an order whose fate would be lost, a look-up of one.
+   * Whether `close()` lets the call go on: an order whose fate would be lost, or a look-up.
    */
   get outlivesClose(): boolean {
     const { outlivesClose } = this.rules;
@@ -97,7 +97,7 @@ export class Call {
     });
   }
 
-  /** Begins a reconciliation: all that has ended the call before no longer counts. */
+  /** Begins a reconciliation. An error that ended the call before no longer counts. */
   reconcile(): AbortSignal {
     this.isReconciling = true;
     this.stop = new Stop(this.#timeouts);

@@ -135,7 +135,7 @@ export class Exchange {
     return transport.send(outgoing, request, this.#signal);
   }
 
-  /** Takes down what the headers of the answer say. */
+  /** Takes down the facts from the headers of the answer. */
   #hear({ status, headers, ok }: Response): void {
     this.tell({ type: "response", status, duration: performance.now() - this.#start });
     const { failure, sync } = this.#venue.options;

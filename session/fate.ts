@@ -1,6 +1,6 @@
 /**
- * The fate of a call's requests: which of them may have been executed. All errors of a call are made
- * here, so that each says so. Internal to {@linkcode Session}.
+ * The fate of a call's requests: which of them may have been executed. All errors of a call are
+ * made here, so that each says so. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export class Fate {
   #past: Outcome = "not-sent";
   /** Whether a request has been handed to fetch and has not ended. */
   #isSent = false;
-  /** What the headers of the answer have told, while its body is being read. */
+  /** The facts from the headers of the answer, while the body is being read. */
   #answer: Details = {};
 
   /**
@@ -54,7 +54,7 @@ export class Fate {
     if (isDoubtful) this.#past = "unknown";
   }
 
-  /** Takes down what the answer tells. */
+  /** Takes down the facts from the answer. */
   hear(answer: Details): void {
     this.#answer = answer;
   }
@@ -102,7 +102,8 @@ export class Fate {
   /**
    * Makes an error of the call from anything that was thrown.
    *
-   * @param error The thrown value. Only texts of this library are quoted: a native text may hold a key.
+   * @param error The thrown value. Only texts of this library are quoted: a native text may hold a
+   *   key.
    * @param signal The signal of the request.
    * @returns The error.
    */
@@ -130,8 +131,8 @@ export class Fate {
    * Completes an error that a venue class has made of an answer: adds the missing properties, and
    * takes everything that was sent out of its texts.
    *
-   * There was an answer, so the outcome cannot be `"not-sent"`. After some statuses the words of the
-   * venue do not change kind and outcome.
+   * There was an answer, so the outcome cannot be `"not-sent"`. After some statuses the words of
+   * the venue do not change kind and outcome.
    *
    * @param error The error of the venue class. It is changed.
    * @param usual The error that the status alone would give.

@@ -7,7 +7,10 @@
 import { decimal } from "./json.ts";
 import { RequestError } from "./request_error.ts";
 
-/** The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster than Headers. */
+/**
+ * The headers of a request, by lower-case name. On Deno `fetch` takes a plain object 10 µs faster
+ * than Headers.
+ */
 export type HeaderRecord = Record<string, string>;
 
 /** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
@@ -24,8 +27,8 @@ interface Setters {
 const PlainHeaders: new () => Omit<Headers, keyof Setters> & Setters = Headers;
 
 /**
- * Headers that show no value, neither in the error about a malformed one nor in a log. The runtimes'
- * own do.
+ * Headers that show no value, neither in the error about a malformed one nor in a log. The
+ * runtimes' own do.
  */
 export class SafeHeaders extends PlainHeaders {
   static {

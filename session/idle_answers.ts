@@ -22,7 +22,9 @@ const TURNS: Partial<Record<Runtime["name"], number>> = {
    * runtime of Deno), and each turn is a task.
    */
   deno: 64,
-  /** The first turn may come right after the sockets were read, the second after another reading. */
+  /**
+   * The first turn may come right after the sockets were read, the second after another reading.
+   */
   node: 2,
 };
 
@@ -39,8 +41,8 @@ const { setImmediate: later = setTimeout } = globalThis as unknown as {
  *
  * Deno and Node take the first bytes on a connection after a request for the answer to the request.
  * While JavaScript runs, the runtime reads from no socket. A venue may write a 400 or a 408 unasked
- * meanwhile, and the next order would take that for its answer. Once the runtime has read the unasked
- * answer, the runtime closes the connection and sends the order on another.
+ * meanwhile, and the next order would take that for its answer. Once the runtime has read the
+ * unasked answer, the runtime closes the connection and sends the order on another.
  * `tests/runtimes/transport_check.ts` shows both.
  */
 export class IdleAnswers {

@@ -50,14 +50,15 @@ export function decimal(value: number | bigint): string {
 /**
  * Writes JSON as `JSON.stringify` does, with three differences.
  *
- * - A value that JSON cannot say is refused, where `JSON.stringify` sends `null` or `{}` in its place: NaN,
- *   an invalid Date, a Map, bytes, a Promise, a function, `undefined` in a list.
+ * - A value that JSON cannot say is refused, where `JSON.stringify` sends `null` or `{}` in its
+ *   place: NaN, an invalid Date, a Map, bytes, a Promise, a function, `undefined` in a list.
  * - A bigint keeps its digits.
  * - No number has an exponent.
  *
  * @param value The value. Its `toJSON` methods are called.
  * @returns The text.
- * @throws {RequestError} With the path of the first value that JSON cannot say, never with the value.
+ * @throws {RequestError} With the path of the first value that JSON cannot say, never with the
+ *   value.
  */
 export function writeJson(value: unknown): string {
   try {
@@ -74,7 +75,9 @@ export function writeJson(value: unknown): string {
 const OPAQUE =
   /^(?:Map|Set|Weak\w+|Promise|RegExp|Error|(?:Shared)?ArrayBuffer|DataView|\w+Array|Blob|File|FormData|URLSearchParams|Headers)$/;
 
-/** Writes one value, or nothing for one that an object leaves out. `open` are the objects around it. */
+/**
+ * Writes one value, or nothing for one that an object leaves out. `open` are the objects around it.
+ */
 function write(given: unknown, key: string, path: string, open: Set<object>): string | undefined {
   const value = unwrap(given, key);
   if (value === undefined) return undefined;

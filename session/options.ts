@@ -71,11 +71,11 @@ export interface RequestOptions<T = unknown> {
    * Whether a second execution of the request does no harm. Only then may the session repeat a
    * request that may have been executed.
    *
-   * Without it, no runtime may repeat the request by itself either. So the body goes out as a `Blob`,
-   * and Bun gives a PUT or DELETE a connection of its own. Without a body, Deno then sends an empty
-   * chunked body over HTTP/1.1; a venue that refuses this answers 411. `true` sends a request without
-   * a body unchanged, which Deno may repeat in silence, and a browser repeats any request: there, every
-   * failure of such a request has the outcome `"unknown"`.
+   * Without it, no runtime may repeat the request by itself either. So the body goes out as a
+   * `Blob`, and Bun gives a PUT or DELETE a connection of its own. Without a body, Deno then sends
+   * an empty chunked body over HTTP/1.1; a venue that refuses this answers 411. `true` sends a
+   * request without a body unchanged, which Deno may repeat in silence, and a browser repeats any
+   * request: there, every failure of such a request has the outcome `"unknown"`.
    *
    * @default whether the method is GET, HEAD or OPTIONS
    */
@@ -83,8 +83,8 @@ export interface RequestOptions<T = unknown> {
   /** Replaces the session's `retry`. */
   retry?: Repeats | false | undefined;
   /**
-   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: otherwise the
-   * login waits for itself.
+   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: otherwise
+   * the login waits for itself.
    *
    * @default {true}
    */
@@ -94,8 +94,8 @@ export interface RequestOptions<T = unknown> {
    *
    * - `text/…` is text, except HTML, which no venue means;
    * - other binary types are bytes;
-   * - everything else is JSON, and JSON must then be there. An answer of `text/plain` that begins as
-   *   JSON does is JSON.
+   * - everything else is JSON, and JSON must then be there. An answer of `text/plain` that begins
+   *   as JSON does is JSON.
    *
    * 204, 205 and the answer to a HEAD are `undefined`.
    *
@@ -131,7 +131,9 @@ export interface Draft {
   url: URL;
   /** The headers. A malformed value is refused without being quoted. */
   readonly headers: Headers;
-  /** The encoded body. `json` and `form` are strings by now, so a signature covers the sent bytes. */
+  /**
+   * The encoded body. `json` and `form` are strings by now, so a signature covers the sent bytes.
+   */
   body: string | Uint8Array<ArrayBuffer> | Blob | FormData | undefined;
   /** Number of this attempt of the call, from 1. */
   readonly attempt: number;
@@ -148,8 +150,8 @@ export type SessionStep =
   /** The call is repeated after so many milliseconds. */
   | { type: "retry"; error: BrokerError; delay: number }
   /**
-   * The venue counts so many tokens more than the throttler: another program may use the same key or
-   * address.
+   * The venue counts so many tokens more than the throttler: another program may use the same key
+   * or address.
    */
   | { type: "excess"; tokens: number };
 
@@ -172,30 +174,30 @@ export interface SessionOptions {
   /** Sent with every call; to be changed later through {@linkcode Session.headers}. */
   headers?: HeadersLike | undefined;
   /**
-   * Every call waits for all of these throttlers. A call can name others. `{ throttler, cost }` stands
-   * for a throttler at which a call has a cost of its own.
+   * Every call waits for all of these throttlers. A call can name others. `{ throttler, cost }`
+   * stands for a throttler at which a call has a cost of its own.
    *
-   * A throttler counts each request that the session hands to `fetch`. Deno and Bun may repeat a GET by
-   * themselves if the connection was closed while idle, so the venue may count one more.
+   * A throttler counts each request that the session hands to `fetch`. Deno and Bun may repeat a
+   * GET by themselves if the connection was closed while idle, so the venue may count one more.
    *
    * @default {[]}
    */
   throttlers?: readonly (RateLimiter | Charge)[] | undefined;
   /**
    * How long the throttlers of a call pause after an answer of 429 or 418, or an error of kind
-   * `"rate-limited"` from `failure`, in milliseconds, where the answer does not say how long. `0` does
-   * not pause.
+   * `"rate-limited"` from `failure`, in milliseconds, where the answer does not say how long. `0`
+   * does not pause.
    *
    * @default {1_000}
    */
   pause?: number | undefined;
   /**
    * Longest time from the start of an attempt to the last byte of its answer, in milliseconds. The
-   * time starts once the throttlers let the call pass. `Infinity` sets no limit; Node's `fetch` then
-   * still has limits of its own, 300 s for the headers and 300 s between two chunks. There the call
-   * fails with kind `"network"` and code `UND_ERR_HEADERS_TIMEOUT` or `UND_ERR_BODY_TIMEOUT`. To lift
-   * these limits, give `fetchOptions: { dispatcher }` an `Agent` of `npm:undici` with `headersTimeout`
-   * and `bodyTimeout` of 0.
+   * time starts once the throttlers let the call pass. `Infinity` sets no limit; Node's `fetch`
+   * then still has limits of its own, 300 s for the headers and 300 s between two chunks. There the
+   * call fails with kind `"network"` and code `UND_ERR_HEADERS_TIMEOUT` or `UND_ERR_BODY_TIMEOUT`.
+   * To lift these limits, give `fetchOptions: { dispatcher }` an `Agent` of `npm:undici` with
+   * `headersTimeout` and `bodyTimeout` of 0.
    *
    * @default {60_000}
    */
@@ -208,8 +210,8 @@ export interface SessionOptions {
    */
   deadline?: number | undefined;
   /**
-   * How long `close()` lets an order go on that has been handed to `fetch`, in milliseconds. `0` ends
-   * it at once, `Infinity` never.
+   * How long `close()` lets an order go on that has been handed to `fetch`, in milliseconds. `0`
+   * ends it at once, `Infinity` never.
    *
    * @default {5_000}
    */
@@ -221,8 +223,8 @@ export interface SessionOptions {
    */
   maxBytes?: number | undefined;
   /**
-   * When to repeat and how long to wait. `shouldRetry` can add to the errors that are repeated, but an
-   * order is never repeated unless it was not sent. An error that `onRetry` throws is ignored.
+   * When to repeat and how long to wait. `shouldRetry` can add to the errors that are repeated, but
+   * an order is never repeated unless it was not sent. An error that `onRetry` throws is ignored.
    * `false` repeats nothing.
    *
    * @default the defaults of {@linkcode RetryOptions}, with a `jitter` of 0.5
@@ -237,8 +239,8 @@ export interface SessionOptions {
    * Logs in anew after a 401: once for all calls that were refused; then each of them is replayed,
    * once.
    *
-   * - While the login runs, calls that have not been sent wait for it: they leave the lines of their
-   *   throttlers, spend nothing, and their `timeout` has not begun.
+   * - While the login runs, calls that have not been sent wait for it: they leave the lines of
+   *   their throttlers, spend nothing, and their `timeout` has not begun.
    * - If the login fails, each refused call rejects with its own error, and a call that waited with
    *   kind `"unauthorized"`, outcome `"not-sent"`. The login's error is the `cause` of both.
    * - A login that takes longer than ten times the session's `timeout` has failed.
@@ -246,26 +248,27 @@ export interface SessionOptions {
   onUnauthorized?: (() => void | Promise<void>) | undefined;
   /**
    * Finds the venue's own error in an answer of any status; the session fills in the missing
-   * properties. After a 401, 408, 418, 429 or 5xx the words and the code of the error count, but the
-   * status decides kind and outcome.
+   * properties. After a 401, 408, 418, 429 or 5xx the words and the code of the error count, but
+   * the status decides kind and outcome.
    *
-   * Kind `"rate-limited"` pauses the throttlers of the call, after any status: for the `retryAfter` of
-   * the error, else of the answer, else for `pause`. Outcome `"unknown"` says that the venue itself does
-   * not know ("timed out, check the order book"): `reconcile` begins then too.
+   * Kind `"rate-limited"` pauses the throttlers of the call, after any status: for the `retryAfter`
+   * of the error, else of the answer, else for `pause`. Outcome `"unknown"` says that the venue
+   * itself does not know ("timed out, check the order book"): `reconcile` begins then too.
    */
   failure?: ((reply: Reply) => BrokerError | undefined) | undefined;
   /**
-   * Reads the venue's rate limit headers, for each throttler that the call used. An error thrown here
-   * is ignored.
+   * Reads the venue's rate limit headers, for each `Throttler` that the call used (not for a
+   * `RedisThrottler`). An error thrown here is ignored.
    */
   sync?: ((headers: Headers, throttler: Throttler) => VenueCount | undefined) | undefined;
   /**
-   * Sends the requests instead of the runtime's `fetch`. This function must obey the signal that it is
-   * given.
+   * Sends the requests instead of the runtime's `fetch`. This function must obey the signal that it
+   * is given.
    *
    * - It answers for the repetitions. Deno, Node, Bun and workerd send an order at most once, as
-   *   `docs/runtimes.md` shows. Any other runtime, such as a browser, may send an order twice. There,
-   *   a session without this option refuses an order: kind `"invalid"`, outcome `"not-sent"`.
+   *   `docs/runtimes.md` shows. Any other runtime, such as a browser, may send an order twice.
+   *   There, a session without this option refuses an order: kind `"invalid"`, outcome
+   *   `"not-sent"`.
    * - It answers for old answers on idle connections, too: an order does not wait for them.
    *
    * @default {globalThis.fetch}

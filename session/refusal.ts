@@ -49,8 +49,8 @@ const MAX_SECONDS = 366 * 86_400;
  * Reads a Retry-After header. Venues send more than HTTP allows.
  *
  * - Seconds, with a fraction too: to the millisecond, rounded up.
- * - An instant: a date in one of the three formats of HTTP, or seconds or milliseconds since 1970 that are
- *   less than a year away.
+ * - An instant: a date in one of the three formats of HTTP, or seconds or milliseconds since 1970
+ *   that are less than a year away.
  * - Of several values, as two headers of that name make them, the longest wait counts.
  *
  * @returns Milliseconds from now, 0 for an instant that is past, undefined for anything else.
@@ -77,7 +77,9 @@ function waitOf(value: string, now: number): number | undefined {
   return wait === undefined ? undefined : Math.max(0, Math.ceil(wait));
 }
 
-/** Seconds in milliseconds, rounded up in decimal digits: 1.001 times 1,000 is 1000.9999999999999. */
+/**
+ * Seconds in milliseconds, rounded up in decimal digits: 1.001 times 1,000 is 1000.9999999999999.
+ */
 function upToMilliseconds(seconds: string): number {
   const [whole, fraction = ""] = seconds.split(".");
   const rest = /[1-9]/.test(fraction.slice(3)) ? 1 : 0;

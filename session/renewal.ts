@@ -11,8 +11,8 @@ import { MAX_TIMER } from "../platform/max_timer.ts";
 export const LOGIN_BEGUN: unique symbol = Symbol("a login has begun");
 
 /**
- * How many timeouts of the session a login may take. A program may ask its user for a code meanwhile,
- * but a login that waits for itself must not hold all calls for ever.
+ * How many timeouts of the session a login may take. A program may ask its user for a code
+ * meanwhile, but a login that waits for itself must not hold all calls for ever.
  */
 const MAX_TIMEOUTS = 10;
 
@@ -26,7 +26,7 @@ interface Login {
   end(failure?: { error: unknown }): void;
 }
 
-/** Logs in anew: one login at a time, which all who need it join. */
+/** Logs in anew: one login at a time, which every call in need of a login joins. */
 export class Renewal {
   readonly #hook: () => (() => unknown) | undefined;
   readonly #limit: number;
@@ -66,7 +66,10 @@ export class Renewal {
     return this.#current !== undefined;
   }
 
-  /** Whether the function that logs in has not returned yet: every call made now belongs to the login. */
+  /**
+   * Whether the function that logs in has not returned yet: every call made now belongs to the
+   * login.
+   */
   get isBeginning(): boolean {
     return this.#current?.isBeginning ?? false;
   }
@@ -89,8 +92,8 @@ export class Renewal {
   }
 
   /**
-   * Waits for the login that a refused call needs: the one under way, a new one, or the last one if a
-   * login has ended since the request was composed.
+   * Waits for the login that a refused call needs: the one under way, a new one, or the last one if
+   * a login has ended since the request was composed.
    *
    * @param generation Number of logins that had ended when the request was composed.
    * @returns A promise of the end of that login.
@@ -101,8 +104,8 @@ export class Renewal {
   }
 
   /**
-   * Waits for the login that is under way with a call that has not been sent. After the login the calls
-   * go on in the order of their numbers, whatever order they left their lines in.
+   * Waits for the login that is under way with a call that has not been sent. After the login the
+   * calls go on in the order of their numbers, whatever order they left their lines in.
    *
    * @param id Number of the call.
    * @returns A promise of the end of the login.

@@ -19,8 +19,8 @@ import { parseJson } from "./json.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 
 /**
- * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function of
- * the text.
+ * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function
+ * of the text.
  */
 export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 
@@ -28,14 +28,14 @@ export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) =>
 const MAX_ENVELOPE = 65_536;
 
 /**
- * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An empty
- * answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
+ * Reads and decodes the body of a success; see {@linkcode RequestOptions.parse} for the rules. An
+ * empty answer of 201 or 202 is `undefined`, unless text or bytes are asked for.
  *
  * @param response The answer.
  * @param limit Longest body, in bytes.
  * @param parse How to decode it.
- * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error that it
- * throws ends the decoding.
+ * @param look Is shown the JSON of an answer whose type or `parse` says something else. An error
+ * that it throws ends the decoding.
  * @throws {ReplyError} If the body is too large, ended early, or cannot be decoded.
  */
 export async function decode<T>(
@@ -89,7 +89,10 @@ function decoding(type: string): "json" | "text" | "bytes" {
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
 }
 
-/** Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a BOM. */
+/**
+ * Whether a body is as short as an error and begins with `{` or `[`, perhaps after white space or a
+ * BOM.
+ */
 function beginsAsJson(bytes: Uint8Array): boolean {
   if (bytes.length > MAX_ENVELOPE) return false;
   const first = bytes.subarray(0, 64).find((byte) => byte > 0x20 && byte < 0x80);
@@ -200,7 +203,10 @@ function charsetOf(type: string): string {
   return /^utf-?8$/i.test(charset) ? "utf-8" : charset;
 }
 
-/** A body as text. A byte order mark counts more than the type; a charset that is not known is UTF-8. */
+/**
+ * A body as text. A byte order mark counts more than the type; a charset that is not known is
+ * UTF-8.
+ */
 function textOf(bytes: Uint8Array<ArrayBuffer>, type: string): string {
   const charset = bytes[0] === 0xff && bytes[1] === 0xfe
     ? "utf-16le"

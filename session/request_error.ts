@@ -4,7 +4,9 @@
  * @module
  */
 
-/** A request that cannot be sent. The message holds no value of the request, so it is safe to show. */
+/**
+ * A request that cannot be sent. The message holds no value of the request, so it is safe to show.
+ */
 export class RequestError extends TypeError {
   /** `"RequestError"`. */
   override readonly name: string = "RequestError";

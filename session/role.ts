@@ -1,5 +1,5 @@
 /**
- * The roles of calls, and the one table of what each role means. Internal to {@linkcode Session}.
+ * The roles of calls, and the one table of their rules. Internal to {@linkcode Session}.
  *
  * @module
  */
@@ -8,7 +8,8 @@
  * The role of a call:
  *
  * - `"login"`: the call says `renew: false`, or is part of a login.
- * - `"look-up"`: the call carries the signal of a reconciliation, and asks for the fate of an order.
+ * - `"look-up"`: the call carries the signal of a reconciliation, and asks for the fate of an
+ *   order.
  * - `"order"`: any other POST, PUT, PATCH or DELETE.
  * - `"other"`: any other GET, HEAD or OPTIONS.
  */
@@ -29,8 +30,8 @@ export interface Rules {
 /**
  * The rules of each role.
  *
- * A login may have used up a refresh token, so its request comes to an end as an order's does. It may
- * begin while the session closes, because a look-up may need it.
+ * A login may have used up a refresh token, so its request comes to an end as an order's does. It
+ * may begin while the session closes, because a look-up may need it.
  */
 export const RULES: Readonly<Record<Role, Rules>> = {
   order: {
@@ -62,8 +63,8 @@ export const RULES: Readonly<Record<Role, Rules>> = {
 /**
  * Finds the role of a call. The first fact that is true decides, in this order.
  *
- * @param facts What is known of the call.
- * @returns Its role.
+ * @param facts The facts about the call.
+ * @returns The role.
  */
 export function roleOf(
   { isLogin, isLookUp, isSafe }: { isLogin: boolean; isLookUp: boolean; isSafe: boolean },

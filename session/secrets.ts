@@ -2,11 +2,13 @@
  * Keeps the values of a request out of every text that an error shows. Internal to
  * {@linkcode Session}.
  *
- * - No whole value of 4 or more characters is shown, and no 8 characters in a row of a longer value.
- *   A message, a code or an id loses only the longer values, so a symbol in a code stays readable.
+ * - No whole value of 4 or more characters is shown, and no 8 characters in a row of a longer
+ *   value. A message, a code or an id loses only the longer values, so a symbol in a code stays
+ *   readable.
  * - The spelling does not matter: JSON, HTML, percent escapes, `+` for a space, each within the
  *   others, and any case. Values and texts are undone to one spelling and compared there.
- * - The time grows with the length of the request plus the length of the text, not with the product.
+ * - The time grows with the length of the request plus the length of the text, not with the
+ *   product.
  *
  * Names are shown: the fields of a form or of JSON are words of the venue's. So are `true`, `null`
  * and words such as `Bearer`.
@@ -126,7 +128,9 @@ export function keysOf(secrets: Secrets): Secrets {
   return new Set([...secrets].filter((secret) => secret.length >= MIN_KEY));
 }
 
-/** Shows the beginning of a venue's text, which may well hold the very key that the venue refuses. */
+/**
+ * Shows the beginning of a venue's text, which may well hold the very key that the venue refuses.
+ */
 export function excerpt(text: string | null | undefined, secrets: Secrets): string | undefined {
   return text ? redact(text.slice(0, MAX_SEARCHED), secrets).slice(0, MAX_EXCERPT) : undefined;
 }
@@ -185,7 +189,10 @@ function hideTiny(secret: string, { chars, starts, ends }: Spelling, hidden: Uin
   }
 }
 
-/** A set of short runs of characters, one bit for each. Of other runs about one in fifty seems to be in it. */
+/**
+ * A set of short runs of characters, one bit for each. Of other runs about one in fifty seems to be
+ * in it.
+ */
 function sieve(size: number) {
   const bits = new Uint8Array(2 ** Math.ceil(Math.log2(size + 1) + 4));
   const hash = (chars: string, at: number, length: number): number => {

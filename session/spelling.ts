@@ -23,8 +23,8 @@ export function spellings(text: string): Spelling[] {
 
 /**
  * Spells a text in one way: each letter in lower case, each white space and each `+` as a space.
- * The text is read from the end. So the characters after an escape are undone already when the escape
- * is met, and one pass undoes all escapes, however deep they are within each other.
+ * The text is read from the end. So the characters after an escape are undone already when the
+ * escape is met, and one pass undoes all escapes, however deep they are within each other.
  */
 function respell(text: string, isUndone: boolean): Spelling {
   const stack = new Stack();
@@ -86,7 +86,10 @@ function unescape(code: number, start: number, end: number, stack: Stack): void 
   }
 }
 
-/** Marks a byte of UTF-8 that a percent escape spelt. A byte that begins no character is one of Latin-1. */
+/**
+ * Marks a byte of UTF-8 that a percent escape spelt. A byte that begins no character is one of
+ * Latin-1.
+ */
 const BYTE = 0x10000;
 
 /** A stack of characters, the next one of the text on top, with the places in the text. */

@@ -9,8 +9,8 @@ import type { BrokerError } from "../common/broker_error.ts";
 import type { Timeouts } from "./timeouts.ts";
 
 /**
- * The brake of one call. A call goes on in steps: a wait for a login, a wait in line, a request. Each
- * step has a signal of its own, so that a request which took too long does not end the call.
+ * The brake of one call. A call goes on in steps: a wait for a login, a wait in line, a request.
+ * Each step has a signal of its own, so that a request which took too long does not end the call.
  */
 export class Stop {
   readonly #timeouts: Timeouts;

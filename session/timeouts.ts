@@ -1,42 +1,45 @@
 /**
- * Ends what takes too long. Internal to {@linkcode Session}.
+ * Ends requests that take too long. Internal to {@linkcode Session}.
  *
  * @module
  */
 
 import { MAX_TIMER } from "../platform/max_timer.ts";
 
-/** How far apart what starts together may be, in milliseconds. */
+/** How far apart two starts may be that count as one, in milliseconds. */
 const TOGETHER = 1;
 
 /**
- * Gives everything the same time, with one timer for all: one for each call would cost as much as a tenth of a fetch.
- * Nothing ends early by more than a millisecond, and no timer is left once nothing is under way.
+ * Gives every request the same time, with one timer for all: a timer for each request would cost as
+ * much as a tenth of a fetch.
+ *
+ * - No request is ended early by more than a millisecond.
+ * - No timer is left once no request is under way.
  */
 export class Timeouts {
-  /** How long everything has, in milliseconds. */
+  /** Longest time of each request, in milliseconds. */
   readonly delay: number;
-  /** What is under way, by how to end it, with when it began: the oldest first. */
+  /** How to end each request, with the time of its start: the oldest first. */
   readonly #pending = new Map<() => void, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * Creates timeouts.
    *
-   * @param delay Milliseconds; `Infinity` ends nothing.
+   * @param delay Longest time, in milliseconds; `Infinity` ends no request.
    */
   constructor(delay: number) {
     this.delay = delay;
   }
 
-  /** Calls `end` after the delay, unless it is removed before. */
+  /** Calls `end` after the delay, unless `end` is removed before. */
   add(end: () => void): void {
     if (this.delay === Infinity) return;
     this.#pending.set(end, performance.now());
     if (this.#timer === undefined) this.#arm(this.delay);
   }
 
-  /** Lets something go on, or end by itself. */
+  /** Takes the limit of a request away. */
   remove(end: () => void): void {
     if (!this.#pending.delete(end) || this.#pending.size > 0) return;
     clearTimeout(this.#timer);
@@ -47,7 +50,8 @@ export class Timeouts {
     const [oldest] = this.#pending;
     const ring = () => {
       this.#timer = undefined;
-      // The timer was set for the oldest, so its word counts; the clock's for those that came after it.
+      // The timer was set for the oldest, so for the oldest its word counts; for later ones the
+      // clock's.
       const due = this.#pending.has(oldest[0]) ? oldest[1] + TOGETHER : -Infinity;
       const now = performance.now();
       for (const [end, since] of this.#pending) {

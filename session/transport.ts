@@ -79,8 +79,8 @@ export class Transport {
   }
 
   /**
-   * Tells whether the runtime may repeat the request in silence. Every failure of such a request has
-   * the outcome `"unknown"`. The answer is `false` for every order that the transport sends.
+   * Tells whether the runtime may repeat the request in silence. Every failure of such a request
+   * has the outcome `"unknown"`. The answer is `false` for every order that the transport sends.
    *
    * @param body The body, before it has been made ready for `fetch`.
    */

@@ -11,7 +11,8 @@ import { RequestError } from "./request_error.ts";
  * Checks a base URL.
  *
  * @returns The URL with a slash at the end: every URL of the session begins with it.
- * @throws {RequestError} If the URL is not absolute, not http or https, or more than origin and path.
+ * @throws {RequestError} If the URL is not absolute, not http or https, or more than origin and
+ *   path.
  */
 export function parseBase(baseUrl: string | URL): string {
   let base: URL;
@@ -32,7 +33,8 @@ export function parseBase(baseUrl: string | URL): string {
 /**
  * Joins a path and a query to a base URL.
  *
- * @throws {RequestError} If the path would leave the base URL, or a server on the way may read it so.
+ * @throws {RequestError} If the path would leave the base URL, or a server on the way may read it
+ *   so.
  */
 export function resolve(base: string, path: string, query: object | undefined): string {
   // deno-lint-ignore no-control-regex -- URL drops tabs and newlines, which hides a ".." from the eye

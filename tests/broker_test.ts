@@ -144,3 +144,53 @@ Deno.test("AbstractBroker shows nothing of its session", () => {
   assert(!Deno.inspect(venue, { depth: 9, showHidden: true }).includes("hunter2"));
   assertEquals(JSON.stringify(venue), "{}");
 });
+
+Deno.test("AbstractBroker looks failure and renew up when they are called: fields of a grandchild count", async () => {
+  class Child extends Venue {}
+  class Grandchild extends Child {
+    renewals = 0;
+    protected override failure = ({ data }: Reply): BrokerError | undefined =>
+      Object(data).error
+        ? new BrokerError(Object(data).error, { kind: "rejected", outcome: "rejected" })
+        : undefined;
+    protected override renew = async (): Promise<void> => {
+      this.renewals++;
+      await this.authorize("good");
+    };
+  }
+  const envelope = () => Promise.resolve(Response.json({ error: "No margin" }));
+  await using refusing = new Grandchild({ fetch: envelope });
+  const error = await assertRejects(() => refusing.open.post("orders"), BrokerError);
+  assertEquals(error.message, "No margin");
+  await using venue = new Grandchild({ fetch: accept("good") });
+  assertEquals(await venue.open.post("orders"), {});
+  assertEquals(venue.renewals, 1);
+});
+
+Deno.test("AbstractBroker takes hooks that are undefined among the options for its own", async () => {
+  class Own extends Venue {
+    protected override renew(): Promise<void> {
+      return this.authorize("good");
+    }
+  }
+  await using venue = new Own({
+    fetch: accept("good"),
+    onUnauthorized: undefined,
+    failure: undefined,
+  });
+  assertEquals(await venue.open.post("orders"), {});
+});
+
+Deno.test("AbstractBroker.close() waits for an order in flight, and for the last request to end", async () => {
+  const { promise: answered, resolve: answer } = Promise.withResolvers<Response>();
+  const venue = new Venue({ fetch: (() => answered) as typeof fetch });
+  const order = venue.open.post("orders");
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  let isClosed = false;
+  const closed = venue.close().then(() => isClosed = true);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(isClosed, false);
+  answer(Response.json({ id: 1 }));
+  assertEquals(await order, { id: 1 });
+  await closed;
+});

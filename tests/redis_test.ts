@@ -384,6 +384,34 @@ Deno.test("RedisThrottler: a process that died gives places and tokens back afte
   dead.close();
 });
 
+Deno.test("RedisThrottler.run() does not use a grant that is older than half a lease", async () => {
+  using w = await world();
+  const delays = [0, 2_600];
+  const throttler = w.process({ delay: () => delays.shift() ?? 0, timeout: 5_000 });
+  let commands = 0;
+  throttler.run(() => commands = w.server.commands.length);
+  await w.pass(2_500);
+  assertEquals(commands, 0);
+  await w.pass(200);
+  assertEquals(commands, 2, "the grant came late, and the process has asked again");
+  await w.pass(200);
+});
+
+Deno.test("RedisThrottler.run() counts starts that Redis could not be told of for more than a lease", async () => {
+  using w = await world();
+  const throttler = w.process({ limits: { limit: 1, period: 20_000 } });
+  await w.call(throttler, "first");
+  w.server.isDown = true;
+  await w.pass(15_000);
+  assertEquals(w.clock.live, 0, "nothing is left to ask");
+  w.server.isDown = false;
+  w.call(throttler, "second");
+  await w.pass(4_000);
+  assertEquals(w.log.length, 1);
+  await w.pass(2_000);
+  assertEquals(w.log.length, 2);
+});
+
 Deno.test("RedisThrottler refuses options of the wrong type or out of range", () => {
   const good = { send: () => Promise.resolve(), key: "k", limits: { limit: 4, period: 1 } };
   const refused = (options: object, error: typeof TypeError | typeof RangeError, words: string) =>

@@ -7,7 +7,9 @@
 import { MAX_TIMER } from "../platform/max_timer.ts";
 import { TICKS } from "./bucket.ts";
 
-/** Calls back about when a tick comes, a little early or late. The callback asks the clock again. */
+/**
+ * Calls back about when a tick comes, a little early or late. The callback asks the clock again.
+ */
 export class Alarm {
   readonly #ring: () => void;
   #at = Infinity;

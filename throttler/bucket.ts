@@ -1,6 +1,6 @@
 /**
- * The limits of a throttler and the buckets behind them: how many tokens may be spent, and when they
- * come back. Nothing here waits.
+ * The limits of a throttler and the buckets behind them: how many tokens may be spent, and when
+ * they come back. Nothing here waits.
  *
  * @module
  */
@@ -15,14 +15,15 @@ export interface Limit {
   period: number;
   /**
    * When a spent token returns: one period after the start of the call that spent the token, one
-   * period after the finish of that call, or evenly, `limit` tokens per period. `Throttler` says what
-   * each one guarantees.
+   * period after the finish of that call, or evenly, `limit` tokens per period. `Throttler` says
+   * what each one guarantees.
    *
    * @default {"after-start"}
    */
   refill?: "after-start" | "after-finish" | "steady" | undefined;
   /**
-   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. Other limits refuse this.
+   * Most tokens that a `"steady"` limit saves up: an integer of at least 1. Other limits refuse
+   * this.
    *
    * @default the `limit`
    */

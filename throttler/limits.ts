@@ -24,8 +24,8 @@ export interface VenueCount {
   /** Time until the venue counts from 0 again, in milliseconds. */
   resetIn?: number | undefined;
   /**
-   * Period of the limit that the venue counts for, in milliseconds. Give this where one count goes to
-   * several throttlers: those without such a limit refuse the count.
+   * Period of the limit that the venue counts for, in milliseconds. Give this where one count goes
+   * to several throttlers: those without such a limit refuse the count.
    *
    * @default the longest
    */
@@ -220,7 +220,8 @@ export class Limits {
    *
    * @param count The count.
    * @returns Tokens by which the venue counts more than we do.
-   * @throws {RangeError} If a number is out of range, both counts are missing, or the period is unknown.
+   * @throws {RangeError} If a number is out of range, both counts are missing, or the period is
+   *   unknown.
    * @throws {TypeError} If a count is not a number.
    */
   sync(count: VenueCount): number {

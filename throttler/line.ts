@@ -1,6 +1,6 @@
 /**
- * The line of calls that wait: the urgent ones first, and both kinds in the order of age. And the one
- * listener that all calls put on a signal together.
+ * The line of calls that wait: the urgent ones first, and both kinds in the order of age. And the
+ * one listener that all calls put on a signal together.
  *
  * @module
  */
@@ -136,8 +136,8 @@ export class Line {
 function ignore(): void {}
 
 /**
- * The listeners of each signal. A signal scans its own list at each change, so all calls that share a
- * signal put one function on it.
+ * The listeners of each signal. A signal scans its own list at each change, so all calls that share
+ * a signal put one function on it.
  */
 const listeners = new WeakMap<AbortSignal, Set<(reason: unknown) => void>>();
 

@@ -14,13 +14,14 @@ export interface CallOptions {
    */
   cost?: number | undefined;
   /**
-   * Ends the wait: the call rejects with the signal's reason, and costs nothing. Any number of calls
-   * may share a signal: together they put one listener on it.
+   * Ends the wait: the call rejects with the signal's reason, and costs nothing. Any number of
+   * calls may share a signal: together they put one listener on it.
    */
   signal?: AbortSignal | undefined;
   /**
-   * Whether the call goes before all calls that are not urgent. For cancels and logins. Urgent calls
-   * keep their own order and never pass the limit. A stream of them may hold back all other calls.
+   * Whether the call goes before all calls that are not urgent. For cancels and logins. Urgent
+   * calls keep their own order and never pass the limit. A stream of them may hold back all other
+   * calls.
    *
    * @default {false}
    */
@@ -136,22 +137,29 @@ export interface Place {
    * Puts the call in line by its age, or leaves it there.
    *
    * - A local limiter keeps the head of the line for the call until `pass`, `leave` or `start`.
-   * - A remote limiter asks for a grant. A grant that no call starts with expires soon. Then the place
-   *   is no longer open, and `runAll` calls `turn` again.
+   * - A remote limiter asks for a grant. A grant that no call starts with expires soon. Then the
+   *   place is no longer open, and `runAll` calls `turn` again.
    *
    * @returns Resolves when the place has opened. A remote limiter may resolve early where it learns
    * that `wait` is longer than it said, so that `runAll` looks again at all places. Rejects if the
    * limiter refuses the call.
    */
   turn(): Promise<void>;
-  /** Takes the call out of the line, and gives an unused grant back. The call still counts as waiting. */
+  /**
+   * Takes the call out of the line, and gives an unused grant back. The call still counts as
+   * waiting.
+   */
   pass(): void;
-  /** Gives the place up: like `pass`, and the call no longer counts as waiting. Repeats change nothing. */
+  /**
+   * Gives the place up: like `pass`, and the call no longer counts as waiting. Repeats change
+   * nothing.
+   */
   leave(): void;
   /**
    * Charges the call and calls `fn`, in the same instant. Only allowed while `isOpen`.
    *
-   * @param fn The call, or the start of the next place. The limiter charges the call even if it fails.
+   * @param fn The call, or the start of the next place. The limiter charges the call even if it
+   *   fails.
    * @returns The result of `fn`. The call has finished when this promise settles.
    */
   start<T>(fn: () => T | PromiseLike<T>): Promise<T>;

@@ -13,23 +13,26 @@ import type { CallOptions, Place, RateLimiter } from "./rate_limiter.ts";
 export interface Charge {
   /** The limiter. */
   throttler: RateLimiter;
-  /** Tokens that the call spends in this limiter, instead of the `cost` of the options: an integer. */
+  /**
+   * Tokens that the call spends in this limiter, instead of the `cost` of the options: an integer.
+   */
   cost: number;
 }
 
 /**
  * Calls `fn` as soon as all of the limiters allow the call.
  *
- * - **All or none**: all limiters charge the call at its start. An abort or a refusal costs nothing.
+ * - **All or none**: all limiters charge the call at its start. An abort or a refusal costs
+ *   nothing.
  * - **No blocking**: while the call waits for one limiter, others pass it in the rest.
- * - **Order**: the call keeps its age in every line. Calls for the same limiters start in the order in
- *   which they came, urgent calls first.
- * - **No deadlock, no starvation**: in the end the call keeps its turn in each limiter until the last
- *   turn comes. Only a stream of urgent calls can hold back a call for ever.
+ * - **Order**: the call keeps its age in every line. Calls for the same limiters start in the order
+ *   in which they came, urgent calls first.
+ * - **No deadlock, no starvation**: in the end the call keeps its turn in each limiter until the
+ *   last turn comes. Only a stream of urgent calls can hold back a call for ever.
  *
- * A remote limiter keeps a turn for about a second. So `runAll` asks for the turn late, when the other
- * limiters are open, and asks again if the turn expires. Two crowded remote limiters may need several
- * rounds.
+ * A remote limiter keeps a turn for about a second. So `runAll` asks for the turn late, when the
+ * other limiters are open, and asks again if the turn expires. Two crowded remote limiters may need
+ * several rounds.
  *
  * @param throttlers The limiters, bare or with a cost of their own. Without any, `fn` is called at
  * once. A limiter named more than once charges once, the highest of the costs.
@@ -102,7 +105,9 @@ function checkCost(cost: number): number {
   return checkNumber(TASK, "cost", cost, { integer: true });
 }
 
-/** Charges all places and calls `fn`: the first place starts the second, and the last starts `fn`. */
+/**
+ * Charges all places and calls `fn`: the first place starts the second, and the last starts `fn`.
+ */
 function start<T>(places: readonly Place[], fn: () => T | PromiseLike<T>): Promise<T> {
   const call = places.reduceRight((next, place) => () => place.start(next), fn);
   return Promise.resolve(call());
@@ -138,8 +143,8 @@ async function startLater<T>(
 }
 
 /**
- * Gives the place that is not open and has the longest wait. The call takes this turn first: any other
- * turn would hold back younger calls meanwhile, and a remote grant would expire.
+ * Gives the place that is not open and has the longest wait. The call takes this turn first: any
+ * other turn would hold back younger calls meanwhile, and a remote grant would expire.
  */
 function slowestOf(places: readonly Place[]): Place | undefined {
   const late = places.filter((place) => !place.isOpen);
@@ -147,8 +152,8 @@ function slowestOf(places: readonly Place[]): Place | undefined {
 }
 
 /**
- * Says whether a call gives up its turn in one place while the next place makes it wait: if the first
- * place is faster, or if even a token that is spent now in the first place comes back before.
+ * Says whether a call gives up its turn in one place while the next place makes it wait: if the
+ * first place is faster, or if even a token that is spent now in the first place comes back before.
  */
 function shouldPass(place: Place, next: Place): boolean {
   return place.rate > next.rate || next.wait > 2 * place.period;

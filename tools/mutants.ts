@@ -43,8 +43,10 @@ interface Case {
   mutant: Mutant;
   /** The broken source, or why the mutant does not fit. */
   source: string | RangeError;
-  /** Test files: the mirrored one, then the others. */
-  tests: string[][];
+  /** The room of the mutant. */
+  room: Room;
+  /** The mirrored test file of the broken source, if there is one. */
+  mirrored: string | undefined;
 }
 
 /** The fate of a mutant: the test that noticed the mutant, or the reason why none did. */
@@ -75,12 +77,12 @@ class Sandbox {
   }
 
   /** Runs tests against the sources, one of them broken if a mutant is given. */
-  async judge({ mutant, source, tests }: Case, timeout: number): Promise<Verdict> {
+  async judge({ mutant, source, room, mirrored }: Case, timeout: number): Promise<Verdict> {
     if (typeof source !== "string") return { failure: `DOES NOT FIT: ${source.message}` };
     await Deno.writeTextFile(`${this.#folder}/${mutant.file}`, source);
     try {
-      for (const files of tests) {
-        const killer = await this.run(files, timeout);
+      for (const files of mirrored ? [[mirrored], room.tests] : [room.tests]) {
+        const killer = await this.run(files, timeout, room.runs);
         if (killer !== undefined) return { killer };
       }
       return { failure: "NOTHING: it survived" };
@@ -90,13 +92,17 @@ class Sandbox {
   }
 
   /** Runs test files. Resolves to the name of the first test that failed, if any did. */
-  async run(files: string[], timeout: number): Promise<string | undefined> {
+  async run(
+    files: readonly string[],
+    timeout: number,
+    runs?: number,
+  ): Promise<string | undefined> {
     const child = new Deno.Command(Deno.execPath(), {
       args: ["test", "-A", "--no-check", "--fail-fast", ...files],
       cwd: this.#folder,
       env: {
         NO_COLOR: "1",
-        RUNS: "2000",
+        ...(runs && { RUNS: `${runs}` }),
         DENO_TEST_SANITIZE_OPS: "1",
         DENO_TEST_SANITIZE_RESOURCES: "1",
       },
@@ -152,13 +158,11 @@ async function wanted(args: string[]): Promise<Case[]> {
 async function prepare(mutant: Mutant, room: Room): Promise<Case> {
   const mirrored = `tests/${mutant.file.replace(/\.ts$/, "_test.ts")}`;
   const hasMirror = await Deno.stat(new URL(mirrored, root)).then(() => true, () => false);
-  const others = room.tests.filter((path) => path !== mirrored);
-  const tests = hasMirror ? [[mirrored], others] : [[...room.tests]];
   const source = await Deno.readTextFile(new URL(mutant.file, root)).then(
     (text) => broken(mutant, text),
     () => new RangeError(`there is no ${mutant.file}`),
   );
-  return { mutant, source, tests: tests.filter((files) => files.length > 0) };
+  return { mutant, source, room, mirrored: hasMirror ? mirrored : undefined };
 }
 
 function broken(mutant: Mutant, text: string): string | RangeError {
@@ -173,9 +177,10 @@ function broken(mutant: Mutant, text: string): string | RangeError {
 /** Judges the cases, as many at a time as there are sandboxes. */
 async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Verdict>> {
   const start = performance.now();
-  const files = new Set(cases.flatMap(({ tests }) => tests.flat()));
-  const failed = await sandboxes[0].run([...files], PATIENCE.most);
-  if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
+  for (const room of new Set(cases.map(({ room }) => room))) {
+    const failed = await sandboxes[0].run(room.tests, PATIENCE.most, room.runs);
+    if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
+  }
   const { factor, least, most } = PATIENCE;
   const timeout = Math.min(Math.max(least, factor * (performance.now() - start)), most);
 
@@ -183,8 +188,10 @@ async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Ver
   const queue = [...cases];
   await Promise.all(sandboxes.map(async (sandbox) => {
     for (let next; (next = queue.shift());) {
-      verdicts.set(next, await sandbox.judge(next, timeout));
-      console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}`);
+      const verdict = await sandbox.judge(next, timeout);
+      verdicts.set(next, verdict);
+      const failure = "failure" in verdict ? `: ${verdict.failure}` : "";
+      console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}${failure}`);
     }
   }));
   return verdicts;

@@ -46,7 +46,8 @@ export class Backoff {
    * Says when the next attempt follows.
    *
    * @param uptime How long the connection had been live, in milliseconds.
-   * @param retryAfter How long the venue asks to wait: it makes the wait longer, above `maxWait` too.
+   * @param retryAfter How long the venue asks to wait: it makes the wait longer, above `maxWait`
+   *   too.
    * @returns The number of the repeat, from 1, and the wait; nothing after `maxRetries`.
    */
   next(uptime: number, retryAfter = 0): { attempt: number; delay: number } | undefined {

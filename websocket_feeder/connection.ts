@@ -17,8 +17,8 @@ import { describe, inWords, type UpgradeWatch } from "./refusal.ts";
 export type Frame = string | ArrayBuffer | ArrayBufferView;
 
 /**
- * One connection of a feed, as the hooks see it. Two connections live side by side while one replaces
- * the other. A hook that uses its own connection never talks to the wrong one.
+ * One connection of a feed, as the hooks see it. Two connections live side by side while one
+ * replaces the other. A hook that uses its own connection never talks to the wrong one.
  */
 export interface FeedConnection {
   /** Number of the connection in its feed, from 1. */
@@ -26,8 +26,8 @@ export interface FeedConnection {
   /** Aborts when the connection has ended. */
   readonly signal: AbortSignal;
   /**
-   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. The frame goes
-   * before subscriptions that wait for `pace`.
+   * Sends a frame now, or as soon as `pace` allows unless the connection ends before. The frame
+   * goes before subscriptions that wait for `pace`.
    *
    * @param frame The frame.
    * @returns Whether the socket is open. `false` means that the frame is never sent.
@@ -36,7 +36,8 @@ export interface FeedConnection {
   /**
    * Sends a frame and waits for its answer: the value that `receive` gives to `answer(id, value)`.
    *
-   * - The promise settles at the latest when the connection ends. Its rejection need not be handled.
+   * - The promise settles at the latest when the connection ends. Its rejection need not be
+   *   handled.
    * - `receive` itself must not await an answer: frames wait while `receive` runs.
    * - An id must not be used twice: a late answer to the first question would answer the second.
    *
@@ -44,10 +45,10 @@ export interface FeedConnection {
    * @param frame The frame.
    * @param options How long to wait.
    * @returns A promise of the answer.
-   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left, else
-   *   `"unknown"`. The kind is `"timeout"`, `"aborted"`, `"network"` (the connection ended), `"closed"`
-   *   (the feed closed it), `"rate-limited"` (`pace` refused the frame) or `"invalid"` (a question of
-   *   this id is open). An error given to `fail` is thrown unchanged.
+   * @throws {BrokerError} If no answer comes. The outcome is `"not-sent"` if the frame never left,
+   *   else `"unknown"`. The kind is `"timeout"`, `"aborted"`, `"network"` (the connection ended),
+   *   `"closed"` (the feed closed it), `"rate-limited"` (`pace` refused the frame) or `"invalid"`
+   *   (a question of this id is open). An error given to `fail` is thrown unchanged.
    */
   ask<R = unknown>(id: unknown, frame: Frame, options?: AskOptions): Promise<R>;
   /**
@@ -156,8 +157,9 @@ export class Connection implements FeedConnection {
   }
 
   /**
-   * A moment at which the connection was certainly heard, in epoch milliseconds: its last frame came
-   * at most a second later. The clock is not read for each frame, as that would cost a tenth of it.
+   * A moment at which the connection was certainly heard, in epoch milliseconds: its last frame
+   * came at most a second later. The clock is not read for each frame, as that would cost a tenth
+   * of it.
    */
   get heardAt(): number {
     const [before, last] = this.#looks!;
@@ -195,7 +197,8 @@ export class Connection implements FeedConnection {
    * @param socket The socket, which is still connecting.
    * @param hooks Login and reading.
    * @param watch Knows the status of a refused upgrade where the socket does not.
-   * @returns A promise that settles as the handshake does, or rejects when the connection has ended.
+   * @returns A promise that settles as the handshake does, or rejects when the connection has
+   *   ended.
    */
   async attach(socket: WebSocket, hooks: SocketHooks, watch?: UpgradeWatch): Promise<void> {
     this.#socket = socket;
@@ -270,7 +273,9 @@ export class Connection implements FeedConnection {
     return this.#questions.answered();
   }
 
-  /** Calls back when `pace` allows, and returns whether it did: not once the connection has ended. */
+  /**
+   * Calls back when `pace` allows, and returns whether it did: not once the connection has ended.
+   */
   async paced(callback: () => void, urgent = false): Promise<boolean> {
     const { pace, report } = this.#options;
     try {
@@ -314,7 +319,9 @@ export class Connection implements FeedConnection {
     });
   }
 
-  /** Resolves at the end of the lifetime: after a time, on `retire()`, or at the connection's end. */
+  /**
+   * Resolves at the end of the lifetime: after a time, on `retire()`, or at the connection's end.
+   */
   async lives(lifetime: number): Promise<void> {
     await Promise.race([this.lasts(lifetime), this.#retired.promise]);
   }
@@ -332,8 +339,9 @@ export class Connection implements FeedConnection {
   }
 
   /**
-   * Ends the connection after `staleAfter` milliseconds without a frame, at most an eighth later. It
-   * counts silent ticks and compares no clocks: a process that was suspended keeps its connection.
+   * Ends the connection after `staleAfter` milliseconds without a frame, at most an eighth later.
+   * It counts silent ticks and compares no clocks: a process that was suspended keeps its
+   * connection.
    */
   watch(staleAfter: number): void {
     let { frames } = this;

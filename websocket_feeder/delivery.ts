@@ -10,8 +10,9 @@ import { Memory } from "./memory.ts";
 import { type Recovering, Recovery, type RecoveryOptions } from "./recovery.ts";
 
 /**
- * Microtasks between `connect()` resolving and the first item, in which the caller opens its stream.
- * A few nested async functions take about ten. A timer might fire a second late in a hidden tab.
+ * Microtasks between `connect()` resolving and the first item, in which the caller opens its
+ * stream. A few nested async functions take about ten. A timer might fire a second late in a hidden
+ * tab.
  */
 const TURNS = 24;
 

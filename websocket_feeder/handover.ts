@@ -1,9 +1,9 @@
 /**
  * Proves that one connection of a feed can take over from another without a gap. Internal.
  *
- * Both connections deliver for a while. An item that came over both proves that there is no gap: the
- * new connection began no later than the old one is by then. Each connection delivers in order. So the
- * old one has no more news once the new one delivers an item first.
+ * Both connections deliver for a while. An item that came over both proves that there is no gap:
+ * the new connection began no later than the old one is by then. Each connection delivers in order.
+ * So the old one has no more news once the new one delivers an item first.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export class Handover {
   }
 
   /**
-   * Whether the old connection was heard since the new one has asked for everything. Else the old one
-   * may have been dead before, without a word.
+   * Whether the old connection was heard since the new one has asked for everything. Else the old
+   * one may have been dead before, without a word.
    */
   get isHeard(): boolean {
     return this.#old.frames > this.#framesBefore;

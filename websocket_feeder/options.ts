@@ -42,42 +42,43 @@ export interface WebSocketFeederOptions {
    */
   staleAfter?: number;
   /**
-   * Time between two pings: the frames of `ping()`. A class with a `ping()` needs the option, a class
-   * without must not have it. `0` is off, also for a class with a `ping()`.
+   * Time between two pings: the frames of `ping()`. A class with a `ping()` needs the option, a
+   * class without must not have it. `0` is off, also for a class with a `ping()`.
    *
    * @default {0}
    */
   pingInterval?: number;
   /**
-   * How long a connection may be live before another one replaces it: for venues that end connections
-   * after a while, choose less. The new connection is live and subscribed before the old one is
-   * dropped, so nothing is lost. An item that both deliver comes twice, unless `identify` tells that
-   * it is the same. `0` is off.
+   * How long a connection may be live before another one replaces it: for venues that end
+   * connections after a while, choose less. The new connection is live and subscribed before the
+   * old one is dropped, so nothing is lost. An item that both deliver comes twice, unless
+   * `identify` tells that it is the same. `0` is off.
    *
    * @default {0}
    */
   maxLifetime?: number;
   /**
-   * How long a replaced connection delivers beside its replacement, once all subscriptions are asked
-   * for: long enough for the venue to begin. It stays longer while it alone delivers. After the swap
-   * the old connection is heard for another `overlap`, and then for answers that are due.
+   * How long a replaced connection delivers beside its replacement, once all subscriptions are
+   * asked for: long enough for the venue to begin. It stays longer while it alone delivers. After
+   * the swap the old connection is heard for another `overlap`, and then for answers that are due.
    *
    * @default {1_000}
    */
   overlap?: number;
   /**
-   * How long the venue may take to confirm a subscription, told by `confirm()`. A late one is asked for
-   * again; then the feed waits twice as long, and once more twice as long. After three requests the
-   * feed reports it to `error`, and replaces the connection. `0` is for venues that confirm nothing.
+   * How long the venue may take to confirm a subscription, told by `confirm()`. A late one is asked
+   * for again; then the feed waits twice as long, and once more twice as long. After three requests
+   * the feed reports it to `error`, and replaces the connection. `0` is for venues that confirm
+   * nothing.
    *
    * @default {0}
    */
   confirmTimeout?: number;
   /**
-   * How long a subscription may deliver nothing on a healthy connection before it is asked for again,
-   * in milliseconds: a number, or a function of the subscription. The class must have `keyOf`.
-   * Noticed at most an eighth later; a subscription that stays quiet is asked for again after two,
-   * four … times as long. Choose more than a quiet market needs. `0` is off.
+   * How long a subscription may deliver nothing on a healthy connection before it is asked for
+   * again, in milliseconds: a number, or a function of the subscription. The class must have
+   * `keyOf`. Noticed at most an eighth later; a subscription that stays quiet is asked for again
+   * after two, four … times as long. Choose more than a quiet market needs. `0` is off.
    *
    * @default {0}
    */
@@ -103,8 +104,8 @@ export interface WebSocketFeederOptions {
    */
   baseWait?: number;
   /**
-   * Longest wait between two attempts, and between two repairs of a subscription. The `retryAfter` of
-   * an error may be longer. `Infinity` sets no limit.
+   * Longest wait between two attempts, and between two repairs of a subscription. The `retryAfter`
+   * of an error may be longer. `Infinity` sets no limit.
    *
    * @default {30_000}
    */
@@ -123,12 +124,12 @@ export interface WebSocketFeederOptions {
    */
   jitter?: number;
   /**
-   * Paces every outgoing frame, over all connections: subscriptions, pings, and the frames of `send`
-   * and `ask`, which go first. Off unless given.
+   * Paces every outgoing frame, over all connections: subscriptions, pings, and the frames of
+   * `send` and `ask`, which go first. Off unless given.
    *
    * The limit holds where frames leave the program. On the way two frames may come closer together:
-   * Deno's sockets wait for an answer before a small second frame, up to 40 ms. So leave a margin: for
-   * 5 per second, `{ limit: 5, period: 1_100 }`.
+   * Deno's sockets wait for an answer before a small second frame, up to 40 ms. So leave a margin:
+   * for 5 per second, `{ limit: 5, period: 1_100 }`.
    */
   pace?: Pick<RateLimiter, "run">;
   /**
@@ -161,8 +162,8 @@ export interface FeedStats {
 export interface RefuseOptions {
   /**
    * How long to wait before the subscription is asked for again, in milliseconds. After refusals in
-   * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops the
-   * subscription.
+   * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops
+   * the subscription.
    */
   retryAfter?: number;
 }

@@ -11,8 +11,8 @@ import { MAX_TIMER } from "../platform/max_timer.ts";
 /** Options of {@linkcode FeedConnection.ask} and {@linkcode FeedConnection.expect}. */
 export interface AskOptions {
   /**
-   * Longest wait, in milliseconds: until `pace` lets the frame leave, and again from there until the
-   * answer. `Infinity` sets no limit.
+   * Longest wait, in milliseconds: until `pace` lets the frame leave, and again from there until
+   * the answer. `Infinity` sets no limit.
    *
    * @default {10_000}
    */

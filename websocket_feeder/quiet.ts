@@ -43,14 +43,16 @@ export class QuietWatch {
   /**
    * Makes a watch that watches nothing.
    *
-   * @param found Called with the key of a quiet subscription, and how long it has been quiet at least.
+   * @param found Called with the key of a quiet subscription, and how long it has been quiet at
+   *   least.
    */
   constructor(found: (key: unknown, duration: number) => void) {
     this.#found = found;
   }
 
   /**
-   * Watches a subscription from now on. One that is asked for again has been quiet as often as before.
+   * Watches a subscription from now on. One that is asked for again has been quiet as often as
+   * before.
    *
    * @param key The key of the subscription.
    * @param quietAfter How long it may deliver nothing, in milliseconds; `0` and `Infinity` watch

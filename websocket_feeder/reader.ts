@@ -2,8 +2,8 @@
  * Reads frames in order, also where reading takes a promise. Internal.
  *
  * `emit` is not told the connection of an item. While `receive` runs, the reader knows it. After an
- * `await` in `receive` the reader still knows it, because it reads one frame at a time: the frames of
- * all connections wait for an open promise of `receive`.
+ * `await` in `receive` the reader still knows it, because it reads one frame at a time: the frames
+ * of all connections wait for an open promise of `receive`.
  *
  * @module
  */
@@ -19,7 +19,9 @@ export interface ReaderHooks {
   receive(data: string | ArrayBuffer, connection: Connection): unknown;
   /** Told of an error of `receive`. */
   threw(error: unknown): void;
-  /** How long a frame of a connection that has ended may keep the others waiting, in milliseconds. */
+  /**
+   * How long a frame of a connection that has ended may keep the others waiting, in milliseconds.
+   */
   patience: number;
 }
 

@@ -70,8 +70,8 @@ export interface UpgradeWatch {
 }
 
 /**
- * Learns the status of a refused upgrade on Node. Node's sockets hide it, but Node's HTTP client tells
- * it over a diagnostics channel.
+ * Learns the status of a refused upgrade on Node. Node's sockets hide it, but Node's HTTP client
+ * tells it over a diagnostics channel.
  * https://github.com/nodejs/undici/blob/main/docs/docs/api/DiagnosticsChannel.md
  *
  * Only an answer to a request with this address and these headers counts.

@@ -1,9 +1,10 @@
 /**
  * Limits how often one subscription is asked for. Internal.
  *
- * Some venues deliver wrong books again and again, or refuse for now each time. The feed must not ask
- * them as fast as they answer. So a repair soon after another one waits, longer each time. Every wait
- * is a timer and no clocks are compared: a suspended process repairs late, never in a burst.
+ * Some venues deliver wrong books again and again, or refuse for now each time. The feed must not
+ * ask them as fast as they answer. So a repair soon after another one waits, longer each time.
+ * Every wait is a timer and no clocks are compared: a suspended process repairs late, never in a
+ * burst.
  *
  * @module
  */

@@ -66,7 +66,9 @@ export class Subscriptions<S> {
     return !this.#isFlushing && !this.#isPending && this.#unconfirmed.size === 0;
   }
 
-  /** Notes the subscription that is wanted under a key. `anew` asks for it though it is unchanged. */
+  /**
+   * Notes the subscription that is wanted under a key. `anew` asks for it though it is unchanged.
+   */
   mark(key: unknown, wanted: S | undefined, anew = false): void {
     const sent = this.#sent.get(key);
     const isAsked = sent !== undefined && wanted !== undefined && !anew && isSame(sent, wanted);

@@ -286,7 +286,8 @@ const STATES: Record<
     outcome: "rejected",
   },
   "in sign": { options: { sign: () => new Promise(() => {}) }, sent: 0, outcome: "not-sent" },
-  "in a login": { reply: answer({ status: 401 }), sent: 1, outcome: "rejected" },
+  // Late, so that all have been sent when the login begins: later ones would wait for it.
+  "in a login": { reply: late(100, answer({ status: 401 })), sent: 1, outcome: "rejected" },
 };
 
 for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(STATES)) {
@@ -309,7 +310,7 @@ for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(
       while (server.requests.length < 3 * sent) {
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
-      await new Promise((resolve) => setTimeout(resolve, 50)); // what was answered arrives
+      await new Promise((resolve) => setTimeout(resolve, 250)); // the answers arrive
       const start = performance.now();
       const reason = new Error("Changed my mind");
       if (by === "close()") await Promise.all([broker.close(), broker.close()]);
@@ -352,6 +353,95 @@ check("calls that wait for a throttler or a repeat are ended by close()", async 
   assert.equal(server.requests.length, 2);
   await server.close();
 });
+
+check(
+  "close() waits for an order in flight, ends a GET at once, and refuses a new call",
+  async () => {
+    const executed = new Map<string, number>();
+    const server = await FaultServer.listen(
+      (socket, request) =>
+        (request.method === "GET" ? hang() : late(150, venue(executed, 0)))(socket, request),
+    );
+    const broker = new Broker({ baseUrl: server.url });
+    const read = failure(broker.call("GET", "book"));
+    const orders = ["POST", "PUT", "DELETE"].map((method) =>
+      broker.call(method, `orders/${method}`)
+    );
+    for (let waits = 0; server.requests.length < 4 && waits < 500; waits++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    let isOver = false;
+    const closed = broker.close().then(() => isOver = true);
+    assert.equal((await read).kind, "closed");
+    assert.equal(isOver, false, "the orders are still in flight");
+    const refused = await failure(broker.call("POST", "orders"));
+    assert.deepEqual([refused.kind, refused.outcome], ["closed", "not-sent"]);
+    assert.deepEqual(await Promise.all(orders), [{}, {}, {}]);
+    await closed;
+    assert.deepEqual([...executed.values()], [1, 1, 1]);
+    await server.close();
+  },
+);
+
+check(
+  "close() ends an order that is not answered within closeTimeout: closed, unknown",
+  async () => {
+    const server = await FaultServer.listen(hang());
+    const broker = new Broker({ baseUrl: server.url, closeTimeout: 100, timeout: Infinity });
+    const order = failure(broker.call("POST", "orders"));
+    for (let waits = 0; server.requests.length < 1 && waits < 500; waits++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const start = performance.now();
+    await broker.close();
+    assert(performance.now() - start >= 99);
+    assert.deepEqual([(await order).kind, (await order).outcome], ["closed", "unknown"]);
+    await server.close();
+  },
+);
+
+check("an order whose answer is lost is found by a look-up, while the broker closes", async () => {
+  const server = await FaultServer.listen(
+    (socket, request) =>
+      (request.method === "GET" ? answer({ body: '{"id":7}' }) : late(50, reset()))(
+        socket,
+        request,
+      ),
+  );
+  const broker = new Broker({ baseUrl: server.url });
+  const order = broker.call("POST", "orders", {
+    reconcile: { find: ({ signal }) => broker.call("GET", "orders/7", { signal }), horizon: 0 },
+  });
+  for (let waits = 0; server.requests.length < 1 && waits < 500; waits++) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  const closed = broker.close();
+  assert.deepEqual(await order, { id: 7 });
+  await closed;
+  assert.equal(server.requests.length, 2);
+  await server.close();
+});
+
+check(
+  "a login goes before the calls that wait for its throttler, none of which carries the dead token",
+  async () => {
+    const executed = new Map<string, number>();
+    const server = await FaultServer.listen((socket, request) =>
+      (request.path === "/login" ? answer({ body: "{}" }) : venue(executed))(socket, request)
+    );
+    const throttler = new Throttler({ limit: 1, period: 20 });
+    const broker = new Broker({ baseUrl: server.url, throttlers: [throttler] });
+    broker.onRenew = async () => {
+      await broker.call("POST", "login", { renew: false });
+      await broker.authorize(1);
+    };
+    await Promise.all(paths(20).map((path) => broker.call("POST", path)));
+    const sent = server.requests.map(({ path }) => path);
+    assert.deepEqual(sent, ["/orders/0", "/login", ...paths(20)]);
+    await broker.close();
+    await server.close();
+  },
+);
 
 check("a broker shows none of its secrets", async () => {
   const broker = new Broker({

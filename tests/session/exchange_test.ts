@@ -191,6 +191,17 @@ Deno.test("Session reconciles beyond its deadline, and ends that when its signal
   assertEquals(await time.nextAsync(), false, "no timer is left");
 });
 
+Deno.test("Session: a reconciliation goes on where the deadline passes meanwhile", async () => {
+  using time = fakeClock();
+  const session = open(play(broken));
+  let looked = 0;
+  const reconcile = { find: () => ++looked > 3 ? "found" : undefined };
+  const found = session.post("x", { reconcile, deadline: 100 });
+  for (let waits = 0; looked < 4 && waits < 50; waits++) await time.tickAsync(200);
+  assertEquals(await found, "found");
+  assertEquals(await time.nextAsync(), false, "no timer is left");
+});
+
 Deno.test("Session refuses a wrong reconcile before it sends anything", async () => {
   const venue = play(ok);
   const session = open(venue);

@@ -51,6 +51,15 @@ Deno.test("IdleAnswers.wait() has nothing to wait for right after an answer", ()
 Deno.test("IdleAnswers.wait() lets orders wait together", async () => {
   const idle = new IdleAnswers(DENO);
   const first = idle.wait();
-  assertEquals(first, idle.wait());
+  assert(first === idle.wait());
   await first;
+});
+
+Deno.test("IdleAnswers.wait() waits again once the last wait is long ago", async () => {
+  const idle = new IdleAnswers(DENO);
+  await idle.wait();
+  const end = performance.now() + 10;
+  while (performance.now() < end);
+  const turns = await turnsOf(idle.wait());
+  assert(turns > 61, `${turns} turns`);
 });

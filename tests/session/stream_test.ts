@@ -72,6 +72,10 @@ Deno.test("Session with parse: stream takes timeout for the headers, then for ea
   await time.tickAsync(99);
   answer.write("late, but in time");
   assertEquals(await first, "late, but in time");
+  await time.tickAsync(1_000); // and slow again
+  const next = text(reader.read());
+  answer.write("next");
+  assertEquals(await next, "next");
   const second = failure(reader.read());
   await time.tickAsync(100);
   const { kind, message, retriable } = await second;

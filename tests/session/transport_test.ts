@@ -152,3 +152,19 @@ Deno.test("Transport asks Node alone for bodies that are not compressed, unless 
   const asked = { ...out(undefined), headers: { "accept-encoding": "gzip" } };
   assertEquals(transport("node").toInit(asked, READ).headers, asked.headers);
 });
+
+Deno.test("Transport lets no order wait right after an answer", async () => {
+  const transported = transport("deno");
+  const real = globalThis.fetch;
+  globalThis.fetch = () => Promise.resolve(new Response());
+  try {
+    let waits = 0;
+    for (let i = 0; i < 100; i++) { // a slow machine may need more than 2 ms now and then
+      await transported.send(out("x"), ORDER, new AbortController().signal);
+      if (transported.ready(ORDER)) waits++;
+    }
+    assert(waits < 100, `${waits} waits`);
+  } finally {
+    globalThis.fetch = real;
+  }
+});

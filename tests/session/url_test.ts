@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { RequestError } from "../../session/request_error.ts";
-import { parseBase, resolve } from "../../session/url.ts";
+import { checkBelow, parseBase, resolve } from "../../session/url.ts";
 
 Deno.test("property: a path is refused or stays below the base URL", () => {
   const parts = [
@@ -75,4 +75,44 @@ Deno.test("resolve() writes numbers in a query without an exponent, and refuses 
   for (const p of [NaN, Infinity, new Date(0), {}]) {
     assertThrows(() => resolve(base, "x", { p }), RequestError, "query.p is");
   }
+});
+
+const refused: [path: unknown, words: string][] = [
+  ["//evil.example/x", "it names a host"],
+  ["https://evil.example/x", "it names a host"],
+  ["HTTPS://evil.example", "it names a host"],
+  ["a\\b", "without control characters, backslashes and #"],
+  ["a#b", "without control characters, backslashes and #"],
+  ["a\tb", "without control characters, backslashes and #"],
+  [7, "wanted a string"],
+  ["..", "a dot segment"],
+  ["a/./b", "a dot segment"],
+  ["orders/.. ", "a dot segment"],
+  ["orders/%2e%2E/x", "a dot segment"],
+  ["orders%5c..", "a dot segment"],
+  ["100%", "a % that encodes nothing, wanted %25"],
+];
+for (const [path, words] of refused) {
+  Deno.test(`resolve() refuses the path ${JSON.stringify(path)}: ${words}`, () => {
+    const base = "https://venue.example/v1/";
+    assertThrows(() => resolve(base, path as string, undefined), RequestError, words);
+  });
+}
+
+Deno.test("checkBelow() refuses what is beside the base, above it or elsewhere", () => {
+  const base = "https://venue.example/v1/";
+  for (const path of ["", "?a=1", "/", "/orders", "/orders?a=../../v2"]) {
+    checkBelow(base, new URL(`https://venue.example/v1${path}`));
+  }
+  for (
+    const url of [
+      "https://venue.example/v12/orders",
+      "https://venue.example/",
+      "https://venue.example/v1/../v2/",
+      "https://evil.example/v1/",
+      "http://venue.example/v1/",
+      "https://venue.example:444/v1/",
+      "https://user@venue.example/v1/",
+    ]
+  ) assertThrows(() => checkBelow(base, new URL(url)), RequestError, "it is not below baseUrl");
 });

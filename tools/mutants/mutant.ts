@@ -21,6 +21,8 @@ export type Edit = readonly [find: string, replace: string];
 export interface Room {
   /** Test files and folders, from the repository's root. */
   tests: readonly string[];
+  /** Runs of each property test, where fewer than usual notice as much. */
+  runs?: number;
   /** The ways to break the room. */
   mutants: readonly Mutant[];
 }

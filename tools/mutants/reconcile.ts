@@ -18,6 +18,7 @@ export const room: Room = {
     "tests/venue_clock_test.ts",
     "tests/common/look_up_test.ts",
   ],
+  runs: 2_000,
   mutants: [
     reconcile("every outcome is looked up", [
       '!(error instanceof BrokerError) || error.outcome !== "unknown"',

@@ -19,6 +19,18 @@ const secrets = breaking("session/secrets.ts");
 const spelling = breaking("session/spelling.ts");
 const refusal = breaking("session/refusal.ts");
 const reply = breaking("session/reply.ts");
+const session = breaking("session.ts");
+const call = breaking("session/call.ts");
+const exchange = breaking("session/exchange.ts");
+const fate = breaking("session/fate.ts");
+const openCalls = breaking("session/open_calls.ts");
+const options = breaking("session/options.ts");
+const prepared = breaking("session/prepared_request.ts");
+const renewal = breaking("session/renewal.ts");
+const role = breaking("session/role.ts");
+const stop = breaking("session/stop.ts");
+const stream = breaking("session/stream.ts");
+const broker = breaking("broker.ts");
 const brokerError = breaking("common/broker_error.ts");
 
 /** The mutants of `session.ts`, its cupboards, and the rooms of the platform that it stands on. */
@@ -145,12 +157,12 @@ export const room: Room = {
       "return this",
     ]),
     transport("an order does not wait for idle connections", [
-      "isSafe ? undefined : this.#idle?.look()",
+      "isSafe ? undefined : this.#idle?.wait()",
       "undefined",
     ]),
     transport("an order waits though the session has a fetch of its own", [
-      ' === "deno" && !options.fetch) this',
-      ' === "deno") this',
+      "if (!options.fetch) this.#idle",
+      "this.#idle",
     ]),
     transport("an answer is not noted", ["    this.#idle?.answered(sent);\n", ""]),
     transport("the signal is not passed on", ["    init.signal = signal;\n", ""]),
@@ -185,20 +197,26 @@ export const room: Room = {
       "new Blob([this.#bytes])",
     ]),
 
-    idle("an order waits right after an answer", ["if (this.#isFresh()) return undefined;", ""]),
+    idle("an order waits right after an answer", [
+      " || this.#isFresh()) return undefined;",
+      ") return undefined;",
+    ]),
     idle("an order never waits", [
-      "return performance.now() - this.#looked <= BLIND;",
+      "return performance.now() - this.#read <= BLIND;",
       "return true;",
     ]),
-    idle("each order waits on its own", ["this.#looking ??= this", "this.#looking = this"]),
-    idle("a wait that is over is joined", [".finally(() => this.#looking = undefined)", ""]),
-    idle("an order waits for one turn", ["turn(TURNS, resolve)", "turn(1, resolve)"]),
+    idle("each order waits on its own", ["this.#reading ??= this", "this.#reading = this"]),
+    idle("a wait that is over is joined", [".finally(() => this.#reading = undefined)", ""]),
+    idle("an order waits for one turn", ["turn(this.#turns, resolve)", "turn(1, resolve)"]),
+    idle("an order on Node waits for many turns", ["  node: 2,", "  node: 64,"]),
+    idle("an order on Node waits for no turn", ["  node: 2,", ""]),
     idle("an old Deno waits for many turns", [
-      "    if (this.#isOld) return",
-      "    if (false) return",
+      "isOld ? 1 : TURNS[name] ?? 0",
+      "TURNS[name] ?? 0",
     ]),
+    transport("the permission of Deno is not asked for", ["    if (denial) throw denial;\n", ""]),
     idle("an older answer counts for more than a newer one", [
-      "if (sent > this.#looked) this",
+      "if (sent > this.#read) this",
       "this",
     ]),
 
@@ -469,10 +487,6 @@ export const room: Room = {
       "Math.max(longest ?? 0, wait)",
       "Math.min(longest ?? wait, wait)",
     ]),
-    refusal("a date that is past is a negative wait", [
-      "return Math.max(0, Date.UTC(",
-      "return (Date.UTC(",
-    ]),
     refusal("a two-digit year is one of the future", [
       "    if (year > new Date(now).getUTCFullYear() + 50) year -= 100;\n",
       "",
@@ -553,6 +567,546 @@ export const room: Room = {
       "^text\\/(?:plain)\\b",
     ]),
     reply("the chunks of an answer are mixed up", ["    at += chunk.length;\n", ""]),
+
+    // The life of a call
+    session("a closed session sends", [
+      'if (!this.#calls.mayBegin(call)) throw call.error("closed", "the session is closed");',
+      "",
+    ]),
+    session("a runtime that repeats orders is trusted", [
+      '    if (refusal) throw call.error("invalid", refusal);\n',
+      "",
+    ]),
+    session("the deadline is not kept", [
+      '      call.end("timeout", `not done within its deadline of ${deadline} ms`);\n',
+      "",
+    ]),
+    session("the deadline ends a reconciliation", [
+      "      if (call.isReconciling) return; // a reconciliation has a timeout of its own\n",
+      "",
+    ]),
+    session("a deadline of more than 2^31 ms ends at once", [
+      "Math.min(deadline, MAX_TIMER)",
+      "deadline",
+    ]),
+    session("the timer of a deadline is left", [
+      "      clearTimeout(timer);\n      signal?.",
+      "      signal?.",
+    ]),
+    session("a listener is left on the caller's signal", [
+      '      signal?.removeEventListener("abort", abort);\n',
+      "",
+    ]),
+    session("a call whose signal is aborted is sent", ["    if (signal?.aborted) abort();\n", ""]),
+    session("an abort is not heard", ['    signal?.addEventListener("abort", abort);\n', ""]),
+    session("an order of unknown fate is repeated", [
+      "call.mayRepeat(error) && this.#calls",
+      "this.#calls",
+    ]),
+    session("repeats begin while the session closes", [
+      "call.mayRepeat(error) && this.#calls.mayBegin(call) &&",
+      "call.mayRepeat(error) &&",
+    ]),
+    session("shouldRetry is not asked", [
+      "(shouldRetry?.(error) ?? error.retriable)",
+      "error.retriable",
+    ]),
+    session("the session's onRetry is not called", [
+      "        quietly(() => onRetry?.(event));\n",
+      "",
+    ]),
+    session("a retry is not told", [
+      '          type: "retry",\n',
+      '          type: "excess" as "retry",\n',
+    ]),
+    session("retry: false repeats", [
+      "    if (options === false) return await attempt();\n    const { shouldRetry, onRetry, ...rest } = options;",
+      "    const { shouldRetry, onRetry, ...rest } = options || {};",
+    ]),
+    session("half of each wait is not left to chance", ["      jitter: 0.5,\n", ""]),
+    session("a second 401 makes the session log in again", [
+      "call.rules.needsLogin && !call.isReplayed &&",
+      "call.rules.needsLogin &&",
+    ]),
+    session("an order of unknown fate is replayed after a login", [
+      '(call.request.isIdempotent || error.outcome === "rejected");',
+      "true;",
+    ]),
+    session("a 401 of a login makes the session log in", [
+      "const mayRenew = call.rules.needsLogin && ",
+      "const mayRenew = ",
+    ]),
+    session("a refused call is repeated though nobody can log in", [
+      "      if (!mayRenew) call.isFinal = true; // another repeat would be refused as well\n",
+      "",
+    ]),
+    session("a call that was refused rejects with the login's error", [
+      '      throw Object.defineProperty(refusal, "cause", value);',
+      "      throw cause;",
+    ]),
+    session("a call is repeated after its login has failed", [
+      "    } catch (cause) {\n      call.isFinal = true;\n      if (signal.aborted) throw cause;\n      const value",
+      "    } catch (cause) {\n      if (signal.aborted) throw cause;\n      const value",
+    ]),
+    session("a login may take for ever", ['    call.limit("no new login");\n', ""]),
+    session("a call does not wait for the login that runs", [
+      "      if (call.rules.needsLogin && this.#venue.renewal.isRunning) await this.#hold(call);\n",
+      "",
+    ]),
+    session("calls in line go out with the dead token", [
+      "leaveNoMore = this.#venue.renewal.onBegin(leave);",
+      "",
+    ]),
+    session("an order is not looked up", [
+      "    if (!reconcile || !isUnknown || signal?.aborted || this.#calls.isClosed) throw error;\n",
+      "    if (error) throw error;\n",
+    ]),
+    session("every failure is looked up", [
+      'error instanceof BrokerError && error.outcome === "unknown";',
+      "error instanceof BrokerError;",
+    ]),
+    session("an aborted order is looked up", [
+      " || signal?.aborted || this.#calls",
+      " || this.#calls",
+    ]),
+    session("a found order is not told from an answer", [", reconciled: true };", " };"]),
+    session("the horizon is counted from the beginning", [
+      "{ ...reconcile, ended, signal: over }",
+      "{ ...reconcile, ended: 0, signal: over }",
+    ]),
+    session("close() does not end the login", [
+      '    this.#venue.renewal.giveUp("the session was closed");\n',
+      "",
+    ]),
+    session("a login that waits for itself never ends", [
+      '    if (isBeginning) throw refuse("invalid", "this is the login, which would wait for itself");\n',
+      "",
+    ]),
+    session("renew() logs in while the session closes", [
+      '    if (this.#calls.isClosing) throw refuse("closed", "the session is closed");\n',
+      "",
+    ]),
+    session("renew() without a way to log in succeeds", [
+      '    if (!isPossible) throw refuse("invalid", "there is no way to, wanted onUnauthorized");\n',
+      "",
+    ]),
+    session("a full line is called closed", ['  full: "rate-limited",\n', '  full: "closed",\n']),
+    session("the words of a throttler are lost", [
+      "`a throttler did not let it pass${words}`",
+      '"a throttler did not let it pass"',
+    ]),
+    session("the cost is not passed on", ["{ cost, signal, urgent }", "{ signal, urgent }"]),
+    session("an urgent call is not urgent", ["{ cost, signal, urgent }", "{ cost, signal }"]),
+
+    call("a call is ended twice", ["if (!this.stop.isStopped) this.stop.end", "this.stop.end"]),
+    call("an order in flight does not outlive close()", [
+      "return this.isReconciling || this.fate.isSent && !this.isStreaming;",
+      "return this.isReconciling;",
+    ]),
+    call("a reconciliation does not outlive close()", [
+      "return this.isReconciling || this.fate",
+      "return this.fate",
+    ]),
+    call("an order that is not sent outlives close()", [
+      "this.fate.isSent && !this.isStreaming",
+      "!this.isStreaming",
+    ]),
+    call("an order is repeated whatever became of it", [
+      '(this.request.isIdempotent || error.outcome === "not-sent")',
+      "true",
+    ]),
+    call("a final error is repeated", ["!this.isFinal && !this.stop", "!this.stop"]),
+
+    exchange("the time of an attempt is not limited", ['    this.#call.limit("no answer");\n', ""]),
+    exchange("the headers of a call lose against the session's", [
+      "    Object.assign(headers, own);\n",
+      "    Object.assign(headers, { ...own, ...headers });\n",
+    ]),
+    exchange("the type of a body is not sent", [
+      'if (type) headers["content-type"] = type;',
+      "if (type);",
+    ]),
+    exchange("the type of a FormData is the session's", [
+      'else if (body instanceof FormData) delete headers["content-type"];',
+      "else if (body instanceof FormData);",
+    ]),
+    exchange("sign() is not awaited", [
+      "await abortable((async () => await sign(draft))(), this.#signal);",
+      "void abortable((async () => await sign(draft))(), this.#signal);",
+    ]),
+    exchange("sign() may lead anywhere", ["    checkBelow(this.#venue.base, draft.url);\n", ""]),
+    exchange("the URL of sign() is not used", ["    outgoing.url = draft.url.href;\n", ""]),
+    exchange("the headers of sign() are not used", [
+      "    outgoing.headers = headers.record;\n",
+      "",
+    ]),
+    exchange("the body of sign() is not used", [
+      "    outgoing.body = checkBody(draft.body);\n",
+      "",
+    ]),
+    exchange("an error of sign() shows its message", [
+      "`sign() threw ${nameOf(error)}`",
+      "`sign() threw ${error}`",
+    ]),
+    exchange("a request goes out with the dead token after sign()", [
+      "(isRunning || generation !== now)) throw LOGIN_BEGUN;",
+      "false) throw LOGIN_BEGUN;",
+    ]),
+    exchange("a request is not told", ['    this.tell({ type: "request" });\n', ""]),
+    exchange("event.duration is 0", [
+      "status, duration: performance.now() - this.#start });\n    const { failure",
+      "status, duration: 0 });\n    const { failure",
+    ]),
+    exchange("the duration of a failure is 0", [
+      '    stop.cancel(error);\n    this.tell({ type: "failure", error, duration: performance.now() - this.#start });',
+      '    stop.cancel(error);\n    this.tell({ type: "failure", error, duration: 0 });',
+    ]),
+    exchange("the start is not taken down", ["venue.options.onEvent ? performance.now() : 0", "0"]),
+    exchange("an excess is not told", [
+      'if (tokens > 0) this.tell({ type: "excess", tokens });',
+      "",
+    ]),
+    exchange("sync() that throws decides about an order", [
+      "    quietly(() => {\n      const count",
+      "    (() => {\n      const count",
+    ], [
+      '      if (tokens > 0) this.tell({ type: "excess", tokens });\n    });',
+      '      if (tokens > 0) this.tell({ type: "excess", tokens });\n    })();',
+    ]),
+    exchange("a bare 429 pauses nothing", [
+      "if (isRateLimit(status) && (wait !== undefined || !failure)) this.#pause(wait);",
+      "",
+    ], ["if (isLimited) this.#pause(error.retryAfter);", ""]),
+    exchange("a rate limit in words pauses nothing", [
+      'own?.kind === "rate-limited" || isRateLimit',
+      "isRateLimit",
+    ]),
+    exchange("the pause of the session is not used", [
+      "duration: number = this.#venue.defaults.pause",
+      "duration: number = 0",
+    ]),
+    exchange("the pause of a venue's words is not used", [
+      "if (isLimited) this.#pause(error.retryAfter);",
+      "if (isLimited) this.#pause();",
+    ]),
+    exchange("failure() is not asked about a success", [
+      "    this.#own = this.#failure(reply);\n    if (this.#own)",
+      "    if (this.#own)",
+    ]),
+    exchange("failure() is not asked about a refusal", [
+      "      this.#own = this.#failure({ data: tryJson(text), status, headers });\n",
+      "",
+    ]),
+    exchange("failure() that throws hides the refusal", [
+      "      if (reply.status >= 400) return undefined;\n",
+      "",
+    ]),
+    exchange("an error that failure() throws is not its own", [
+      "      if (error instanceof BrokerError) return error;\n      if (reply",
+      "      if (reply",
+    ]),
+    exchange("HEAD has a body", ['method === "HEAD" || status === 204', "status === 204"]),
+    exchange("204 has a body", ["status === 204 || status === 205", "status === 205"]),
+    exchange("205 has a body", ["status === 204 || status === 205", "status === 204"]),
+    exchange("what was sent is shown", [
+      "outgoing && response ? await sentValues(outgoing) : NO_SECRETS",
+      "NO_SECRETS",
+    ]),
+    exchange("the connection of a failed request is left open", ["    stop.cancel(error);\n", ""]),
+    exchange("a log decides about an order", [
+      "  } catch {\n    // As the doc",
+      "  } catch (error) {\n    throw error;\n    // As the doc",
+    ]),
+    exchange("a log whose promise rejects ends the process", [
+      "    if (result instanceof Promise) result.catch(() => {});\n",
+      "",
+    ]),
+    exchange("events of a call have another's number", [
+      "onEvent({ call: id, method",
+      "onEvent({ call: 1, method",
+    ]),
+
+    fate("what is unknown becomes known", [
+      'if (this.#past !== "unknown") this.#past = error.outcome;',
+      "this.#past = error.outcome;",
+    ]),
+    fate("an order in flight was not sent", [
+      'own ?? (this.#isSent ? "unknown" : this.#past)',
+      "own ?? this.#past",
+    ]),
+    fate("a runtime that may have repeated is trusted", [
+      '    if (isDoubtful) this.#past = "unknown";\n',
+      "",
+    ]),
+    fate("an order whose first request is unknown may be rejected", [
+      'if (this.#past === "unknown" && !(isSafe && own === "rejected")) outcome = "unknown";',
+      "",
+    ]),
+    fate("an order of unknown fate is retriable", [
+      'worthwhile && (isIdempotent || outcome === "not-sent")',
+      "worthwhile",
+    ]),
+    fate("the doubt is not put into words", ['"; it may have been executed"', '""']),
+    fate("a TLS failure is repeated", ["code, worthwhile: !isTls", "code, worthwhile: true"]),
+    fate("a request that never left is unknown", [
+      'isUnsent ? "not-sent" : "unknown"',
+      '"unknown"',
+    ]),
+    fate("a reset is not-sent", ['isUnsent ? "not-sent" : "unknown"', '"not-sent"']),
+    fate("a denied permission is a network error", [
+      '    if (refusal) return this.error("invalid", refusal, { outcome: "not-sent" });\n',
+      "",
+    ]),
+    fate("the venue's words decide about a 5xx", [
+      "const isDecided = isDecisive(usual.status);",
+      "const isDecided = false;",
+    ]),
+    fate("the venue's words say not-sent", ['own === "not-sent" ? "rejected" : own', "own"]),
+    fate("a key in the message of failure() is shown", [
+      "{ message: redact(message, keys) }",
+      "{ message }",
+    ]),
+    fate("a key in the stack of failure() is shown", [
+      "    error.stack = stack?.replace(message, () => error.message);\n",
+      "",
+    ]),
+    fate("a key in the body of failure() is shown", [
+      "    if (all.body !== undefined) all.body = excerpt(all.body, secrets);\n",
+      "",
+    ]),
+    fate("a key in the code of failure() is shown", [
+      '    if (typeof all.code === "string") all.code = redact(all.code, keys);\n',
+      "",
+    ]),
+    fate("a cause of failure() is kept", ["    delete error.cause;\n", ""]),
+
+    openCalls("close() does not wait", [
+      "    this.#check();\n    return this.#closed.promise;",
+      "    this.#closed.resolve();\n    return this.#closed.promise;",
+    ]),
+    openCalls("close() ends orders in flight at once", [
+      "if (!call.outlivesClose) end(call);",
+      "end(call);",
+    ]),
+    openCalls("close() waits for GETs", [
+      "    for (const call of this.#calls) if (!call.outlivesClose) end(call);\n",
+      "",
+    ]),
+    openCalls("closeTimeout is not kept", [
+      "const expire = () => this.#expire();",
+      "const expire = () => {};",
+    ]),
+    openCalls("closeTimeout 0 waits", [
+      "if (this.#timeout === 0) this.#expire();\n    else if",
+      "if",
+    ]),
+    openCalls("a closeTimeout of more than 2^31 ms ends at once", [
+      "Math.min(this.#timeout, MAX_TIMER)",
+      "this.#timeout",
+    ]),
+    openCalls("the timer of close() is left", ["    clearTimeout(this.#timer);\n", ""]),
+    openCalls("a look-up is refused while the session closes", [
+      '(this.#state === "closing" && call.rules.beginsWhileClosing)',
+      "false",
+    ]),
+    openCalls("a look-up is sent once the session is closed", [
+      'this.#state === "closing" && call',
+      "call",
+    ]),
+
+    options("a retry option is not checked", [
+      '  if (retry !== false) checkRetryOptions(task, retry, "retry");\n',
+      "",
+    ]),
+    options("a hook that is none is let in", [
+      "    checkFunction(task, name, options[name]);\n",
+      "",
+    ]),
+    options("a negative closeTimeout is let in", [
+      '  checkNumber(task, "closeTimeout", closeTimeout, { unit: "milliseconds" });\n',
+      "",
+    ]),
+    options("a negative pause is let in", [
+      '  checkNumber(task, "pause", pause, { unit: "milliseconds" });\n',
+      "",
+    ]),
+    options("a timeout of 0 is let in", [
+      '  checkNumber(task, "timeout", timeout, DURATION);\n',
+      "",
+    ]),
+    options("a maxBytes of 0 is let in", [
+      '  checkNumber(task, "maxBytes", maxBytes, SIZE);\n',
+      "",
+    ]),
+
+    prepared("a method that is none is let in", ["  if (index < 0) {\n", "  if (false) {\n"]),
+    prepared("a GET may be promised to be sent once", [
+      "if (index < SAFE_METHODS && idempotent === false) {",
+      "if (false) {",
+    ]),
+    prepared("a GET may have a body", [
+      "  if (!isSafe || payload.body === undefined) return payload;\n",
+      "  if (true) return payload;\n",
+    ]),
+
+    renewal("two logins run at a time", [
+      "    if (this.#current) return this.#current.promise;\n",
+      "",
+    ]),
+    renewal("a 401 from before the login makes another", [
+      "return isStale && !this.#current ? this.#last : this.run();",
+      "return this.run();",
+    ]),
+    renewal("a login that never ends is waited for", [
+      "const late = () => this.giveUp(`not done within ${limit} ms`);",
+      "const late = () => {};",
+    ]),
+    renewal("calls stay in line while the login runs", [
+      "    for (const leave of [...this.#lines].reverse()) leave();\n",
+      "",
+    ]),
+    renewal("the login's calls wait for the login", [
+      "isBeginning: true, end",
+      "isBeginning: false, end",
+    ]),
+    renewal("every call made while a login runs is a login", [
+      "    login.isBeginning = false;\n",
+      "",
+    ]),
+    renewal("a login that was given up ends the next", [
+      "      if (this.#current !== login) return; // given up before\n",
+      "",
+    ]),
+    renewal("the timer of a login is left", [
+      "      clearTimeout(timer);\n      this.#current",
+      "      this.#current",
+    ]),
+    renewal("a failed login that nobody hears ends the process", [
+      "    promise.catch(() => {}); // the calls that wait hear of the error, if any still do\n",
+      "",
+    ]),
+
+    role("a look-up is an order", ['  if (isLookUp) return "look-up";\n', ""]),
+    role("a login is an order", ['  if (isLogin) return "login";\n', ""]),
+    role("an order is any other call", ['return isSafe ? "other" : "order";', 'return "other";']),
+
+    stop("the second reason counts", ["this.#reason ??= error;", "this.#reason = error;"]),
+    stop("a step begins though the call has ended", [
+      "    if (this.#reason) throw this.#reason;\n",
+      "",
+    ]),
+    stop("the step is not ended", ["    this.#step?.abort(this.#reason);\n", ""]),
+    stop("the wait between attempts is not ended", ["    this.#call?.abort(this.#reason);\n", ""]),
+    stop("a signal that is asked for too late never aborts", [
+      "      if (this.#reason) this.#call.abort(this.#reason);\n",
+      "",
+    ]),
+    stop("a limit outlives its step", [
+      "  finish(): void {\n    this.relax();\n",
+      "  finish(): void {\n",
+    ]),
+    stop("an abort before the step is not heard", [
+      "    if (signal.aborted) abort();\n    // The",
+      "    if (false) abort();\n    // The",
+    ]),
+
+    stream("a chunk may take for ever", ['      this.#call.limit("no further chunk");\n', ""]),
+    stream("the time to the headers goes on", [
+      "    this.#call.stop.relax(); // the headers are there\n",
+      "",
+    ]),
+    stream("a reader that waits is a late venue", [
+      "      if (this.#signal.aborted) return;\n      stop.relax();",
+      "      if (this.#signal.aborted) return;",
+    ]),
+    stream("a stream never ends", [
+      "        controller.close();\n        return this.#end();",
+      "        return this.#end();",
+    ]),
+    stream("a stream that ends keeps its call open", [
+      "        controller.close();\n        return this.#end();",
+      "        return controller.close();",
+    ]),
+    stream("close() does not break a stream", [
+      '    else this.#signal.addEventListener("abort", this.#break);\n',
+      "",
+    ]),
+    stream("a stream that is left keeps its connection", [
+      "    await this.#reader?.cancel(reason);\n",
+      "",
+    ]),
+
+    // The broker
+    broker("close() does not wait for the session", [
+      "await this.#session?.close();",
+      "void this.#session?.close();",
+    ]),
+    broker("close() does not close the session", ["    await this.#session?.close();\n", ""]),
+    broker("await using does not close the broker", [
+      "  [Symbol.asyncDispose](): Promise<void> {\n    return this.close();",
+      "  [Symbol.asyncDispose](): Promise<void> {\n    return Promise.resolve();",
+    ]),
+    broker("a second session takes the place of the first", [
+      '    if (this.#session) throw new Error("Cannot initialise the session: there is one already");\n',
+      "",
+    ]),
+    broker("a closed broker opens a session", [
+      '    if (this.#isClosed) throw new Error("Cannot initialise the session: the broker is closed");\n',
+      "",
+    ]),
+    broker("renew() is taken before a field could be written", [
+      "onUnauthorized: () => options.onUnauthorized ?? (this.renew && (() => this.renew!())),",
+      "onUnauthorized: ((known) => () => options.onUnauthorized ?? known)(this.renew),",
+    ]),
+    broker("failure() is taken before a field could be written", [
+      "failure: () => options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply))),",
+      "failure: ((known) => () => options.failure ?? known)(this.failure),",
+    ]),
+    broker("failure() is no method of the broker", [
+      "((reply: Reply) => this.failure!(reply))",
+      "this.failure.bind(undefined)",
+    ]),
+    broker("the option failure loses against the method", [
+      "options.failure ?? (this.failure && ((reply: Reply) => this.failure!(reply)))",
+      "(this.failure && ((reply: Reply) => this.failure!(reply))) ?? options.failure",
+    ]),
+
+    session("a call that waits for the login may not be aborted", [
+      "await abortable(this.#venue.renewal.hold(call.id), signal);",
+      "await this.#venue.renewal.hold(call.id);",
+    ]),
+    exchange("maxBytes is not passed on", [
+      "await decode(response, maxBytes, parse, look)",
+      "await decode(response, Infinity, parse, look)",
+    ]),
+    prepared("a signal that is none is let in", [
+      '    checkSignal(task, "signal", options.signal);\n',
+      "",
+    ]),
+    prepared("reconcile is not checked before the order is sent", [
+      "    if (reconcile !== undefined) checkReconcile(reconcile);\n",
+      "",
+    ]),
+    prepared("retry is not checked before the order is sent", [
+      'checkRetryOptions(task, retry, "retry");',
+      ";",
+    ]),
+    renewal("a failed login is a success", [
+      "if (failure) one.reject(failure.error);\n        else one.resolve();",
+      "one.resolve();",
+    ]),
+    renewal("calls that waited for the login start in another order", [
+      ".sort(([a], [b]) => a - b)",
+      ".sort(([a], [b]) => b - a)",
+    ]),
+    stream("a stream may be of any length", [
+      "      if (this.#size > maxBytes) throw tooLarge(maxBytes);\n",
+      "",
+    ]),
+    stream("a stream that was cut ends well", [
+      "        checkWhole(this.#response, this.#size);\n",
+      "",
+    ]),
 
     // Timeouts
     timeouts("a timeout ends too early", [

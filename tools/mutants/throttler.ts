@@ -17,6 +17,7 @@ const throttler = breaking("throttler.ts");
 /** The mutants of `throttler.ts` and its cupboards. */
 export const room: Room = {
   tests: ["tests/throttler_test.ts", "tests/throttler/", "tests/throttler_property_test.ts"],
+  runs: 2_000,
   mutants: [
     // Clocks and rounding
     bucket("the wall clock is used", [

@@ -6,6 +6,7 @@
 
 import { breaking, type Room } from "./mutant.ts";
 
+const feeder = breaking("websocket_feeder.ts");
 const backoff = breaking("websocket_feeder/backoff.ts");
 const connection = breaking("websocket_feeder/connection.ts");
 const delivery = breaking("websocket_feeder/delivery.ts");
@@ -150,8 +151,8 @@ export const room: Room = {
       "",
     ]),
     delivery("an item that came with the login is lost", [
-      "for (let i = 0; i < held.length && !connection.isLeft; i++) this.#emit(held[i]);",
-      "",
+      "for (let i = 0; i < held.length && !connection.isMuted; i++) {",
+      "for (let i = 0; i < 0; i++) {",
     ]),
     delivery("the caller of connect() has no turn before the first item", [
       "for (let i = 0; i < TURNS; i++) await null;",
@@ -162,14 +163,17 @@ export const room: Room = {
       "  drop(connection: Connection): void {\n    this.flush(connection);\n",
     ]),
     delivery("items of a dead connection are delivered", [
-      "connection.isLeft || connection.ending",
-      "connection.isLeft",
+      "connection.isMuted || connection.ending",
+      "connection.isMuted",
     ]),
     delivery("items of a connection that was replaced are delivered", [
-      "connection.isLeft || connection.ending",
+      "connection.isMuted || connection.ending",
       "connection.ending",
     ]),
-    delivery("an item without identity comes once", ["id === undefined || !this", "!this"]),
+    delivery("an item without identity comes once", [
+      "    if (id === undefined) return true;\n",
+      "",
+    ]),
 
     // Dialling
     establish("connectTimeout is not kept", [
@@ -300,17 +304,34 @@ export const room: Room = {
 
     // Options
     options("a connectTimeout of 0 is let in", [
-      "connectTimeout, { above: true, unit",
-      "connectTimeout, { unit",
+      "connectTimeout: { above: true, unit",
+      "connectTimeout: { unit",
     ]),
-    options("a jitter above 1 is let in", ['"jitter", jitter, { max: 1 }', '"jitter", jitter, {}']),
-    options("a fraction of a repeat is let in", ["maxRetries, { integer: true }", "maxRetries"]),
+    options("a jitter above 1 is let in", ["jitter: { max: 1 }", "jitter: {}"]),
+    options("a fraction of a repeat is let in", [
+      "maxRetries: { integer: true }",
+      "maxRetries: {}",
+    ]),
     options("a pace that is none is let in", [
       'value !== undefined && typeof value?.run !== "function"',
       "false",
     ]),
-    options("a signal that is none is let in", ['  checkSignal(TASK, "signal", signal);\n', ""]),
-    options("a tap that is none is let in", ['  checkFunction(TASK, "tap", tap);\n', ""]),
+    options("a signal that is none is let in", ['  checkSignal(task, "signal", signal);\n', ""]),
+    options("a tap that is none is let in", ['  checkFunction(task, "tap", tap);\n', ""]),
+
+    options("a batch of 0 is let in", ['  checkNumber(task, "batch", batch, { min: 1 });\n', ""]),
+    options("a ping() without pingInterval is let in", [
+      "if (has.ping && pingInterval === undefined) {",
+      "if (false) {",
+    ]),
+    options("a pingInterval without ping() is let in", [
+      "if (!has.ping && pingInterval) {",
+      "if (false) {",
+    ]),
+    options("a quietAfter without keyOf() is let in", [
+      "if (!has.keyOf && quietAfter !== 0) {",
+      "if (false) {",
+    ]),
 
     // Questions
     questions("a question that was answered may have been lost", [
@@ -326,7 +347,7 @@ export const room: Room = {
       "const isTaken = false;",
     ]),
     questions("an answer that nobody awaits ends the process", [
-      "    this.promise.catch(() => {}); // an answer that nobody awaits must not end the process\n",
+      "    this.promise.catch(() => {}); // an answer without a reader must not end the process\n",
       "",
     ]),
     questions("an abort is not heard", [
@@ -405,12 +426,12 @@ export const room: Room = {
     // Why there is no connection
     refusal("an address is shown", ['message.replaceAll(/wss?:[^\\s\']*/gi, "…")', "message"]),
     refusal("the status in a message is not read", [
-      "told === undefined ? status : Number(told)",
-      "status",
+      "  if (told !== undefined) return { reason, status: Number(told) };\n",
+      "",
     ]),
     refusal("the status that is known from elsewhere is not used", [
-      "told === undefined ? status : Number(told)",
-      "told === undefined ? undefined : Number(told)",
+      "  if (status === undefined) return { reason };\n",
+      "  return { reason };\n",
     ]),
     refusal("the words of the package ws are not read", [
       "/(?:status code|server response):",
@@ -487,7 +508,7 @@ export const room: Room = {
     ]),
     replacement("a replacement is never replaced", ["    crew.keep(next);\n", ""]),
     replacement("the next connection outlives the old one's end", [
-      "if (!this.#old.isLeft) this.#next?.end({ reason });",
+      'if (this.#old.stage === "current") this.#next?.end({ reason });',
       "",
     ]),
     replacement("retryAfter of a cause is not read", [
@@ -501,7 +522,7 @@ export const room: Room = {
       "",
     ]),
     subscriptions("what is undone within a turn is asked for", [
-      "    await null; // what is undone within the same turn never reaches the wire\n",
+      "    await null; // a change that is undone within the same turn never reaches the wire\n",
       "",
     ]),
     subscriptions("what is held is asked for again", [
@@ -545,6 +566,91 @@ export const room: Room = {
       "!this.#isPending",
     ]),
 
+    // The feed
+    feeder("replace() replaces the live connection, whichever is heard", [
+      "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
+      "this.#lifecycle.connection?.retire();",
+    ]),
+    feeder("replace() replaces nothing", [
+      "(this.#reader.hook ?? this.#lifecycle.connection)?.retire();",
+      "",
+    ]),
+    feeder("send() in a hook goes over the live connection", [
+      "return (this.#reader.hook ?? this.#lifecycle.connection)?.send(frame) ?? false;",
+      "return this.#lifecycle.connection?.send(frame) ?? false;",
+    ]),
+    feeder("ask() goes over a connection that is being made", [
+      'phase.state === "live" ? phase.connection : undefined',
+      "this.#lifecycle.connection",
+    ]),
+    feeder("a feed that an aborted signal made is not closed", [
+      "    if (signal?.aborted) this.#lifecycle.close();\n    else if (signal) {",
+      "    if (signal) {",
+    ]),
+    feeder("the signal does not close the feed", [
+      '      signal.addEventListener("abort", close);\n',
+      "",
+    ]),
+    feeder("a listener is left on the signal", [
+      '      this.closed.then(() => signal.removeEventListener("abort", close));\n',
+      "",
+    ]),
+    feeder("connect() of a closed feed waits for ever", [
+      '    if (state === "closing" || state === "closed") return Promise.reject(this.#over());\n',
+      "",
+    ]),
+    feeder("close() does not wait", [
+      "    this.#lifecycle.close();\n    await this.closed;",
+      "    this.#lifecycle.close();",
+    ]),
+    feeder("limit is not kept", ["    if (size > limit) {\n", "    if (false) {\n"]),
+    feeder("a refusal is not reported", [
+      '      return this.dispatch("error", new FeedError(`Cannot subscribe to ${String(key)}: ${why}`));',
+      "      return;",
+    ]),
+    feeder("a refusal of what is not wanted is reported", [
+      "      if (!this.#wanted.refuse(key)) return;\n",
+      "      this.#wanted.refuse(key);\n",
+    ]),
+    feeder("a fatal error of a hook ends nothing", [
+      "if (error instanceof FeedError && error.fatal) {",
+      "if (false) {",
+    ]),
+    feeder("an error of a hook is wrapped though it is the feed's own", [
+      "cause instanceof FeedError ? cause : new FeedError(message, { cause })",
+      "new FeedError(message, { cause })",
+    ]),
+    feeder("an identify() that throws loses the item", [
+      '      this.#threw("identify", error);\n      return undefined;',
+      "      throw error;",
+    ]),
+    feeder("a request() that throws is not reported", [
+      'if (!connection.ending) this.#threw("request", error);',
+      "",
+    ]),
+    feeder("subscribed is told before all is confirmed", [
+      " || !this.#wanted.isWhole(connection)) return;",
+      ") return;",
+    ]),
+    feeder("live is told for the first connection as resumed", [
+      "resumed: count > 1",
+      "resumed: true",
+    ]),
+    feeder("401 is not fatal", [
+      "FATAL_CODES.has(ending.code) || FATAL_STATUSES.has(ending.status)",
+      "FATAL_CODES.has(ending.code)",
+    ]),
+    feeder("a fatal close code is not", [
+      "FATAL_CODES.has(ending.code) || FATAL_STATUSES",
+      "FATAL_STATUSES",
+    ]),
+    feeder("frames are not counted", ["        this.#stats.frames++;\n", ""]),
+    feeder("items are not counted", ["    this.#stats.items++;\n", ""]),
+    feeder("the reason of an abort is not what connect() rejects with", [
+      "    if (signal?.aborted) return signal.reason;\n",
+      "",
+    ]),
+
     // What is wanted
     wanted("a repair of what is not wanted is made", ["if (this.all.has(key) && this", "if (this"]),
     wanted("a new connection asks for nothing", [
@@ -568,6 +674,95 @@ export const room: Room = {
     wanted("timers are left", [
       "  close(): void {\n    this.#repairs.clear();\n",
       "  close(): void {\n",
+    ]),
+
+    // Promises that several rooms keep together
+    lifecycle("the loss of a live connection is told to error", [
+      "this.#lostAt === undefined && !this.#isTold",
+      "!this.#isTold",
+    ]),
+    lifecycle("downtime is counted from the last attempt", [
+      "    const error = this.#failure(connection);\n",
+      "    this.#lostAt = performance.now();\n    const error = this.#failure(connection);\n",
+    ]),
+    lifecycle("a state that stays the same is told", [
+      "if (phase.state !== previous.state) this.#host.moved",
+      "this.#host.moved",
+    ]),
+    lifecycle("a failed attempt to replace ends what it was to replace", [
+      "if (this.connection === connection) this.#lose(connection);",
+      "this.#lose(this.connection ?? connection);",
+    ]),
+    backoff("retryAfter is cut to maxWait", ["retryAfter);", "Math.min(retryAfter, maxWait));"]),
+    connection("handshake() is called after onopen", [
+      "          resolve(hooks.handshake());",
+      "          resolve(Promise.resolve().then(() => hooks.handshake()));",
+    ]),
+    feeder("items that a handshake emits later come before live", [
+      " ??\n      this.#delivery.arriving",
+      "",
+    ]),
+    feeder("items that came before a loss are dropped", [
+      "if (connection.liveSince < Infinity) this.#delivery.flush(connection);\n    else this.#delivery.drop(connection);",
+      "this.#delivery.drop(connection);",
+    ]),
+    reader("a promise that was given up ends the wait for another", [
+      "    if (turn !== this.#turn) return;\n",
+      "",
+    ]),
+    questions("an aborted frame keeps its place in the line", ["    this.#line?.abort();\n", ""]),
+    connection("a replaced connection that answers keeps its replacement waiting", [
+      "    return this.frames - this.#answers;",
+      "    return this.frames;",
+    ]),
+    subscriptions("what is confirmed is asked for again", [
+      "this.#unconfirmed.get(key) === ask",
+      "true",
+    ]),
+    subscriptions("a connection that confirms nothing is kept", [
+      "      if (lost.length > 0) unconfirmed(lost, this.#connection);\n",
+      "",
+    ]),
+    subscriptions("a slow request is written without its turn", [
+      "      if (this.#isSlow && !this.#request) await this.#begin();\n",
+      "",
+    ]),
+    subscriptions("a connection that is left is still asked", [
+      '!connection.ending && connection.stage === "current" && this.#isPending',
+      "!connection.ending && this.#isPending",
+    ]),
+    wanted("what the venue refused for now is asked for on the next connection", [
+      "      if (!this.#repairs.isHeld(key)) subscriptions.mark(key, sub);",
+      "      subscriptions.mark(key, sub);",
+    ]),
+    wanted("subscribe() asks for what the venue refused for now", [
+      "const wanted = this.#repairs.isHeld(key) ? undefined : this.all.get(key);",
+      "const wanted = this.all.get(key);",
+    ]),
+    wanted("a repair that waits is done though a new connection has asked for all", [
+      "    if (this.#connections.size === 0) this.#repairs.settle();\n",
+      "",
+    ]),
+    repairs("retryAfter of a refusal is ignored", [
+      "Math.max(this.#backoff(planned.count), hold ?? 0)",
+      "this.#backoff(planned.count)",
+    ]),
+    feeder("subscribed is told more than once", ["    this.#untold = undefined;\n", ""]),
+    replacement("items of the old connection come for as long as answers are due", [
+      '    if (old.stage === "replaced") old.stage = "muted";\n',
+      "",
+    ]),
+    handover("a silent replacement takes over", [
+      "if (next.news > before && (isProven || isLate())) return;",
+      "return;",
+    ]),
+    options("a ping() without pingInterval never pings", [
+      "if (has.ping && pingInterval === undefined) {",
+      "if (has.ping && pingInterval === -1) {",
+    ]),
+    options("a pingInterval of 0 is refused", [
+      "has.ping && pingInterval === undefined",
+      "has.ping && !pingInterval",
     ]),
   ],
 };
