@@ -75,7 +75,7 @@ export const room: Room = {
     recovery("items wait for ever", ["    this.#isReleasing = false;\n", ""]),
     recovery("items in doubt do not wait", [
       "this.#doubted ??= new Held();",
-      "",
+      ";",
     ]),
     recovery("items in doubt are delivered before the gap is filled", [
       "if (this.#since === undefined) this.#release();",
