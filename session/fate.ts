@@ -147,6 +147,8 @@ export class Fate {
     const outcome = isKnown ? usual.outcome : own === "not-sent" ? "rejected" : own;
     const keys = keysOf(secrets);
     const all = { ...usual, ...error, kind, outcome, retriable };
+    // The time until a reset is below 0 where the clocks differ, and NaN where a header is missing.
+    if (!isWait(all.retryAfter)) all.retryAfter = usual.retryAfter;
     if (typeof all.code === "string") all.code = redact(all.code, keys);
     if (all.body !== undefined) all.body = excerpt(all.body, secrets);
     // The words are the venue class's own: short ones stay readable.
@@ -155,4 +157,9 @@ export class Fate {
     delete error.cause;
     return error;
   }
+}
+
+/** Whether a value says how long to wait, or says nothing. */
+function isWait(value: unknown): boolean {
+  return value === undefined || (typeof value === "number" && value >= 0);
 }
