@@ -176,10 +176,10 @@ function isWait(value: unknown): boolean {
 /** The words of errors of venue classes, before an answer completed them. */
 const SAID = new WeakMap<BrokerError, BrokerErrorInit & { message: string }>();
 
-/** Copies an error that has been completed already, or is frozen: a copy knows of no answer. */
+/** Copies an error that has been completed already, or cannot be: a copy knows of no answer. */
 function fresh(error: BrokerError): BrokerError {
   const said = SAID.get(error) ?? { ...error, message: error.message };
-  if (SAID.has(error) || Object.isFrozen(error)) return new BrokerError(said.message, said);
+  if (SAID.has(error) || !Object.isExtensible(error)) return new BrokerError(said.message, said);
   SAID.set(error, said);
   return error;
 }

@@ -111,8 +111,7 @@ Deno.test("Session takes a failure() that returns no BrokerError for a mistake: 
 
 Deno.test("Session completes a copy of an error that failure() keeps for several answers, or has frozen", async () => {
   const doubt = () => new BrokerError("Ask the venue", { kind: "timeout", outcome: "unknown" });
-  const [kept, frozen] = [doubt(), Object.freeze(doubt())];
-  for (const own of [kept, frozen]) {
+  for (const own of [doubt(), Object.freeze(doubt()), Object.seal(doubt())]) {
     const venue = play(status(429), ok, ok);
     const session = open(venue, { failure: () => own, retry: false });
     const first = await failure(session.post("first"));
