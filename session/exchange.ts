@@ -83,7 +83,9 @@ export class Exchange {
       this.#checkLogin();
       const response = this.#response = await this.#send(outgoing);
       this.#hear(response);
-      return await this.#read<T>(response);
+      const reply = this.#read<T>(response);
+      // The body of a runtime's own fetch obeys the signal.
+      return await (this.#venue.options.fetch ? abortable(reply, this.#signal) : reply);
     } catch (cause) {
       if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
       throw await this.#judge(cause);
@@ -199,13 +201,18 @@ export class Exchange {
 
   /** Asks the venue class for the error in an answer. */
   #failure(reply: Reply): BrokerError | undefined {
+    let mistake = "returned no BrokerError";
     try {
-      return this.#venue.options.failure?.(reply);
+      const found: unknown = this.#venue.options.failure?.(reply);
+      if (!found) return undefined;
+      if (isBrokerError(found)) return found;
+      if (found instanceof Promise) found.catch(() => {});
     } catch (error) {
       if (error instanceof BrokerError) return error;
-      if (reply.status >= 400) return undefined;
-      throw this.#call.error("decode", `failure() threw ${nameOf(error)}`);
+      mistake = `threw ${nameOf(error)}`;
     }
+    if (reply.status >= 400) return undefined;
+    throw this.#call.error("decode", `failure() ${mistake}`);
   }
 
   /** Makes the error of a failed exchange, and ends its request. */
@@ -237,6 +244,11 @@ export class Exchange {
   tell(step: SessionStep): void {
     tell(this.#venue, this.#call, step);
   }
+}
+
+/** Whether a value is a BrokerError, perhaps of another copy of this module. */
+function isBrokerError(value: unknown): value is BrokerError {
+  return value instanceof Error && typeof (value as BrokerError).outcome === "string";
 }
 
 /**

@@ -16,6 +16,7 @@
 
 import { apply, type Mutant, type Room } from "./mutants/mutant.ts";
 import { room as feeder } from "./mutants/feeder.ts";
+import { room as gaps } from "./mutants/gaps.ts";
 import { room as reconcile } from "./mutants/reconcile.ts";
 import { room as retry } from "./mutants/retry.ts";
 import { room as session } from "./mutants/session.ts";
@@ -28,6 +29,7 @@ const ROOMS: Record<string, Room> = {
   feeder,
   session,
   reconcile,
+  gaps,
   "websocket-feeder": websocketFeeder,
 };
 

@@ -210,10 +210,15 @@ export const room: Room = {
     idle("an order waits for one turn", ["turn(this.#turns, resolve)", "turn(1, resolve)"]),
     idle("an order on Node waits for many turns", ["  node: 2,", "  node: 64,"]),
     idle("an order on Node waits for no turn", ["  node: 2,", ""]),
-    idle("an old Deno waits for many turns", [
-      "isOld ? 1 : TURNS[name] ?? 0",
-      "TURNS[name] ?? 0",
+    idle("an old Deno waits for immediates", [
+      "    if (this.#isOld) return await",
+      "    if (false) await",
     ]),
+    idle("an order waits for ever", [
+      "    const timer = setTimer(() => resolve(void (isLate = true)), PATIENCE);\n",
+      "    const timer = 0;\n",
+    ]),
+    idle("the timer of a wait stays", ["    clearTimer(timer);\n", ""]),
     transport("the permission of Deno is not asked for", ["    if (denial) throw denial;\n", ""]),
     idle("an older answer counts for more than a newer one", [
       "if (sent > this.#read) this",
@@ -582,7 +587,7 @@ export const room: Room = {
       "",
     ]),
     session("the deadline ends a reconciliation", [
-      "      if (call.isReconciling) return; // which has a timeout of its own\n",
+      "      if (call.isReconciling) return; // a reconciliation has a timeout of its own\n",
       "",
     ]),
     session("a deadline of more than 2^31 ms ends at once", [
