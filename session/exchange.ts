@@ -14,7 +14,7 @@ import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./opti
 import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
 import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
 import { decode, readRefusal } from "./reply.ts";
-import { nameOf } from "./reply_error.ts";
+import { nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
 import { NO_SECRETS, sentValues } from "./secrets.ts";
 import { abortable } from "./stop.ts";
@@ -212,7 +212,7 @@ export class Exchange {
       mistake = `threw ${nameOf(error)}`;
     }
     if (reply.status >= 400) return undefined;
-    throw this.#call.error("decode", `failure() ${mistake}`);
+    throw new ReplyError(`failure() ${mistake}`, "decode");
   }
 
   /** Makes the error of a failed exchange, and ends its request. */

@@ -102,7 +102,7 @@ Deno.test("Session takes a failure() that returns no BrokerError for a mistake: 
     const wrong = mistake as unknown as SessionOptions["failure"];
     const executed = await failure(open(play(ok), { failure: wrong }).post("orders"));
     assert(executed instanceof BrokerError);
-    assertEquals([executed.kind, executed.outcome], ["decode", "unknown"]);
+    assertEquals([executed.kind, executed.outcome, executed.status], ["decode", "unknown", 200]);
     const refusal = await failure(open(play(status(400)), { failure: wrong }).post("orders"));
     assert(refusal instanceof BrokerError);
     assertEquals([refusal.kind, refusal.outcome], ["rejected", "rejected"]);
