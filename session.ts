@@ -36,7 +36,7 @@ import { abortable } from "./session/stop.ts";
 import { Timeouts } from "./session/timeouts.ts";
 import { Transport } from "./session/transport.ts";
 import { parseBase } from "./session/url.ts";
-import { type CallOptions, runAll, ThrottlerError } from "./throttler.ts";
+import { type CallOptions, type RateLimiter, runAll, ThrottlerError } from "./throttler.ts";
 
 export {
   type Body,
@@ -246,7 +246,7 @@ export class Session {
    */
   async close(): Promise<void> {
     await this.#calls.close();
-    this.#venue.renewal.giveUp("the session was closed");
+    this.#venue.renewal.giveUp("closed", "the session was closed");
   }
 
   /** Closes the session. */
@@ -420,8 +420,9 @@ function pass<T>(
 ): Promise<T> {
   const [first] = throttlers;
   if (first === undefined) return start();
-  if (throttlers.length > 1 || "throttler" in first) return runAll(throttlers, start, options);
-  return first.run(start, options);
+  // A charge has no `run`, and neither has an entry that runAll refuses in words.
+  const isAlone = throttlers.length === 1 && typeof Object(first).run === "function";
+  return isAlone ? (first as RateLimiter).run(start, options) : runAll(throttlers, start, options);
 }
 
 /** The kind of error that each refusal of a throttler is. */
@@ -437,6 +438,8 @@ function refusalOf(call: Call, cause: unknown): BrokerError {
   const isMisuse = cause instanceof RangeError || cause instanceof TypeError;
   const kind = isRefusal ? KINDS[cause.kind] : isMisuse ? "invalid" : "closed";
   // "Cannot start a call: its cost is 3, …": the texts of throttlers hold numbers only.
-  const words = isRefusal || isMisuse ? cause.message.replace(/^Cannot [^:]*/, "") : "";
+  const [, words = ""] = isRefusal || isMisuse
+    ? /^Cannot [^:]*(:.*)$/.exec(cause.message) ?? []
+    : [];
   return call.error(kind, `a throttler did not let it pass${words}`, { cause });
 }

@@ -71,8 +71,12 @@ const PASSED_ON = [
  * - All shards deliver to the same listeners and streams. The order of items holds per shard, so
  *   per subscription.
  *
- * A limit that the sockets share, such as connections per minute, belongs to the option `dials` of
- * the feeds: give the same limiter to each.
+ * Two things are for the class of the feeds:
+ *
+ * - A limit that the sockets share, such as connections per minute: give each feed the same limiter
+ *   as its option `dials`.
+ * - A `backfill` asks for `this.subscriptions` only. Each shard tells its own items apart, so an item
+ *   that two shards deliver comes twice.
  *
  * @typeParam T The items.
  * @typeParam S The subscriptions.

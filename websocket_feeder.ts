@@ -199,6 +199,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     super();
     this.#options = complete(options);
     this.#reader = new Reader({
+      stats: this.#stats,
       receive: (data, connection) => this.receive(data, connection),
       threw: (error) => this.#threw("receive", error),
       patience: this.#options.connectTimeout,
@@ -437,8 +438,13 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    *   `receive`, or of the running `handshake` if no connection is live, else none.
    */
   protected override emit(item: T, connection?: FeedConnection): void {
-    const from = connection as Connection | undefined ?? this.#inQuestion ??
+    const reader = this.#reader;
+    const from = connection as Connection | undefined ?? reader.hook ?? reader.reading ??
       this.#delivery.arriving;
+    // Nearly all items take this way, so it is as short as can be.
+    const isPlain = this.#quiet === undefined && this.#delivery.isPlain &&
+      this.identify === WebSocketFeeder.prototype.identify;
+    if (isPlain && from?.isMuted === false) return this.#deliver(item);
     if (this.#quiet) this.#hear(item, this.#quiet);
     if (this.#delivery.isDue(item, from)) this.#deliver(item);
   }
@@ -542,34 +548,43 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   }
 
   /**
-   * Asks the venue for the items that the feed missed while it had no connection, by REST usually.
-   * Called after each loss, once all is subscribed again:
+   * Asks the venue for the items that the feed missed, by REST usually. Called after each loss, once
+   * all is subscribed again, and once the venue has confirmed all (`confirmTimeout`). With `identify`
+   * the feed then promises:
    *
-   * - Its items come before those of the new connection, which wait meanwhile: 65,536 at most; of
-   *   more the oldest are dropped and told as a gap of their own.
-   * - With `identify`, each item is delivered once, though both the backfill and a connection bring
-   *   it. Without, such items come twice.
-   * - If it throws, it is asked again with growing waits, for `backfillTimeout` at most. Then the
-   *   event `gap` says that the gap is not filled, and why.
-   * - If the connection is lost meanwhile, it is asked again later, about a gap that has grown.
+   * - The feed delivers each item once that the venue delivered or can still tell.
+   * - The items of a backfill come before those of the new connection, so in the order of the venue.
+   * - Items of the new connection wait meanwhile, 65,536 at most. Of more, the oldest are dropped and
+   *   told as a `gap` of their own.
+   * - A backfill that throws is asked again with growing waits, for `backfillTimeout` at most. Then
+   *   the event `gap` has `filled: false` and the cause, and the feed goes on.
+   * - After another loss the signal aborts, and the feed asks later about a gap that has grown.
    *
-   * A class without it is told of every gap by the event `gap` alone.
+   * Without `identify`, an item comes twice if both the backfill and a connection bring it. A class
+   * without `backfill` is told of every gap, as not filled.
    *
-   * @param gap The time to ask about. `since` is up to a second before the last frame that was
-   *   heard; the venue's clock may be behind ours, so ask from a little before.
+   * Two things remain for the class:
+   *
+   * - The venue's clock may be behind ours: ask from a little before `since`.
+   * - A venue that confirms nothing begins to deliver a moment after `until`, when the frames have
+   *   arrived. Let the backfill wait before it asks, for a second say.
+   *
+   * In a `ShardedFeeder`, ask for `this.subscriptions` only: other shards have the rest.
+   *
+   * @param gap The time to ask about. `since` is up to a second before the last frame that was heard.
    * @param signal Aborts when the answer is no longer wanted.
-   * @returns The missed items, in order.
+   * @returns The missed items, in the order of the venue.
    */
   protected backfill?(gap: Gap, signal: AbortSignal): Iterable<T> | Promise<Iterable<T>>;
 
   /**
-   * Identifies an item, so that each item is delivered once, over all connections:
+   * Identifies an item, so that the feed delivers the item once, though several connections or a
+   * backfill bring it.
    *
-   * - The feed remembers the ids of the latest 65,536 items. An item that a backfill brings, or
-   *   that a venue repeats to a new subscriber, is dropped if its id is known.
-   * - While one connection replaces another (`maxLifetime`), an item that both have delivered
-   *   proves that there is no gap. The old connection stays until then, at most for
-   *   `connectTimeout`.
+   * - The feed remembers the latest 65,536 identities, across connections. An older item that comes
+   *   again is delivered again.
+   * - While one connection replaces another (`maxLifetime`), an item that both have delivered proves
+   *   that there is no gap. The old connection stays until then, at most for `connectTimeout`.
    *
    * @param _item An item.
    * @returns A value that no other item has, such as a sequence number. Unless overridden,
@@ -626,10 +641,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       endpoint: (signal) => this.endpoint(signal),
       createSocket: (url, init) => this.createSocket(url, init),
       handshake: (connection) => during(connection, () => this.#handshake(connection)),
-      receive: (connection, data) => {
-        this.#stats.frames++;
-        this.#reader.read(connection, data);
-      },
+      receive: (connection, data) => this.#reader.read(connection, data),
       ping: (connection) => during(connection, () => this.ping(connection)),
       goodbye: (connection) => during(connection, () => this.goodbye(connection)),
       isFatal: (ending) => this.isFatal(ending),

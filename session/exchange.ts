@@ -14,7 +14,7 @@ import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./opti
 import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
 import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
 import { decode, type Parse, readRefusal } from "./reply.ts";
-import { nameOf, type ReplyError } from "./reply_error.ts";
+import { nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
 import { NO_SECRETS, sentValues } from "./secrets.ts";
 import { abortable } from "./stop.ts";
@@ -83,9 +83,9 @@ export class Exchange {
       this.#checkLogin();
       const response = this.#response = await this.#send(outgoing);
       this.#hear(response);
-      if (!response.ok) throw await this.#readRefusal(response);
+      if (!response.ok) throw await this.#inTime(this.#readRefusal(response));
       if (this.#call.request.parse === "stream") return this.#stream<T>(response);
-      return this.#accept<T>(response, await this.#read<T>(response));
+      return this.#accept<T>(response, await this.#inTime(this.#read<T>(response)));
     } catch (cause) {
       if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
       throw await this.#judge(cause);
@@ -170,6 +170,11 @@ export class Exchange {
     for (const limiter of this.#call.limiters) quietly(() => limiter.pause(duration));
   }
 
+  /** Waits for a body until the signal is aborted. That of a runtime's own fetch obeys the signal. */
+  #inTime<T>(reading: Promise<T> | undefined): Promise<T> | undefined {
+    return reading && this.#venue.options.fetch ? abortable(reading, this.#signal) : reading;
+  }
+
   /** Reads a refusal, and makes the error of its status. */
   async #readRefusal(response: Response): Promise<ReplyError> {
     const { status, headers } = response;
@@ -210,13 +215,18 @@ export class Exchange {
 
   /** Asks the venue class for the error in an answer. */
   #failure(reply: Reply): BrokerError | undefined {
+    let mistake = "returned no BrokerError";
     try {
-      return this.#venue.options.failure?.(reply);
+      const found: unknown = this.#venue.options.failure?.(reply);
+      if (!found) return undefined;
+      if (isBrokerError(found)) return found;
+      if (found instanceof Promise) found.catch(() => {});
     } catch (error) {
       if (error instanceof BrokerError) return error;
-      if (reply.status >= 400) return undefined;
-      throw this.#call.error("decode", `failure() threw ${nameOf(error)}`);
+      mistake = `threw ${nameOf(error)}`;
     }
+    if (reply.status >= 400) return undefined;
+    throw new ReplyError(`failure() ${mistake}`, "decode");
   }
 
   /** Makes the error of a failed exchange, and ends its request. */
@@ -248,6 +258,11 @@ export class Exchange {
   tell(step: SessionStep): void {
     tell(this.#venue, this.#call, step);
   }
+}
+
+/** Whether a value is a BrokerError, perhaps of another copy of this module. */
+function isBrokerError(value: unknown): value is BrokerError {
+  return value instanceof Error && typeof (value as BrokerError).outcome === "string";
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { BrokerError } from "../common/broker_error.ts";
-import { checkBoolean, checkObject, checkSignal } from "../common/check.ts";
+import { checkBoolean, checkObject, checkSignal, refuse } from "../common/check.ts";
 import { isLookUp } from "../common/look_up.ts";
 import { checkRetryOptions } from "../common/retry_options.ts";
 import { checkReconcile, type ReconcileOptions } from "../reconcile.ts";
@@ -143,12 +143,20 @@ function checkLimits(options: RequestOptions, defaults: Defaults): Limits {
     checkBoolean(task, "urgent", options.urgent);
     if (retry !== false && retry !== defaults.retry) checkRetryOptions(task, retry, "retry");
     if (reconcile !== undefined) checkReconcile(reconcile);
+    checkParse(task, options.parse);
     const limits = { timeout, deadline, maxBytes, retry };
     checkTimes(task, limits);
     return limits;
   } catch (error) {
     throw new RequestError((error as Error).message);
   }
+}
+
+/** Checks `parse` before anything is sent: a misspelt one would lose the answer to an order. */
+function checkParse(task: string, parse: unknown): void {
+  const words = ["json", "text", "bytes", "stream"];
+  if (parse === undefined || typeof parse === "function" || words.includes(parse as string)) return;
+  refuse(task, "parse", parse, '"json", "text", "bytes", "stream" or a function');
 }
 
 /** Checks that a session sends this method, and says whether the method only reads. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { BrokerError, type BrokerErrorKind } from "../common/broker_error.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
 
 /** Rejects the place of a call in a line because a login has begun. */
@@ -121,10 +122,12 @@ export class Renewal {
   /**
    * Ends the login that is under way, if there is one, as failed.
    *
+   * @param kind The kind of its error.
    * @param why The reason, in words.
    */
-  giveUp(why: string): void {
-    this.#current?.end({ error: new Error(`Cannot log in: ${why}`) });
+  giveUp(kind: BrokerErrorKind, why: string): void {
+    const error = new BrokerError(`Cannot log in: ${why}`, { kind, outcome: "unknown" });
+    this.#current?.end({ error });
   }
 
   /**
@@ -142,7 +145,7 @@ export class Renewal {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     promise.catch(() => {}); // the calls that wait hear of the error, if any still do
     const limit = this.#limit;
-    const late = () => this.giveUp(`not done within ${limit} ms`);
+    const late = () => this.giveUp("timeout", `not done within ${limit} ms`);
     const timer = limit < Infinity ? setTimeout(late, Math.min(limit, MAX_TIMER)) : undefined;
     const end = (failure?: { error: unknown }) => {
       if (this.#current !== login) return; // given up before

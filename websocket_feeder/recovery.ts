@@ -1,13 +1,13 @@
 /**
- * How a feed makes up for the time between two connections. Internal.
+ * Makes up for the time between two connections of a feed. Internal.
  *
- * A loss opens a gap, from the last frame that was certainly heard. The gap is closed once the next
- * connection is subscribed to everything: what the venue sends from then on arrives by itself, what
- * it sent before can be asked for. If another connection is lost meanwhile, the gap grows.
+ * A loss opens a gap, from the last frame that was certainly heard. The gap ends once the next
+ * connection is subscribed to everything: later items arrive by themselves, and the venue can be
+ * asked for earlier ones. If another connection is lost meanwhile, the gap grows.
  *
- * From the moment at which the new connection is live, its items wait, so that those of the
- * backfill come first. As long as they wait, each of them is in the list, or in the span that the
- * list has dropped: so no item is lost without a word.
+ * Items of a new connection wait from the moment at which the connection is live, so that the items
+ * of the backfill come first. Each waiting item is in the list, or in the span that the list has
+ * dropped. So no item is lost without a word.
  *
  * @module
  */
@@ -16,14 +16,17 @@ import { FeedError, type FeedEvents } from "../feeder.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
 import { retry } from "../retry.ts";
 
-/** Items that wait while a backfill runs. One more drops the oldest. */
+/** Most items that wait while a backfill runs. Another item drops the oldest. */
 export const CAPACITY = 65_536;
 
-/** The time in which a feed may have missed items, in epoch milliseconds. */
+/** A time in which a feed may have missed items, in epoch milliseconds. */
 export interface Gap {
   /** The last moment at which the feed had certainly missed nothing. */
   since: number;
-  /** The moment at which the feed was subscribed to everything again. */
+  /**
+   * The moment at which the feed had asked for everything again, and the venue had confirmed
+   * everything, where it confirms. A venue that confirms nothing begins when the frames arrive.
+   */
   until: number;
 }
 
@@ -51,7 +54,7 @@ export interface RecoveryOptions {
 class Held<T> {
   #items: { item: T; at: number }[] = [];
   #head = 0;
-  /** When the items came that were dropped. */
+  /** The time in which the dropped items came. */
   dropped: Gap | undefined;
 
   push(item: T, at: number = Date.now()): void {
@@ -77,10 +80,10 @@ export class Recovery<T> {
   #since: number | undefined;
   /** Items that wait for the gap to be filled. */
   #held: Held<T> | undefined;
-  /** Items behind them, before which a gap may open yet. */
+  /** Items behind those, before which a gap may open yet. */
   #doubted: Held<T> | undefined;
   #isReleasing = false;
-  /** Ends the backfill that runs. */
+  /** Ends the running backfill. */
   #filling: AbortController | undefined;
 
   /**
@@ -123,6 +126,11 @@ export class Recovery<T> {
     if (this.#since === undefined) this.#release();
   }
 
+  /** Whether no item waits. */
+  get isIdle(): boolean {
+    return this.#doubted === undefined && this.#held === undefined;
+  }
+
   /**
    * Decides about an item.
    *
@@ -135,9 +143,7 @@ export class Recovery<T> {
     return queue !== undefined;
   }
 
-  /**
-   * Fills the gap, if there is one: all is subscribed again. Tells how that ended, then goes on.
-   */
+  /** Fills the gap, if there is one. Called when all is subscribed again. Tells how the filling ended. */
   async fill(): Promise<void> {
     if (this.#since === undefined || this.#filling) return;
     const gap: Gap = { since: this.#since, until: Date.now() };
@@ -156,7 +162,7 @@ export class Recovery<T> {
     this.#close({ ...gap, filled: items !== undefined, ...(!items && { cause }) });
   }
 
-  /** Tells of what is still missing, as the feed has ended. */
+  /** Tells of a gap that is still open, as the feed has ended. */
   end(): void {
     this.#stop();
     this.#held = this.#doubted = undefined;
@@ -178,7 +184,7 @@ export class Recovery<T> {
     }
   }
 
-  /** Ends the backfill that runs: its answer is no longer wanted. */
+  /** Ends the running backfill. Its answer is no longer wanted. */
   #stop(): void {
     this.#filling?.abort();
     this.#filling = undefined;
@@ -190,7 +196,7 @@ export class Recovery<T> {
     this.#release();
   }
 
-  /** Delivers what has waited; an item that comes meanwhile waits behind it. */
+  /** Delivers the items that have waited. An item that comes meanwhile waits behind them. */
   #release(): void {
     const held = this.#held;
     if (!held || this.#isReleasing) return;
@@ -201,7 +207,7 @@ export class Recovery<T> {
     this.#held = undefined;
   }
 
-  /** Asks until there is an answer, for `backfillTimeout` at most. */
+  /** Asks until the venue has answered, for `backfillTimeout` at most. */
   async #ask(
     backfill: NonNullable<Recovering<T>["backfill"]>,
     gap: Gap,

@@ -130,9 +130,15 @@ Deno.test(
             open++;
             processes[process].run(() => {
               assert(!controller.signal.aborted, "an aborted call never starts");
-              starts.push({ at: clock.now, cost });
-              seen.push({ at: clock.now + Math.min(late, lasts), cost });
-              return new Promise<void>((done) => setTimeout(done, lasts));
+              const start = clock.now;
+              starts.push({ at: start, cost });
+              return new Promise<void>((done) =>
+                setTimeout(() => {
+                  // Before the answer, also where the timer of the answer fires early.
+                  seen.push({ at: Math.min(start + Math.min(late, lasts), clock.now), cost });
+                  done();
+                }, lasts)
+              );
             }, { cost, urgent, signal: controller.signal }).catch(() => {}).finally(() => open--);
           };
           plan.push({ at, act });

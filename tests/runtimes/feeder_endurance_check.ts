@@ -11,6 +11,7 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "../../websocket_feeder.ts";
+import { Recovery } from "../../websocket_feeder/recovery.ts";
 import { encode, FaultVenue, type VenueOptions } from "./fault_venue.ts";
 import { check, run, runtime } from "./harness.ts";
 
@@ -19,6 +20,8 @@ const MESSAGES = 1_000_000;
 const CAPACITY = 8_192;
 const RECONNECTS = 10_000;
 const QUESTIONS = 100_000;
+/** Seconds. */
+const HOUR = 3_600;
 const MB = 2 ** 20;
 
 class Feed extends WebSocketFeeder<string> {
@@ -41,6 +44,21 @@ class Feed extends WebSocketFeeder<string> {
     return subs;
   }
   protected override ping(): undefined {}
+}
+
+/** Watches its subscriptions, tells its items apart and fills its gaps; every other backfill hangs. */
+class FillingFeed extends Feed {
+  #fills = 0;
+
+  protected override identify(item: string): unknown {
+    return item;
+  }
+  protected override keyOf(item: string): unknown {
+    return item;
+  }
+  protected override backfill(): string[] | Promise<string[]> {
+    return ++this.#fills % 2 ? [`item ${this.#fills}`] : new Promise(() => {});
+  }
 }
 
 /** Sends a million messages on request, resets on request, and echoes questions. */
@@ -156,7 +174,13 @@ async function beReset(url: string): Promise<Left> {
       removeEventListener.apply(signal, args);
     },
   });
-  const feed = new Feed(url, { baseWait: 0, signal, staleAfter: 60_000, pingInterval: 60_000 });
+  const feed = new FillingFeed(url, {
+    baseWait: 0,
+    signal,
+    staleAfter: 60_000,
+    pingInterval: 60_000,
+    quietAfter: 60_000,
+  });
   const heaps: number[] = [];
   const files: number[] = [];
   const done = new Promise<void>((resolve) =>
@@ -222,6 +246,44 @@ check(`${QUESTIONS} questions leave no memory behind`, async () => {
   assert(growth < 2 * MB, `the heap grew by ${Math.round(growth / 1024)} KB: ${heaps}`);
 }, { timeout: 90_000 });
 
+/** Holds what comes in an hour at 10,000 items a second, while a backfill hangs. */
+async function beHung(): Promise<{ heap: number; delivered: number; dropped: number }> {
+  const { now } = Date;
+  let time = 0;
+  Date.now = () => time;
+  let answer = (_: { id: number }[]) => {};
+  let delivered = 0;
+  let dropped = 0;
+  const recovery = new Recovery<{ id: number }>({
+    backfill: () => new Promise((resolve) => answer = resolve),
+    deliver: () => delivered++,
+    tell: ({ since, until, filled }) => dropped += filled ? 0 : until - since,
+  }, { backfillTimeout: Infinity, baseWait: 1 });
+  recovery.lose(0);
+  recovery.resume();
+  const filled = recovery.fill();
+  await new Promise((resolve) => setTimeout(resolve, 1)); // asked
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let id = 0; id < HOUR * 10_000; id++) {
+    time = id / 10;
+    recovery.holds({ id });
+  }
+  collect();
+  const heap = process.memoryUsage().heapUsed - before;
+  answer([]);
+  await filled;
+  Date.now = now;
+  return { heap, delivered, dropped };
+}
+
+check("a backfill that hangs for an hour at 10,000 items/s: 65,536 wait, under 32 MB", async () => {
+  const { heap, delivered, dropped } = await withClient<Awaited<ReturnType<typeof beHung>>>("hung");
+  assert(heap < 32 * MB, `${Math.round(heap / MB)} MB`);
+  assert.equal(delivered, 65_536);
+  assert.equal(Math.round(dropped), Math.round((HOUR * 10_000 - 65_536) / 10));
+}, { timeout: 60_000 });
+
 function collect(): void {
   const { Bun, gc } = globalThis as { Bun?: { gc(sync: boolean): void }; gc?: () => void };
   if (Bun) Bun.gc(true);
@@ -263,5 +325,6 @@ function countTimers(): { readonly alive: number } {
 const [url, part] = process.argv.slice(-2);
 if (part === "reader") console.log(JSON.stringify(await beReader(url)));
 else if (part === "asker") console.log(JSON.stringify(await beAsker(url)));
+else if (part === "hung") console.log(JSON.stringify(await beHung()));
 else if (part === "reset") console.log(JSON.stringify(await beReset(url)));
 else await run();

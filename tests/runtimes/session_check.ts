@@ -88,6 +88,12 @@ const BODIES: Record<string, () => RequestOptions> = {
   none: () => ({}),
 };
 
+/** The timeout of calls that are answered, also by a machine under load. */
+const SLOW = { timeout: 10_000 };
+
+/** Faults that only a timeout ends. */
+const ENDLESS = /hang|stalled|never ends/;
+
 /** Everything that a session has told of itself since the last look. */
 const events: SessionEvent[] = [];
 
@@ -166,8 +172,8 @@ function heapInUse(): number {
 /** Makes sure that the next request goes out on a connection that is in use already. */
 async function warm(server: FaultServer, session: Session): Promise<void> {
   server.will(ok);
-  await session.get("warm");
-  await session.get("warm");
+  await session.get("warm", SLOW);
+  await session.get("warm", SLOW);
 }
 
 for (const [name, [reply, kind, outcome]] of Object.entries({ ...FAULTS, ...REFUSALS })) {
@@ -175,7 +181,7 @@ for (const [name, [reply, kind, outcome]] of Object.entries({ ...FAULTS, ...REFU
     `an order is sent once, whatever its method and body, when the venue answers with ${name}`,
     async () => {
       const server = await FaultServer.listen();
-      const session = open(server.url);
+      const session = open(server.url, ENDLESS.test(name) ? {} : SLOW);
       for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
         for (const [body, options] of Object.entries(BODIES)) {
           await warm(server, session);
@@ -208,7 +214,7 @@ for (const [name, [reply, kind, outcome]] of Object.entries({ ...FAULTS, ...REFU
   if (!(name in FAULTS)) continue;
   check(`a GET is repeated after ${name}, and so is what is idempotent`, async () => {
     const server = await FaultServer.listen();
-    const session = open(server.url);
+    const session = open(server.url, ENDLESS.test(name) ? {} : SLOW);
     for (const method of ["GET", "PUT"]) {
       await warm(server, session);
       server.will(reply, reply, ok);
@@ -227,7 +233,7 @@ check(
       for (const [body, options] of Object.entries(BODIES)) {
         for (const next of ["a refusal", "nobody"]) {
           const server = await FaultServer.listen();
-          const session = open(server.url, { retry: false });
+          const session = open(server.url, { ...SLOW, retry: false });
           await warm(server, session);
           const gone: Reply = (socket) => {
             void server.close(); // a runtime that repeats meets nobody
@@ -464,7 +470,7 @@ check("429 and 418 say how long to wait, and pause the throttlers that were used
     for (const [value, least, most = 0] of waits) {
       const limits = { limit: 10, period: 1_000 };
       const [used, other] = [new Throttler(limits), new Throttler(limits)];
-      const session = open(server.url, { throttlers: [used], retry: { maxWait: 1_000 } });
+      const session = open(server.url, { ...SLOW, throttlers: [used], retry: { maxWait: 1_000 } });
       server.will(answer({ status, headers: { "retry-after": value } }));
       server.requests.length = 0;
       const error = await failure(session.post("orders"));

@@ -67,6 +67,117 @@ Deno.test("Session pauses the throttlers that a call used, where failure() says 
   }
 });
 
+Deno.test("Session takes a retryAfter that is no wait for none: the answer's counts, else pause", async () => {
+  using _time = fakeClock();
+  for (const wait of [NaN, -5, "600", null] as number[]) {
+    for (const [headers, due] of [[{ "retry-after": "7" }, 7_000], [{}, 1_000]] as const) {
+      const used = limiter();
+      const session = open(play(() => Response.json({}, { headers })), {
+        failure: () =>
+          new BrokerError("Too many", {
+            kind: "rate-limited",
+            outcome: "rejected",
+            retryAfter: wait,
+          }),
+        retry: false,
+        throttlers: [used],
+      });
+      const { retryAfter } = await failure(session.post("orders"));
+      assertEquals(retryAfter, due === 7_000 ? due : undefined);
+      assertEquals(Math.round(used.waitTime()), due, `${wait}`);
+      await session.close();
+    }
+  }
+});
+
+Deno.test("Session takes a failure() that returns no BrokerError for a mistake: decode, unknown of a 2xx", async () => {
+  const mistakes = [
+    () => Promise.resolve(undefined),
+    () => Promise.reject(new Error("late")),
+    () => ({ kind: "rejected" }),
+    () => new Error("rejected"),
+    () => true,
+  ];
+  for (const mistake of mistakes) {
+    const wrong = mistake as unknown as SessionOptions["failure"];
+    const executed = await failure(open(play(ok), { failure: wrong }).post("orders"));
+    assert(executed instanceof BrokerError);
+    assertEquals([executed.kind, executed.outcome, executed.status], ["decode", "unknown", 200]);
+    const refusal = await failure(open(play(status(400)), { failure: wrong }).post("orders"));
+    assert(refusal instanceof BrokerError);
+    assertEquals([refusal.kind, refusal.outcome], ["rejected", "rejected"]);
+  }
+});
+
+Deno.test("Session completes a copy of an error that failure() keeps for several answers, or has frozen", async () => {
+  const doubt = () => new BrokerError("Ask the venue", { kind: "timeout", outcome: "unknown" });
+  for (const own of [doubt(), Object.freeze(doubt()), Object.seal(doubt())]) {
+    const venue = play(status(429), ok, ok);
+    const session = open(venue, { failure: () => own, retry: false });
+    const first = await failure(session.post("first"));
+    const second = await failure(session.post("second"));
+    const third = await failure(session.post("third"));
+    assertEquals([first.kind, first.outcome, first.status], ["rate-limited", "rejected", 429]);
+    for (const [error, path] of [[second, "second"], [third, "third"]] as const) {
+      assertEquals([error.kind, error.outcome, error.status], ["timeout", "unknown", 200]);
+      assertEquals([error.url, error.message], [`${BASE}/${path}`, "Ask the venue"]);
+    }
+    await session.close();
+  }
+});
+
+Deno.test("Session shows nothing that was sent in any word of an error of failure()", async () => {
+  const key = "aB3/cD+eF5gH7==";
+  const session = open(play(status(400)), {
+    failure: () =>
+      new BrokerError(key, {
+        kind: "rejected",
+        outcome: "rejected",
+        code: key,
+        requestId: key,
+        body: key,
+        url: `${BASE}/orders?key=${key}`,
+        cause: new Error(key),
+      }),
+  });
+  const error = await failure(session.post("orders", { form: { key } }));
+  assert(!Deno.inspect(error).includes(key), Deno.inspect(error));
+  assertEquals([error.code, error.requestId, error.url], [
+    "[redacted]",
+    "[redacted]",
+    `${BASE}/orders`,
+  ]);
+});
+
+Deno.test("Session says of throttlers what is wrong with them", async () => {
+  const cases: [throttlers: unknown, words: string][] = [
+    [[{}], "let it pass: throttlers[0] is an object; wanted a Throttler"],
+    [[null], "let it pass: throttlers[0] is null; wanted a Throttler"],
+    ["x", 'let it pass: throttlers is "x", a string; wanted an array'],
+    [5, "a throttler did not let it pass"],
+  ];
+  for (const [throttlers, words] of cases) {
+    const session = open(play(ok));
+    const error = await failure(session.post("orders", { throttlers: throttlers as [] }));
+    assertEquals([error.kind, error.outcome], ["invalid", "not-sent"]);
+    assert(error.message.includes(words), error.message);
+    if (throttlers === 5) assert(error.message.endsWith(words), error.message);
+  }
+});
+
+Deno.test("Session ends by its timeout, though the body of a fetch of its own never obeys the signal", async () => {
+  const endless = () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) }));
+  for (const code of [200, 429]) {
+    const session = open(play(() => new Response(endless().body, { status: code })), {
+      timeout: 20,
+      retry: false,
+    });
+    const error = await failure(session.post("orders"));
+    assertEquals(error.outcome, code === 200 ? "unknown" : "rejected");
+    await session.close();
+  }
+});
+
 Deno.test("Session pauses after 429 and 418 without a word of failure(), and after no other status", async () => {
   using _time = fakeClock();
   for (const [code, wait] of [[429, 1_000], [418, 1_000], [403, 0], [503, 0], [400, 0]]) {

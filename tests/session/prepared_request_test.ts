@@ -71,6 +71,9 @@ Deno.test("prepare() refuses an option of the wrong type or out of range: invali
     [{ renew: 0 }, "renew is 0, a number; wanted true or false"],
     [{ urgent: "yes" }, 'urgent is "yes", a string; wanted true or false'],
     [{ idempotent: 1 }, "idempotent is 1, a number; wanted true or false"],
+    [{ parse: "xml" }, 'parse is "xml", a string; wanted "json", "text", "bytes", "stream" or'],
+    [{ parse: "JSON" }, 'parse is "JSON", a string; wanted'],
+    [{ parse: 1 }, "parse is 1, a number; wanted"],
     [null, "options is null; wanted an object"],
   ];
   for (const [options, words] of cases) {

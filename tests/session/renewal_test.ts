@@ -269,6 +269,18 @@ Deno.test("Session.close() ends a login that never ends, and leaves no timer", a
   assertEquals(await time.nextAsync(), false, "no timer is left");
 });
 
+Deno.test("Session.renew() rejects with a BrokerError if the session closes meanwhile, or the login never ends", async () => {
+  for (const [kind, timeout] of [["closed", 60_000], ["timeout", 2]] as const) {
+    const session = open(play(), { timeout, onUnauthorized: () => new Promise(() => {}) });
+    const renewed = failure(session.renew());
+    if (kind === "closed") await session.close();
+    const error = await renewed;
+    assert(error instanceof BrokerError);
+    assertEquals([error.kind, error.outcome], [kind, "unknown"]);
+    await session.close();
+  }
+});
+
 Deno.test("Renewal takes calls out of their lines youngest first, before the login sends anything", async () => {
   const seen: string[] = [];
   const renewal = new Renewal(() => () => void seen.push("login"), 1_000);

@@ -81,3 +81,27 @@ Deno.test("QuietWatch leaves no timer once nothing is watched", () => {
   assertEquals(time.next(), false, "no timer");
   assertEquals(found, []);
 });
+
+Deno.test("QuietWatch tells a subscription that stays quiet after 64 times quietAfter at most", () => {
+  using time = new FakeTime(0);
+  const { watch, found } = watching();
+  watch.watch("a", 800);
+  watch.start();
+  time.tick(300 * 800);
+  watch.stop();
+  assertEquals(found.map(([, duration]) => duration / 800), [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+});
+
+Deno.test("QuietWatch a subscription that is asked for again has been quiet as often as before", () => {
+  using time = new FakeTime(0);
+  const { watch, found } = watching();
+  watch.watch("a", 800);
+  watch.start();
+  time.tick(900);
+  watch.watch("a", 800);
+  time.tick(1_600);
+  assertEquals(found.length, 1);
+  time.tick(100);
+  assertEquals(found.map(([, duration]) => duration), [800, 1_600]);
+  watch.stop();
+});

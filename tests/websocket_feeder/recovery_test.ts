@@ -204,3 +204,111 @@ Deno.test("Recovery an item that is emitted while items that waited are delivere
   assertEquals(told, ["a", "b", "c"]);
   assertEquals(recovery.holds("d"), false);
 });
+
+Deno.test("Recovery has items in doubt wait, and delivers them once the doubt ends without a loss", () => {
+  const { recovery, told, receive } = recovering(() => []);
+  receive("before");
+  recovery.doubt();
+  receive("doubted 1");
+  recovery.doubt();
+  receive("doubted 2");
+  assertEquals(told, ["before"]);
+  recovery.trust();
+  receive("after");
+  assertEquals(told, ["before", "doubted 1", "doubted 2", "after"]);
+});
+
+Deno.test("Recovery delivers items in doubt behind those of the gap that opens before them", async () => {
+  using _time = new FakeTime(0);
+  const { recovery, told, receive } = recovering(() => ["missed"]);
+  recovery.doubt();
+  receive("doubted");
+  recovery.lose(0);
+  recovery.resume();
+  receive("live");
+  recovery.trust(); // too late: the gap is open
+  assertEquals(told, []);
+  await recovery.fill();
+  assertEquals(told, ["missed", "gap 0 0 true", "doubted", "live"]);
+});
+
+Deno.test("Recovery has items whose doubt has ended wait on while a gap is open", async () => {
+  using _time = new FakeTime(0);
+  const { recovery, told, receive } = recovering(() => ["missed"]);
+  recovery.lose(0);
+  recovery.resume();
+  receive("live");
+  recovery.doubt();
+  receive("doubted");
+  recovery.trust();
+  assertEquals(told, []);
+  await recovery.fill();
+  assertEquals(told, ["missed", "gap 0 0 true", "live", "doubted"]);
+});
+
+Deno.test("Recovery without a backfill has no item in doubt wait", () => {
+  const { recovery, told, receive } = recovering();
+  recovery.doubt();
+  receive("item");
+  assertEquals(told, ["item"]);
+});
+
+Deno.test("Recovery holds 65,536 items in doubt, and tells of those that it dropped", () => {
+  using time = new FakeTime(0);
+  const { recovery, told, receive } = recovering(() => []);
+  recovery.doubt();
+  for (let i = 0; i < CAPACITY + 10; i++) {
+    if (i === 5) time.tick(7);
+    receive(`${i}`);
+  }
+  recovery.trust();
+  assertEquals(told.slice(0, 2), ["gap 0 7 false", "10"]);
+  assertEquals(told.length, 1 + CAPACITY);
+});
+
+Deno.test("Recovery holds no more than 65,536 items while a backfill hangs for an hour at 1,000 items/s", async () => {
+  using time = new FakeTime(0);
+  let answer = (_: number[]) => {};
+  let delivered = 0;
+  let first: number | undefined;
+  const gaps: Gap[] = [];
+  const recovery = new Recovery<number>({
+    backfill: () => new Promise((resolve) => answer = resolve),
+    deliver: (item) => {
+      first ??= item;
+      delivered++;
+    },
+    tell: ({ since, until }) => gaps.push({ since, until }),
+  }, { backfillTimeout: Infinity, baseWait: 500 });
+  recovery.lose(0);
+  recovery.resume();
+  const filled = recovery.fill();
+  await settle();
+  const hour = 3_600;
+  for (let second = 0; second < hour; second++) {
+    for (let i = 0; i < 1_000; i++) recovery.holds(second * 1_000 + i);
+    time.tick(1_000);
+  }
+  answer([]);
+  await filled;
+  assertEquals([first, delivered], [hour * 1_000 - CAPACITY, CAPACITY]);
+  assertEquals(gaps, [{ since: 0, until: 0 }, { since: 0, until: 3_534_000 }]);
+});
+
+Deno.test("Recovery leaves no timer and holds no item after 10,000 losses", async () => {
+  using time = new FakeTime(0);
+  let asked = 0;
+  const { recovery, told, receive } = recovering(() => asked++ % 2 ? [] : new Promise(() => {}));
+  for (let i = 0; i < 10_000; i++) {
+    recovery.lose(i);
+    recovery.resume();
+    receive("live");
+    const filled = recovery.fill();
+    if (asked % 2 === 0) await filled; // the others are lost again while the backfill hangs
+    else await settle();
+  }
+  assertEquals(time.next(), false, "no timer");
+  assertEquals(recovery.holds("next"), false);
+  assertEquals(told.filter((line) => line === "live").length, 10_000);
+  assertEquals(told.length, 15_000);
+});

@@ -234,24 +234,6 @@ export const room: Room = {
     ]),
 
     // One connection after another
-    handover("one connection that repeats itself is a proof", [
-      "else if (first !== attempt && Math.max(first, attempt) > this.#old.attempt) this.#met = true;",
-      "else this.#met = true;",
-    ]),
-    handover("no proof is waited for", [
-      "const isProven = this.#met || this.#leader === undefined;",
-      "const isProven = true;",
-    ]),
-    handover("the new connection need not deliver", ["if (next.news > before && (", "if (("]),
-    handover("the proof is waited for without end", ["(isProven || isLate())", "isProven"]),
-    handover("a silent new connection is kept", [
-      'if (isLate()) next.end({ reason: "silent while the old one was not" });',
-      "",
-    ]),
-    handover("a quiet market keeps the old connection", [
-      "|| old.news === heard) return;",
-      ") return;",
-    ]),
     handover("items are forgotten at the swap", [
       "do await next.lasts(this.#options.overlap); while (",
       "do await null; while (false &&",
