@@ -38,6 +38,7 @@ interface Ask {
 export const MOST_ASKS = 3;
 
 /** Subscriptions of one connection: asked for, and still to be asked for. */
+// More than 10 private fields: five of them are the states of a subscription, which all change together.
 export class Subscriptions<S> {
   readonly #connection: Connection;
   readonly #asking: Asking<S>;
