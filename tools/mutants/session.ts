@@ -339,7 +339,6 @@ export const room: Room = {
     ]),
 
     // JSON
-    json("a large integer is rounded", ["/\\d{16}/.test(text) ? JSON.parse(text, exact) : ", ""]),
     json("a large fraction becomes an integer", [
       "/^-?\\d+$/.test(source) ? BigInt(source) : value",
       "BigInt(Math.trunc(value))",
@@ -561,10 +560,6 @@ export const room: Room = {
     reply("bad JSON is not worth repeating", [
       'throw new ReplyError(problem, "decode", { worthwhile: true }, text);',
       'throw new ReplyError(problem, "decode", {}, text);',
-    ]),
-    reply("what parse() threw is worth repeating", [
-      '"decode", {}, text);\n    const',
-      '"decode", { worthwhile: true }, text);\n    const',
     ]),
     reply("a page in HTML is taken for a text", [
       "^text\\/(?:plain|html)\\b",
@@ -792,10 +787,6 @@ export const room: Room = {
     exchange("failure() is not asked about a success", [
       "    this.#own = this.#failure(reply);\n    if (this.#own)",
       "    if (this.#own)",
-    ]),
-    exchange("failure() is not asked about a refusal", [
-      "      this.#own = this.#failure({ data: tryJson(text), status, headers });\n",
-      "",
     ]),
     exchange("HEAD has a body", ['method === "HEAD" || status === 204', "status === 204"]),
     exchange("204 has a body", ["status === 204 || status === 205", "status === 205"]),
@@ -1066,10 +1057,6 @@ export const room: Room = {
       "await abortable(this.#venue.renewal.hold(call.id), signal);",
       "await this.#venue.renewal.hold(call.id);",
     ]),
-    exchange("maxBytes is not passed on", [
-      "await decode(response, maxBytes, parse, look)",
-      "await decode(response, Infinity, parse, look)",
-    ]),
     prepared("a signal that is none is let in", [
       '    checkSignal(task, "signal", options.signal);\n',
       "",
@@ -1118,6 +1105,24 @@ export const room: Room = {
     renewal("a login that never ends is waited for", [
       'const late = () => this.giveUp("timeout", `not done within ${limit} ms`);',
       "const late = () => {};",
+    ]),
+
+    json("a large integer is rounded", ["hasLongNumber(text) ? JSON.parse(text, exact) : ", ""]),
+    reply("what parse() threw is worth repeating", [
+      '`parse() threw ${nameOf(error)}`, "decode", {}, text)',
+      '`parse() threw ${nameOf(error)}`, "decode", { worthwhile: true }, text)',
+    ]),
+    exchange("failure() is not asked about a refusal", [
+      "    this.#own = this.#failure({ data: tryJson(text), status, headers });\n",
+      "",
+    ]),
+    exchange("maxBytes is not passed on", [
+      "return decode(response, maxBytes, parse as",
+      "return decode(response, Infinity, parse as",
+    ], ["const { method, parse, maxBytes } = this", "const { method, parse } = this"]),
+    exchange("the maxBytes of a refusal are not kept", [
+      "readRefusal(response, this.#call.request.maxBytes)",
+      "readRefusal(response, Infinity)",
     ]),
 
     // Timeouts
