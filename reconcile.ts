@@ -17,7 +17,8 @@ export interface ReconcileContext {
   error: BrokerError;
   /**
    * Ends this look-up. Give the signal to the calls of the look-up: a session lets a call that
-   * carries it go first, and go on while the session closes.
+   * carries it go first, and go on while the session closes. Give this very signal: no session
+   * knows one that `AbortSignal.any` has made of it. `timeout` ends a call earlier.
    */
   signal: AbortSignal;
 }

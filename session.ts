@@ -206,9 +206,11 @@ export class Session {
     if (refusal) throw call.error("invalid", refusal);
     this.#open(call);
     try {
-      return await this.#attempt<T>(call).catch((error) => this.#recover<T>(call, error));
-    } catch (error) {
-      return await this.#reconcile<T>(call, error);
+      return await this.#attempt<T>(call);
+    } catch (failure) {
+      return await this.#recover<T>(call, failure).catch((error) =>
+        this.#reconcile<T>(call, error)
+      );
     } finally {
       if (!call.isStreaming) call.release();
     }

@@ -199,6 +199,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     super();
     this.#options = complete(options);
     this.#reader = new Reader({
+      stats: this.#stats,
       receive: (data, connection) => this.receive(data, connection),
       threw: (error) => this.#threw("receive", error),
       patience: this.#options.connectTimeout,
@@ -437,8 +438,13 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    *   `receive`, or of the running `handshake` if no connection is live, else none.
    */
   protected override emit(item: T, connection?: FeedConnection): void {
-    const from = connection as Connection | undefined ?? this.#inQuestion ??
+    const reader = this.#reader;
+    const from = connection as Connection | undefined ?? reader.hook ?? reader.reading ??
       this.#delivery.arriving;
+    // Nearly all items take this way, so it is as short as can be.
+    const isPlain = this.#quiet === undefined && this.#delivery.isPlain &&
+      this.identify === WebSocketFeeder.prototype.identify;
+    if (isPlain && from?.isMuted === false) return this.#deliver(item);
     if (this.#quiet) this.#hear(item, this.#quiet);
     if (this.#delivery.isDue(item, from)) this.#deliver(item);
   }
@@ -635,10 +641,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
       endpoint: (signal) => this.endpoint(signal),
       createSocket: (url, init) => this.createSocket(url, init),
       handshake: (connection) => during(connection, () => this.#handshake(connection)),
-      receive: (connection, data) => {
-        this.#stats.frames++;
-        this.#reader.read(connection, data);
-      },
+      receive: (connection, data) => this.#reader.read(connection, data),
       ping: (connection) => during(connection, () => this.ping(connection)),
       goodbye: (connection) => during(connection, () => this.goodbye(connection)),
       isFatal: (ending) => this.isFatal(ending),

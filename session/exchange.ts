@@ -13,8 +13,8 @@ import { tryJson } from "./json.ts";
 import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./options.ts";
 import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
 import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
-import { decode, readRefusal } from "./reply.ts";
-import { nameOf } from "./reply_error.ts";
+import { decode, type Parse, readRefusal } from "./reply.ts";
+import { nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
 import { NO_SECRETS, sentValues } from "./secrets.ts";
 import { abortable } from "./stop.ts";
@@ -83,9 +83,9 @@ export class Exchange {
       this.#checkLogin();
       const response = this.#response = await this.#send(outgoing);
       this.#hear(response);
-      const reply = this.#read<T>(response);
-      // The body of a runtime's own fetch obeys the signal.
-      return await (this.#venue.options.fetch ? abortable(reply, this.#signal) : reply);
+      if (!response.ok) throw await this.#inTime(this.#readRefusal(response));
+      if (this.#call.request.parse === "stream") return this.#stream<T>(response);
+      return this.#accept<T>(response, await this.#inTime(this.#read<T>(response)));
     } catch (cause) {
       if (cause === LOGIN_BEGUN && !this.#call.fate.isSent) throw cause;
       throw await this.#judge(cause);
@@ -170,26 +170,40 @@ export class Exchange {
     for (const limiter of this.#call.limiters) quietly(() => limiter.pause(duration));
   }
 
-  /** Reads and decodes the answer. */
-  async #read<T>(response: Response): Promise<Reply<T>> {
-    const call = this.#call;
-    const { method, parse, maxBytes } = call.request;
-    const { status, headers, ok } = response;
-    if (!ok) {
-      const text = await readRefusal(response, maxBytes);
-      this.#own = this.#failure({ data: tryJson(text), status, headers });
-      throw refusal(status, text);
-    }
-    if (parse === "stream") {
-      const data = streamOf(response, call, this.#signal, (error) => this.#endStream(error));
-      return { data: data as T, status, headers };
-    }
-    const isEmpty = method === "HEAD" || status === 204 || status === 205;
+  /** Waits for a body until the signal is aborted. That of a runtime's own fetch obeys the signal. */
+  #inTime<T>(reading: Promise<T> | undefined): Promise<T> | undefined {
+    return reading && this.#venue.options.fetch ? abortable(reading, this.#signal) : reading;
+  }
+
+  /** Reads a refusal, and makes the error of its status. */
+  async #readRefusal(response: Response): Promise<ReplyError> {
+    const { status, headers } = response;
+    const text = await readRefusal(response, this.#call.request.maxBytes);
+    this.#own = this.#failure({ data: tryJson(text), status, headers });
+    return refusal(status, text);
+  }
+
+  /** Hands the answer on as a stream, with the call still open. */
+  #stream<T>(response: Response): Reply<T> {
+    const end = (error?: BrokerError) => this.#endStream(error);
+    const data = streamOf(response, this.#call, this.#signal, end) as T;
+    return { data, status: response.status, headers: response.headers };
+  }
+
+  /** Reads and decodes a success. */
+  #read<T>(response: Response): Promise<T> | undefined {
+    const { method, parse, maxBytes } = this.#call.request;
+    const { status, headers } = response;
+    if (method === "HEAD" || status === 204 || status === 205) return undefined;
     const look = (data: unknown) => this.#refuse({ data, status, headers });
-    const data = isEmpty ? undefined : await decode(response, maxBytes, parse, look);
+    return decode(response, maxBytes, parse as Exclude<Parse<T>, "stream">, look);
+  }
+
+  /** Ends the exchange with an answer in which the venue class finds no error. */
+  #accept<T>({ status, headers }: Response, data: T | undefined): Reply<T> {
     const reply = { data: data as T, status, headers };
     this.#refuse(reply);
-    call.fate.succeed();
+    this.#call.fate.succeed();
     return reply;
   }
 
@@ -212,7 +226,7 @@ export class Exchange {
       mistake = `threw ${nameOf(error)}`;
     }
     if (reply.status >= 400) return undefined;
-    throw this.#call.error("decode", `failure() ${mistake}`);
+    throw new ReplyError(`failure() ${mistake}`, "decode");
   }
 
   /** Makes the error of a failed exchange, and ends its request. */

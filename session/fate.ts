@@ -5,7 +5,12 @@
  * @module
  */
 
-import { BrokerError, type BrokerErrorKind, type Outcome } from "../common/broker_error.ts";
+import {
+  BrokerError,
+  type BrokerErrorInit,
+  type BrokerErrorKind,
+  type Outcome,
+} from "../common/broker_error.ts";
 import { networkFault } from "../platform/network_error.ts";
 import type { PreparedRequest } from "./prepared_request.ts";
 import { isDecisive } from "./refusal.ts";
@@ -134,23 +139,27 @@ export class Fate {
    * There was an answer, so the outcome cannot be `"not-sent"`. After some statuses the words of
    * the venue do not change kind and outcome.
    *
-   * @param error The error of the venue class. It is changed.
+   * @param own The error of the venue class. It is changed, unless the class has kept it from an
+   *   earlier answer, whose facts it holds, or has frozen it.
    * @param usual The error that the status alone would give.
    * @param secrets The values that were sent.
-   * @returns The same error.
+   * @returns The same error, or a copy.
    */
-  complete(error: BrokerError, usual: BrokerError, secrets: Secrets): BrokerError {
-    const { message, stack, outcome: own } = error;
+  complete(own: BrokerError, usual: BrokerError, secrets: Secrets): BrokerError {
+    const error = fresh(own);
+    const { message, stack } = error;
     const isDecided = isDecisive(usual.status);
     const { kind, retriable } = isDecided ? usual : error;
     const isKnown = isDecided || this.#past === "unknown";
-    const outcome = isKnown ? usual.outcome : own === "not-sent" ? "rejected" : own;
+    const said = error.outcome === "not-sent" ? "rejected" : error.outcome;
+    const outcome = isKnown ? usual.outcome : said;
     const keys = keysOf(secrets);
-    const all = { ...usual, ...error, kind, outcome, retriable };
+    const all = { ...usual, ...error, kind, outcome, retriable, url: usual.url };
     // The time until a reset is below 0 where the clocks differ, and NaN where a header is missing.
     if (!isWait(all.retryAfter)) all.retryAfter = usual.retryAfter;
     if (typeof all.code === "string") all.code = redact(all.code, keys);
-    if (all.body !== undefined) all.body = excerpt(all.body, secrets);
+    if (all.requestId !== undefined) all.requestId = excerpt(String(all.requestId), keys);
+    if (all.body !== undefined) all.body = excerpt(String(all.body), secrets);
     // The words are the venue class's own: short ones stay readable.
     Object.assign(error, all, { message: redact(message, keys) });
     error.stack = stack?.replace(message, () => error.message);
@@ -162,4 +171,15 @@ export class Fate {
 /** Whether a value says how long to wait, or says nothing. */
 function isWait(value: unknown): boolean {
   return value === undefined || (typeof value === "number" && value >= 0);
+}
+
+/** The words of errors of venue classes, before an answer completed them. */
+const SAID = new WeakMap<BrokerError, BrokerErrorInit & { message: string }>();
+
+/** Copies an error that has been completed already, or cannot be: a copy knows of no answer. */
+function fresh(error: BrokerError): BrokerError {
+  const said = SAID.get(error) ?? { ...error, message: error.message };
+  if (SAID.has(error) || !Object.isExtensible(error)) return new BrokerError(said.message, said);
+  SAID.set(error, said);
+  return error;
 }

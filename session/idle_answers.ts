@@ -12,8 +12,8 @@ import type { Runtime } from "../platform/runtime.ts";
  */
 const BLIND = 2;
 
-/** How often an order waits again while other code keeps the event loop busy. */
-const TRIES = 5;
+/** Longest wait, in milliseconds: also for an event loop that stands still between two immediates. */
+const PATIENCE = 100;
 
 /** Turns of the event loop after which a runtime has read from its sockets, by runtime. */
 const TURNS: Partial<Record<Runtime["name"], number>> = {
@@ -28,13 +28,19 @@ const TURNS: Partial<Record<Runtime["name"], number>> = {
   node: 2,
 };
 
-/** Deno before 2.6 ran an immediate as a timer, and read from its sockets before each timer. */
-const OLD_DENO = /^2\.[0-5]\./;
+/**
+ * Deno before 2.6 runs an immediate as a timer, and 2.6.0 and 2.6.1 wait for other work before they
+ * run one. All of them read from the sockets before a timer.
+ */
+const OLD_DENO = /^2\.(?:[0-5]\.|6\.[01]\b)/;
 
 // Taken at once: a test that fakes the clock may replace them later.
-const { setImmediate: later = setTimeout } = globalThis as unknown as {
-  setImmediate?: (callback: () => void) => unknown;
-};
+const { setTimeout: setTimer, clearTimeout: clearTimer, setImmediate: later = setTimer } =
+  globalThis as unknown as {
+    setTimeout: (callback: () => void, delay?: number) => unknown;
+    clearTimeout: (timer: unknown) => void;
+    setImmediate?: (callback: () => void) => unknown;
+  };
 
 /**
  * Makes a runtime read from its idle connections before an order goes out.
@@ -47,7 +53,7 @@ const { setImmediate: later = setTimeout } = globalThis as unknown as {
  */
 export class IdleAnswers {
   readonly #turns: number;
-  readonly #tries: number;
+  readonly #isOld: boolean;
   /** The runtime has read from its sockets at this time or later (`performance.now()`). */
   #read = -Infinity;
   #reading: Promise<void> | undefined;
@@ -58,9 +64,8 @@ export class IdleAnswers {
    * @param runtime The runtime. In one that needs no watch, nothing ever waits.
    */
   constructor({ name, version }: Runtime) {
-    const isOld = name === "deno" && OLD_DENO.test(version);
-    this.#turns = isOld ? 1 : TURNS[name] ?? 0;
-    this.#tries = isOld ? 1 : TRIES;
+    this.#turns = TURNS[name] ?? 0;
+    this.#isOld = name === "deno" && OLD_DENO.test(version);
   }
 
   /**
@@ -77,7 +82,7 @@ export class IdleAnswers {
    *
    * - Right after an answer no wait is needed.
    * - Else a wait takes about 0.5 ms on Deno and 0.05 ms on Node.
-   * - In a program that never rests the order goes out after five waits: up to 320 turns on Deno.
+   * - In a program that never rests the order goes out after 100 ms, or once a timer can fire.
    *
    * @returns A promise, or `undefined` if no wait is needed.
    */
@@ -88,11 +93,16 @@ export class IdleAnswers {
   }
 
   async #wait(): Promise<void> {
-    for (let tries = 0; tries < this.#tries && !this.#isFresh(); tries++) {
+    if (this.#isOld) return await new Promise((resolve) => void setTimer(resolve, 0));
+    let isLate = false;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimer(() => resolve(void (isLate = true)), PATIENCE);
+    while (!isLate && !this.#isFresh()) {
       const start = performance.now();
-      await new Promise<void>((resolve) => turn(this.#turns, resolve));
+      await Promise.race([late, new Promise<void>((resolve) => turn(this.#turns, resolve))]);
       this.answered(start);
     }
+    clearTimer(timer);
   }
 
   #isFresh(): boolean {

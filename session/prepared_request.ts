@@ -114,7 +114,10 @@ export function prepare(wish: Wish, base: string, defaults: Defaults): PreparedR
       cost: options.cost,
       isUrgent: options.urgent ?? RULES[role].isUrgent,
       signal: options.signal,
-      ...limits,
+      timeout: limits.timeout, // a spread would cost as much as all the rest of this function
+      deadline: limits.deadline,
+      maxBytes: limits.maxBytes,
+      retry: limits.retry,
       parse: options.parse,
       reconcile: options.reconcile,
     };
@@ -135,9 +138,9 @@ function checkLimits(options: RequestOptions, defaults: Defaults): Limits {
     const { timeout = defaults.timeout, deadline = defaults.deadline } = options;
     const { maxBytes = defaults.maxBytes, retry = defaults.retry, reconcile } = options;
     checkSignal(task, "signal", options.signal);
-    for (const name of ["idempotent", "renew", "urgent"] as const) {
-      checkBoolean(task, name, options[name]);
-    }
+    checkBoolean(task, "idempotent", options.idempotent);
+    checkBoolean(task, "renew", options.renew);
+    checkBoolean(task, "urgent", options.urgent);
     if (retry !== false && retry !== defaults.retry) checkRetryOptions(task, retry, "retry");
     if (reconcile !== undefined) checkReconcile(reconcile);
     checkParse(task, options.parse);

@@ -49,10 +49,10 @@ export async function decode<T>(
   const how = parse ?? decoding(type);
   const mayBeEmpty = (status === 201 || status === 202) && parse !== "text" && parse !== "bytes";
   // On Deno this way takes half the time. JSON tells by itself whether it is whole.
-  const isJson = how === "json" && !/^text\/plain\b/.test(type) && charsetOf(type) === "utf-8";
-  if (isJson && fits(response, limit)) {
-    const text = await readPromised(response, limit);
-    return text === "" && mayBeEmpty ? undefined as T : await parsed(text, how, parse, type);
+  if (how === "json" && isUtf8Json(type) && fits(response, limit)) {
+    const text = await response.text();
+    checkText(response, text, limit);
+    return text === "" && mayBeEmpty ? undefined as T : parsedJson(text) as T;
   }
   const bytes = await readBytes(response, limit);
   if (bytes.length === 0 && mayBeEmpty) return undefined as T;
@@ -74,18 +74,31 @@ async function parsed<T>(
 ): Promise<T> {
   if (how === "text") return text as T;
   if (!parse && /^text\/plain\b/.test(type) && /^\s*[^\s[{]/.test(text)) return text as T;
+  if (how === "json") return parsedJson(text) as T;
   try {
-    return how === "json" ? parseJson(text) as T : await how(text);
+    return await how(text);
   } catch (error) {
-    if (how !== "json") throw new ReplyError(`parse() threw ${nameOf(error)}`, "decode", {}, text);
+    throw new ReplyError(`parse() threw ${nameOf(error)}`, "decode", {}, text);
+  }
+}
+
+function parsedJson(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
     const problem = text === "" ? "the answer is empty, JSON was due" : "the answer is not JSON";
     throw new ReplyError(problem, "decode", { worthwhile: true }, text);
   }
 }
 
+/** The type of most answers, which needs no RegExp. */
+const JSON_TYPE = "application/json";
+
 /** Chooses by content-type. Venues mislabel JSON as plain text, and send HTML only as an error. */
 function decoding(type: string): "json" | "text" | "bytes" {
-  if (type === "" || /\bjson\b|^text\/(?:plain|html)\b/i.test(type)) return "json";
+  if (type === JSON_TYPE || type === "" || /\bjson\b|^text\/(?:plain|html)\b/i.test(type)) {
+    return "json";
+  }
   return /^text\/|\bxml\b/i.test(type) ? "text" : "bytes";
 }
 
@@ -126,14 +139,12 @@ export async function readBytes(
   return bytes;
 }
 
-/** Reads a text whose length the headers promise to be within the limit. */
-async function readPromised(response: Response, limit: number): Promise<string> {
-  const text = await response.text();
+/** Checks a text whose length the headers promise to be within the limit. */
+function checkText(response: Response, text: string, limit: number): void {
   if (text.length > limit) throw tooLarge(limit); // the headers lied
   const isAscii = text.length === Number(response.headers.get("content-length"));
   // A byte order mark has gone, and it had three bytes.
   if (!isAscii) checkWhole(response, text === "" ? 0 : new TextEncoder().encode(text).length + 3);
-  return text;
 }
 
 async function readChunks(response: Response, limit: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -196,6 +207,11 @@ export async function readText(response: Response, limit: number): Promise<strin
 }
 
 const utf8 = new TextDecoder();
+
+/** Whether an answer of this type, when decoded as JSON, can only be JSON in UTF-8. */
+function isUtf8Json(type: string): boolean {
+  return type === JSON_TYPE || !/^text\/plain\b/.test(type) && charsetOf(type) === "utf-8";
+}
 
 /** The charset that a type declares. */
 function charsetOf(type: string): string {

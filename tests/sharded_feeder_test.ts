@@ -263,6 +263,20 @@ Deno.test("ShardedFeeder a subscription that the venue refused is asked for when
   await feed.close();
 });
 
+Deno.test("ShardedFeeder a subscription that the venue refused has lost its place", async () => {
+  const setup = sharded({ limit: 1 });
+  const { feed, shards } = setup;
+  feed.on("error", () => {});
+  feed.subscribe("A");
+  await live(setup);
+  await settle();
+  shards[0].socket.say("refuse A");
+  feed.subscribe("B");
+  feed.subscribe("A");
+  assertEquals(shards.map(({ symbols }) => symbols), [["B"], ["A"]]);
+  await feed.close();
+});
+
 Deno.test("ShardedFeeder closes when its signal aborts", async () => {
   const controller = new AbortController();
   const { feed, shards } = sharded({ signal: controller.signal });

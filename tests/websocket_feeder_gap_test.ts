@@ -106,6 +106,32 @@ Deno.test("WebSocketFeeder tells of a gap where the connection that is replaced 
   await feed.close();
 });
 
+Deno.test("WebSocketFeeder has the items of a replacement that failed wait on, while the old connection is silent", async () => {
+  using time = new FakeTime(100_000);
+  const venue = new Venue();
+  const feed = await live(time, venue, new Filling(venue));
+  feed.fill = ({ since }) => venue.log.filter(({ at }) => at >= since);
+  venue.make("A");
+  venue.sockets[0].isUp = false; // and nobody notices
+  await pass(time, 5_000);
+  venue.make("B");
+  feed.swap();
+  await settle();
+  venue.sockets[1].open();
+  await settle();
+  venue.make("C");
+  venue.sockets[1].end();
+  await pass(time, 100);
+  assertEquals(seqs(feed.delivered), [0]);
+  for (let i = 0; i < 10; i++) {
+    venue.sockets.at(-1)!.open();
+    await pass(time, 100);
+  }
+  assertEquals(seqs(feed.delivered), [0, 1, 2]);
+  assertEquals(feed.gaps.map(({ filled }) => filled), [true]);
+  await feed.close();
+});
+
 Deno.test("WebSocketFeeder finds no gap where one connection replaces another", async () => {
   using time = new FakeTime(100_000);
   const venue = new Venue();

@@ -4,7 +4,7 @@
  *     deno task test:mutants                    # all
  *     deno task test:mutants session            # those of one room
  *     deno task test:mutants session url.ts     # those of one file of the room
- *     deno task test:mutants throttler stamp    # those of the throttler with "stamp" in their name
+ *     deno task test:mutants throttler stamp pause    # those with one of these in their name
  *
  * The tables stand in `tools/mutants/`, one for each room. The mirrored test file of a broken source
  * runs first, the other tests of the room only after a mirrored file that noticed nothing. A test
@@ -119,8 +119,9 @@ class Sandbox {
     if (success) return undefined;
     if (isHung) return "(no end)";
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    // The first test that is cancelled was running when an error came from outside of any test.
-    const failed = text.match(/^(.+?) \.\.\. (?:FAILED|cancelled)/m)?.[1];
+    const [, failed] = / FAILURES \n\n(.+?) => /.exec(text) ??
+      // The first test that is cancelled was running when an error came from outside of any test.
+      /^(.+?) \.\.\..*(?:FAILED|cancelled)/m.exec(text) ?? [];
     if (failed !== undefined) return failed;
     throw new Error(`The tests did not run:\n${text}`);
   }
@@ -145,11 +146,13 @@ async function copyFolder(path: string, folder: string): Promise<void> {
 /** The mutants that the command line asks for. */
 async function wanted(args: string[]): Promise<Case[]> {
   const { [args[0]]: only } = ROOMS;
-  const words = (only ? args.slice(1) : args).join(" ");
+  const words = only ? args.slice(1) : args;
+  const isWanted = ({ file, name }: Mutant) =>
+    words.length === 0 || words.some((word) => `${file} ${name}`.includes(word));
   const cases: Case[] = [];
   for (const room of only ? [only] : Object.values(ROOMS)) {
     for (const mutant of room.mutants) {
-      if (`${mutant.file} ${mutant.name}`.includes(words)) cases.push(await prepare(mutant, room));
+      if (isWanted(mutant)) cases.push(await prepare(mutant, room));
     }
   }
   return cases;

@@ -128,6 +128,8 @@ export class Connection implements FeedConnection {
   liveSince: number = Infinity;
   /** Use that the feed has for the connection. */
   stage: Stage = "current";
+  /** Whether its items are dropped: it has ended, or is heard for answers alone. */
+  isMuted = false;
 
   /** Frames and time (epoch milliseconds) at the last two looks: see `heardAt`. */
   #looks: [before: Look, last: Look] | undefined;
@@ -179,11 +181,6 @@ export class Connection implements FeedConnection {
   /** Whether the connection went live, and has not ended. */
   get isLive(): boolean {
     return !this.ending && this.liveSince < Infinity;
-  }
-
-  /** Whether items of the connection are dropped. */
-  get isMuted(): boolean {
-    return this.stage === "muted" || this.stage === "parting";
   }
 
   /** Whether a frame would be sent now. */
@@ -372,9 +369,15 @@ export class Connection implements FeedConnection {
     this.#socket!.close(1000, "");
   }
 
+  /** Notes another use of the connection. */
+  move(stage: Stage): void {
+    this.stage = stage;
+    this.isMuted ||= stage === "muted" || stage === "parting";
+  }
+
   /** Ends the connection now, as the feed closes. */
   leave(): void {
-    this.stage = "parting";
+    this.move("parting");
     this.end({ reason: "closed by us" });
   }
 
@@ -389,6 +392,7 @@ export class Connection implements FeedConnection {
       code,
       reason: reason || inWords(code, this.#opened),
     };
+    this.isMuted = true;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     if (this.#socket) discard(this.#socket);

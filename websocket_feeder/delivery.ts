@@ -35,6 +35,8 @@ export class Delivery<T> {
   #handover: Handover | undefined;
   /** Items that came with the login, by their connection. */
   readonly #held = new Map<Connection, T[]>();
+  /** Size of that list, which is asked for with every item. */
+  #waiting = 0;
 
   /**
    * Makes the delivery of a feed.
@@ -64,6 +66,7 @@ export class Delivery<T> {
   hold(connection: Connection): void {
     this.arriving = connection;
     this.#held.set(connection, []);
+    this.#waiting = this.#held.size;
   }
 
   /**
@@ -75,7 +78,7 @@ export class Delivery<T> {
    */
   isDue(item: T, connection: Connection | undefined): boolean {
     if (connection !== undefined) {
-      if (connection.isMuted || connection.ending) return false;
+      if (connection.isMuted) return false;
       const held = this.#held.size > 0 ? this.#held.get(connection) : undefined;
       if (held) return held.push(item) < 0;
     }
@@ -97,17 +100,24 @@ export class Delivery<T> {
   flush(connection: Connection): void {
     const held = this.#held.get(connection) ?? [];
     // A listener may emit in its turn, which lengthens the list.
-    for (let i = 0; i < held.length && !connection.isMuted; i++) {
+    for (let i = 0; i < held.length && connection.stage === "current"; i++) {
       const item = held[i];
       if (!this.recovery.holds(item) && this.#isNew(item, connection)) this.#host.emit(item);
     }
     this.#held.delete(connection);
+    this.#waiting = this.#held.size;
   }
 
   /** Drops the held items of a connection that was never live. */
   drop(connection: Connection): void {
     this.#arrive(connection);
     this.#held.delete(connection);
+    this.#waiting = this.#held.size;
+  }
+
+  /** Whether no item waits, and no connection is being replaced. */
+  get isPlain(): boolean {
+    return this.#waiting === 0 && this.#handover === undefined && this.recovery.isIdle;
   }
 
   #arrive(connection: Connection): void {

@@ -108,7 +108,7 @@ export async function part(
   closeTimeout: number,
 ): Promise<void> {
   if (connection.stage === "parting") return;
-  connection.stage = "parting";
+  connection.move("parting");
   connection.after(closeTimeout, () => connection.end({ reason: "closed by us, unanswered" }));
   await connection.answered();
   try {

@@ -139,7 +139,7 @@ export class Lifecycle {
   #swap(old: Connection, next: Connection): boolean {
     if (this.connection !== old || this.#phase.state !== "live") return false;
     next.liveSince = old.liveSince; // to the feed, it is one life
-    if (old.stage === "current") old.stage = "replaced";
+    if (old.stage === "current") old.move("replaced");
     this.#host.left(old);
     this.#beLive(next, 0);
     return true;

@@ -16,6 +16,8 @@ const MOST_READ = 1_024;
 
 /** Hooks of a reader. */
 export interface ReaderHooks {
+  /** Counts the frames. */
+  readonly stats: { frames: number };
   receive(data: string | ArrayBuffer, connection: Connection): unknown;
   /** Told of an error of `receive`. */
   threw(error: unknown): void;
@@ -50,6 +52,7 @@ export class Reader {
 
   /** Reads a frame now, or after the frames before it. */
   read(connection: Connection, data: string | ArrayBuffer): void {
+    this.#hooks.stats.frames++;
     if (this.reading === undefined) this.#start(connection, data);
     else this.#waiting.push([connection, data]);
   }

@@ -126,6 +126,11 @@ export class Recovery<T> {
     if (this.#since === undefined) this.#release();
   }
 
+  /** Whether no item waits. */
+  get isIdle(): boolean {
+    return this.#doubted === undefined && this.#held === undefined;
+  }
+
   /**
    * Decides about an item.
    *

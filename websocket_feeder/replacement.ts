@@ -103,7 +103,7 @@ export class Replacement {
     const old = this.#old;
     const { overlap, connectTimeout, closeTimeout } = this.#options;
     await old.lasts(overlap);
-    if (old.stage === "replaced") old.stage = "muted";
+    if (old.stage === "replaced") old.move("muted");
     await Promise.race([old.answered(), old.lasts(connectTimeout)]);
     if (!old.ending) await part(old, this.#crew, closeTimeout);
   }

@@ -30,18 +30,23 @@ export interface Asking<S> {
 /** One request for one subscription: the first, or a repeat. */
 interface Ask {
   readonly times: number;
+  /** Confirmations still to come that belong to requests from before an unsubscribe. */
+  stale: number;
 }
 
 /** Requests for one subscription before the connection is given up. */
 export const MOST_ASKS = 3;
 
 /** Subscriptions of one connection: asked for, and still to be asked for. */
+// More than 10 private fields: five of them are the states of a subscription, which all change together.
 export class Subscriptions<S> {
   readonly #connection: Connection;
   readonly #asking: Asking<S>;
   readonly #sent = new Map<unknown, S>();
   /** Latest request for each subscription that the venue has not confirmed. */
   readonly #unconfirmed = new Map<unknown, Ask>();
+  /** Confirmations still to come of subscriptions that were dropped before they were confirmed. */
+  readonly #stale = new Map<unknown, number>();
   readonly #drop = new Set<unknown>();
   readonly #add = new Map<unknown, S>();
   /** The request that has been begun: its frames, and the subscriptions in it. */
@@ -100,6 +105,13 @@ export class Subscriptions<S> {
 
   /** Notes that the venue has granted a subscription. */
   confirm(key: unknown): void {
+    const ask = this.#unconfirmed.get(key);
+    const stale = ask?.stale ?? this.#stale.get(key) ?? 0;
+    if (stale > 0) {
+      if (ask) ask.stale--;
+      else this.#stale.set(key, stale - 1);
+      return;
+    }
     if (!this.#unconfirmed.delete(key)) return;
     if (this.#sent.has(key) && !this.#drop.has(key)) this.#add.delete(key);
     this.#tellDone();
@@ -108,6 +120,7 @@ export class Subscriptions<S> {
   /** Notes that the venue has refused a subscription. */
   forget(key: unknown): void {
     this.#sent.delete(key);
+    this.#stale.delete(key);
     this.#unconfirmed.delete(key);
     this.#drop.delete(key);
     this.#add.delete(key);
@@ -160,7 +173,9 @@ export class Subscriptions<S> {
       else {
         const sub = this.#add.get(key)!;
         subs.push(sub);
-        asked.set(key, { times: (this.#unconfirmed.get(key)?.times ?? 0) + 1 });
+        const times = (this.#unconfirmed.get(key)?.times ?? 0) + 1;
+        asked.set(key, { times, stale: this.#stale.get(key) ?? 0 });
+        this.#stale.delete(key);
         this.#sent.set(key, sub);
         this.#add.delete(key);
       }
@@ -175,6 +190,8 @@ export class Subscriptions<S> {
   /** Takes a subscription that the venue is to drop. */
   #take(key: unknown): S {
     const sub = this.#sent.get(key)!;
+    const ask = this.#unconfirmed.get(key);
+    if (ask) this.#stale.set(key, ask.times + ask.stale);
     this.#sent.delete(key);
     this.#unconfirmed.delete(key);
     this.#drop.delete(key);

@@ -97,6 +97,26 @@ check("Throttler.acquire() gives a permit that can be disposed of", async () => 
   assert.ok(performance.now() - began >= 19);
 });
 
+check("Throttler sets no timer below 0 in a busy run, and starts urgent calls first", async () => {
+  const { setTimeout } = globalThis;
+  const delays: number[] = [];
+  globalThis.setTimeout = ((callback: () => void, delay: number) => {
+    delays.push(delay);
+    return setTimeout(callback, delay);
+  }) as typeof globalThis.setTimeout;
+  const order: string[] = [];
+  try {
+    const throttler = new Throttler({ limit: 1, period: 1 });
+    const calls = Array.from({ length: 100 }, () => throttler.run(() => order.push("order")));
+    await Promise.all([...calls, throttler.run(() => order.push("cancel"), { urgent: true })]);
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+  assert.equal(order.indexOf("cancel"), 1);
+  assert(delays.length > 10, `${delays.length} timers`);
+  assert.deepEqual(delays.filter((delay) => !(delay >= 0)), []);
+});
+
 check("Throttler.pause() and maxQueue hold", async () => {
   const throttler = new Throttler({ limit: 9, period: 10, maxQueue: 1 });
   throttler.pause(60);

@@ -147,7 +147,10 @@ if (runtime === "deno") {
       statuses.push(response.status);
     }
     assert(statuses.includes(400), `${statuses}`);
-    assert.equal(venue.flags[1], 5, "and the venue has executed all of them");
+    for (let left = 500; Atomics.load(venue.flags, 1) < 5 && left > 0; left--) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.equal(Atomics.load(venue.flags, 1), 5, "and the venue has executed all of them");
     await venue.close();
   });
 }

@@ -102,11 +102,51 @@ Deno.test("Session takes a failure() that returns no BrokerError for a mistake: 
     const wrong = mistake as unknown as SessionOptions["failure"];
     const executed = await failure(open(play(ok), { failure: wrong }).post("orders"));
     assert(executed instanceof BrokerError);
-    assertEquals([executed.kind, executed.outcome], ["decode", "unknown"]);
+    assertEquals([executed.kind, executed.outcome, executed.status], ["decode", "unknown", 200]);
     const refusal = await failure(open(play(status(400)), { failure: wrong }).post("orders"));
     assert(refusal instanceof BrokerError);
     assertEquals([refusal.kind, refusal.outcome], ["rejected", "rejected"]);
   }
+});
+
+Deno.test("Session completes a copy of an error that failure() keeps for several answers, or has frozen", async () => {
+  const doubt = () => new BrokerError("Ask the venue", { kind: "timeout", outcome: "unknown" });
+  for (const own of [doubt(), Object.freeze(doubt()), Object.seal(doubt())]) {
+    const venue = play(status(429), ok, ok);
+    const session = open(venue, { failure: () => own, retry: false });
+    const first = await failure(session.post("first"));
+    const second = await failure(session.post("second"));
+    const third = await failure(session.post("third"));
+    assertEquals([first.kind, first.outcome, first.status], ["rate-limited", "rejected", 429]);
+    for (const [error, path] of [[second, "second"], [third, "third"]] as const) {
+      assertEquals([error.kind, error.outcome, error.status], ["timeout", "unknown", 200]);
+      assertEquals([error.url, error.message], [`${BASE}/${path}`, "Ask the venue"]);
+    }
+    await session.close();
+  }
+});
+
+Deno.test("Session shows nothing that was sent in any word of an error of failure()", async () => {
+  const key = "aB3/cD+eF5gH7==";
+  const session = open(play(status(400)), {
+    failure: () =>
+      new BrokerError(key, {
+        kind: "rejected",
+        outcome: "rejected",
+        code: key,
+        requestId: key,
+        body: key,
+        url: `${BASE}/orders?key=${key}`,
+        cause: new Error(key),
+      }),
+  });
+  const error = await failure(session.post("orders", { form: { key } }));
+  assert(!Deno.inspect(error).includes(key), Deno.inspect(error));
+  assertEquals([error.code, error.requestId, error.url], [
+    "[redacted]",
+    "[redacted]",
+    `${BASE}/orders`,
+  ]);
 });
 
 Deno.test("Session says of throttlers what is wrong with them", async () => {

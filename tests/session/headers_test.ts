@@ -69,3 +69,14 @@ Deno.test("SafeHeaders shows names and no values in a log", () => {
     assert(!text.includes("hunter2"), text);
   }
 });
+
+Deno.test("SafeHeaders.record is that of now, after set(), append() and delete()", () => {
+  const headers = new SafeHeaders({ a: "1" });
+  assertEquals(headers.record, { a: "1" });
+  headers.set("b", "2");
+  assertEquals(headers.record, { a: "1", b: "2" });
+  headers.append("b", "3");
+  assertEquals(headers.record, { a: "1", b: "2, 3" });
+  headers.delete("a");
+  assertEquals(headers.record, { b: "2, 3" });
+});

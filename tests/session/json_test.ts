@@ -51,6 +51,21 @@ Deno.test("property: JSON is read as it was written, integers of any size includ
   });
 });
 
+Deno.test("parseJson() keeps the digits of an integer beyond 2^53 wherever it stands", () => {
+  for (let before = 0; before < 40; before++) {
+    for (const digits of ["9007199254740993", "-9007199254740993", "123456789012345678901234"]) {
+      for (const after of ["", " ", ",1", `,"${"x".repeat(20)}"`]) {
+        const [pad, id] = parseJson(`["${"x".repeat(before)}",${digits}${after}]`) as unknown[];
+        assertEquals([pad, id], ["x".repeat(before), BigInt(digits)]);
+      }
+    }
+    assertEquals(parseJson(`["${"1 ".repeat(before)}",999999999999999]`), [
+      "1 ".repeat(before),
+      999999999999999,
+    ]);
+  }
+});
+
 Deno.test("tryJson() returns what is no JSON as it is", () => {
   assertEquals(tryJson("<html>"), "<html>");
   assertEquals(tryJson(""), "");

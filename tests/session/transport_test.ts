@@ -168,3 +168,31 @@ Deno.test("Transport lets no order wait right after an answer", async () => {
     globalThis.fetch = real;
   }
 });
+
+Deno.test("Session refuses an order in words in a runtime that it does not know, and sends nothing", async () => {
+  let arrived = 0;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    arrived++;
+    return Response.json({});
+  });
+  const baseUrl = `http://127.0.0.1:${server.addr.port}`;
+  const worker = new Worker(new URL("browser_worker.ts", import.meta.url), { type: "module" });
+  const answer = () =>
+    new Promise<Record<string, string>>((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+    });
+  await answer(); // it is ready
+  for (const method of ["POST", "DELETE", "PATCH"]) {
+    const error = answer();
+    worker.postMessage({ method, baseUrl });
+    const { kind, outcome, message } = await error;
+    assertEquals([kind, outcome, arrived], ["invalid", "not-sent", 0]);
+    assertStringIncludes(message, "may send an order twice by itself");
+  }
+  const read = answer();
+  worker.postMessage({ method: "GET", baseUrl });
+  assertEquals((await read).kind, undefined); // a GET goes out
+  assertEquals(arrived, 1);
+  worker.terminate();
+  await server.shutdown();
+});

@@ -46,7 +46,12 @@ Deno.test("Backoff.next() leaves to chance what jitter says, never of retryAfter
   assert(delays(1, 400).every((delay) => delay >= 400));
 });
 
-Deno.test("Backoff.next() survives a thousand repeats without a wait, and without a limit", () => {
+Deno.test("Backoff.next() survives thousands of repeats without a wait, and without a limit", () => {
   const backoff = new Backoff({ ...options, baseWait: 0, maxWait: Infinity });
-  for (let i = 0; i < 1_000; i++) assertEquals(backoff.next(0)!.delay, 0);
+  for (let i = 0; i < 3_000; i++) assertEquals(backoff.next(0)!.delay, 0);
+});
+
+Deno.test("Backoff.next() counts on after a connection that was never live, whatever resetRetryAfter is", () => {
+  const backoff = new Backoff({ ...options, resetRetryAfter: 0 });
+  assertEquals([0, 0, 1, 0].map((uptime) => backoff.next(uptime)!.attempt), [1, 2, 1, 2]);
 });

@@ -1,5 +1,6 @@
 import { assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
 import { FeedError } from "../../feeder.ts";
+import { Connection } from "../../websocket_feeder/connection.ts";
 import { connected, Gate, over, settle, TestFeed } from "./fake_feed.ts";
 
 Deno.test("WebSocketFeeder reads the status of a refused upgrade where the runtime tells it, and keeps the address out", async () => {
@@ -45,4 +46,24 @@ Deno.test("WebSocketFeeder pace: holds for send, which promises only that the so
   assertEquals(pace.size, 0);
   await over(feed);
   assertEquals(feed.errors, []);
+});
+
+Deno.test("Connection.end() counts once: the first ending stays", async () => {
+  const connection = new Connection({ attempt: 1, report: () => {} });
+  const asked = connection.ask("1", "one").catch(({ outcome }) => outcome);
+  connection.end({ code: 4001, reason: "first" });
+  connection.end({ code: 4002, reason: "second" });
+  assertEquals(connection.ending, { code: 4001, reason: "first", clean: false, opened: false });
+  assertEquals((await connection.ended).reason, "first");
+  assertEquals([await asked, connection.send("x"), connection.open], ["not-sent", false, false]);
+});
+
+Deno.test("WebSocketFeeder puts no frame into a socket that is closing", async () => {
+  const feed = await connected(new TestFeed());
+  feed.socket.readyState = 2;
+  feed.subscribe("a");
+  await settle();
+  assertEquals([feed.send("x"), feed.socket.sent, feed.errors], [false, [], []]);
+  feed.socket.end();
+  await over(feed);
 });

@@ -232,6 +232,20 @@ Deno.test("Recovery delivers items in doubt behind those of the gap that opens b
   assertEquals(told, ["missed", "gap 0 0 true", "doubted", "live"]);
 });
 
+Deno.test("Recovery has items whose doubt has ended wait on while a gap is open", async () => {
+  using _time = new FakeTime(0);
+  const { recovery, told, receive } = recovering(() => ["missed"]);
+  recovery.lose(0);
+  recovery.resume();
+  receive("live");
+  recovery.doubt();
+  receive("doubted");
+  recovery.trust();
+  assertEquals(told, []);
+  await recovery.fill();
+  assertEquals(told, ["missed", "gap 0 0 true", "live", "doubted"]);
+});
+
 Deno.test("Recovery without a backfill has no item in doubt wait", () => {
   const { recovery, told, receive } = recovering();
   recovery.doubt();

@@ -173,6 +173,35 @@ Deno.test("WebSocketFeeder confirmTimeout: a venue that confirms nothing is aske
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder.confirm() of a request from before an unsubscribe does not confirm the one after", async () => {
+  using time = new FakeTime();
+  const feed = new ConfirmingFeed({ confirmTimeout: 1_000 });
+  feed.subscribe("a", "z");
+  await connected(feed);
+  feed.unsubscribe("a");
+  await settle();
+  feed.subscribe("a");
+  await settle();
+  assertEquals(feed.socket.sent, ["+a,z", "-a", "+a"]);
+  feed.socket.say("ok a,z"); // of the first
+  assertEquals(feed.subscribed, []);
+  feed.socket.say("ok a");
+  assertEquals(feed.subscribed, [{ connection: 1, count: 2 }]);
+
+  // Should the older confirmation be lost, the newer one is taken for it, and the repeat confirms.
+  feed.subscribe("b");
+  await settle();
+  feed.resubscribe("b");
+  await settle();
+  feed.socket.say("ok b");
+  await pass(time, 1_000);
+  assertEquals(feed.socket.sent.slice(3), ["+b", "-b", "+b", "+b"]);
+  feed.socket.say("ok b");
+  await pass(time, 60_000);
+  assertEquals([feed.socket.sent.length, feed.errors.length], [7, 0]);
+  await over(feed, time);
+});
+
 Deno.test("WebSocketFeeder confirmTimeout: counted from the frame's leaving, not from its wait for pace", async () => {
   using time = new FakeTime();
   const pace = new Gate();
@@ -465,7 +494,7 @@ class ModelVenue {
   readonly held = new Set<string>();
   /** When each key was asked for, and what of it is confirmed to the feed. */
   readonly asks = new Map<string, number[]>();
-  readonly late: string[] = [];
+  readonly late: { name: string; at: number }[] = [];
   #read = 0;
 
   constructor(readonly socket: FakeSocket) {}
@@ -489,7 +518,7 @@ class ModelVenue {
         } else if (way !== "lost request") {
           this.held.add(name);
           if (way === "ok") this.socket.say(`ok ${name}`);
-          if (way === "late") this.late.push(name);
+          if (way === "late") this.late.push({ name, at: now });
         }
       }
     }
@@ -570,7 +599,10 @@ Deno.test("WebSocketFeeder whatever is subscribed, refused, lost, late, dropped 
       else if (what === "drop") feed.socket.end();
       else if (what === "swap") feed.swap();
       else {for (const { socket, late } of venues.values()) {
-          for (const name of late.splice(0)) socket.say(`ok ${name}`);
+          // Later than a repeat, nobody could tell which request it belongs to.
+          for (const { name, at } of late.splice(0)) {
+            if (Date.now() - at < confirmTimeout) socket.say(`ok ${name}`);
+          }
         }}
       await settle();
     }

@@ -150,10 +150,6 @@ export const room: Room = {
       "if (held) return held.push(item) < 0;",
       "",
     ]),
-    delivery("an item that came with the login is lost", [
-      "for (let i = 0; i < held.length && !connection.isMuted; i++) {",
-      "for (let i = 0; i < 0; i++) {",
-    ]),
     delivery("the caller of connect() has no turn before the first item", [
       "for (let i = 0; i < TURNS; i++) await null;",
       "",
@@ -161,14 +157,6 @@ export const room: Room = {
     delivery("items of a login that failed are delivered", [
       "  drop(connection: Connection): void {\n",
       "  drop(connection: Connection): void {\n    this.flush(connection);\n",
-    ]),
-    delivery("items of a dead connection are delivered", [
-      "connection.isMuted || connection.ending",
-      "connection.isMuted",
-    ]),
-    delivery("items of a connection that was replaced are delivered", [
-      "connection.isMuted || connection.ending",
-      "connection.ending",
     ]),
     delivery("an item without identity comes once", [
       "    if (id === undefined) return true;\n",
@@ -331,6 +319,28 @@ export const room: Room = {
     options("a quietAfter without keyOf() is let in", [
       "if (!has.keyOf && quietAfter !== 0) {",
       "if (false) {",
+    ]),
+
+    delivery("an item that came with the login is lost", [
+      'i < held.length && connection.stage === "current"',
+      "i < 0",
+    ]),
+    delivery("an item that came with the login outlives its connection", [
+      'i < held.length && connection.stage === "current"',
+      "i < held.length",
+    ]),
+    delivery("items of a connection that is muted are delivered", [
+      "      if (connection.isMuted) return false;\n",
+      "",
+    ]),
+    subscriptions("a key that is refused is still dropped", [
+      "    this.#unconfirmed.delete(key);\n    this.#drop.delete(key);\n    this.#add.delete(key);\n    this.#tellDone();",
+      "    this.#unconfirmed.delete(key);\n    this.#add.delete(key);\n    this.#tellDone();",
+    ]),
+    reader("frames are not counted", ["    this.#hooks.stats.frames++;\n", ""]),
+    replacement("items of the old connection come for as long as answers are due", [
+      '    if (old.stage === "replaced") old.move("muted");\n',
+      "",
     ]),
 
     // Questions
@@ -537,10 +547,6 @@ export const room: Room = {
       "    if (sent !== undefined) this.#drop.add(key);\n",
       "",
     ]),
-    subscriptions("a key that is refused is still dropped", [
-      "    this.#sent.delete(key);\n    this.#unconfirmed.delete(key);\n    this.#drop.delete(key);\n    this.#add.delete(key);\n    this.#tellDone();",
-      "    this.#unconfirmed.delete(key);\n    this.#add.delete(key);\n    this.#tellDone();",
-    ]),
     subscriptions("a pace that refuses loses the subscription", [
       'if (!isSent) connection.end({ reason: "pace refused a frame" });',
       "if (!isSent) return;",
@@ -644,7 +650,6 @@ export const room: Room = {
       "FATAL_CODES.has(ending.code) || FATAL_STATUSES",
       "FATAL_STATUSES",
     ]),
-    feeder("frames are not counted", ["        this.#stats.frames++;\n", ""]),
     feeder("items are not counted", ["    this.#stats.items++;\n", ""]),
     feeder("the reason of an abort is not what connect() rejects with", [
       "    if (signal?.aborted) return signal.reason;\n",
@@ -748,10 +753,6 @@ export const room: Room = {
       "this.#backoff(planned.count)",
     ]),
     feeder("subscribed is told more than once", ["    this.#untold = undefined;\n", ""]),
-    replacement("items of the old connection come for as long as answers are due", [
-      '    if (old.stage === "replaced") old.stage = "muted";\n',
-      "",
-    ]),
     handover("a silent replacement takes over", [
       "if (next.news > before && (isProven || isLate())) return;",
       "return;",
