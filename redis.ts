@@ -141,6 +141,8 @@ const TASK = "Cannot make a RedisThrottler";
  *   the limit.
  * - A process that hears nothing of Redis for a lease counts as dead. Its calls that still run
  *   count as finished at the end of the lease.
+ * - A process that is new cannot tell that the server's clock was set forward before its first
+ *   command.
  * - With `"local"`, a process that alone lost its connection adds its share to the others' limit.
  *
  * **Why no window is ever too full.** Redis executes one command at a time, so that all grants have

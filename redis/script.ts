@@ -46,20 +46,26 @@ if state and state.limits ~= ARGV[3] then
 end
 if not state then
   redis.call('DEL', unpack(KEYS))
-  state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, pause = pause, granted = 0,
-    keep = 0, order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
+  state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, step = -1, pause = pause,
+    granted = 0, keep = 0, order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
   for i in ipairs(limits) do state.spent[i], state.full[i] = 0, 0 end
 end
 
 -- The clock is the server's, but never goes back. The agent says how late it is 'for sure': the last
 -- time that the agent heard, and the time since. A clock far beyond was set forward, or the command
--- was held up.
+-- was held up. After a step the count's own time is late by an unknown span. So the word of an agent
+-- that heard the time before the latest step says too much: then time stands still.
 local isKnown, isLost = ask.epoch == state.epoch, ask.isLost
 local now = raw + state.offset
-if isKnown then
-  if now > sure + 250000 then now = sure end
-  if ask.seen > state.last then state.last, isLost = ask.seen, true end
-elseif ask.epoch then
+local isForward = isKnown and now > sure + 250000
+if isForward or now < state.last then
+  local known = isForward and ask.seen > state.step and sure or 0
+  state.step = math.max(known, state.last)
+  now = state.step + 1
+end
+if isKnown and ask.seen > state.last then
+  state.last, isLost = ask.seen, true
+elseif ask.epoch and not isKnown then
   isLost = true
 end
 now = math.max(now, state.last)

@@ -42,6 +42,8 @@ export class Model {
   epoch = "";
   offset = 0;
   last = 0;
+  /** The time of the latest step of the server's clock. */
+  step = -1;
   pausedUntil = 0;
   granted = 0;
   order = 0;
@@ -116,15 +118,17 @@ export class Model {
 
   #look(time: number, ask: Ask, sure: number, lose: () => void): number {
     let now = time + this.offset;
-    if (ask.epoch === this.epoch) {
-      if (now > sure + 250_000) now = sure;
-      if (ask.seen > this.last) {
-        this.last = ask.seen;
-        lose();
-      }
-    } else if (ask.epoch !== undefined) {
-      lose();
+    const isKnown = ask.epoch === this.epoch;
+    const isForward = isKnown && now > sure + 250_000;
+    if (isForward || now < this.last) {
+      const known = isForward && ask.seen > this.step ? sure : 0;
+      this.step = Math.max(known, this.last);
+      now = this.step + 1;
     }
+    if (isKnown && ask.seen > this.last) {
+      this.last = ask.seen;
+      lose();
+    } else if (!isKnown && ask.epoch !== undefined) lose();
     now = Math.max(now, this.last);
     this.offset = now - time;
     return this.last = now;

@@ -152,3 +152,40 @@ Deno.test({
     );
   },
 });
+
+Deno.test({
+  name:
+    "the script lets time stand still for an agent that heard the time before the clock was set",
+  ignore: !hasRedis,
+  async fn() {
+    await using server = await RedisServer.start();
+    using client = await connect(server.port);
+    const limits: ModelLimit[] = [{ kind: "start", limit: 1, period: 1_000_000 }];
+    const model = new Model();
+    const none = { held: 0, told: [] };
+    const rest = { isLost: false, lease: 60_000_000, pause: 0, leave: [], join: [] };
+    let epoch: string | undefined;
+    /** One command; times are in seconds. Returns the time of the count. */
+    const ask = async (agent: string, n: number, clock: number, seen = 0, late = 0) => {
+      const words: Ask = { agent, n, seen: seen * 1e6, start: none, finish: none, ...rest };
+      if (epoch !== undefined) words.epoch = epoch;
+      const [sure, time] = [(seen + late) * 1e6, clock * 1e6];
+      const argv = [JSON.stringify(words), `${sure}`, JSON.stringify(limits)];
+      argv.push(JSON.stringify([Math.floor(clock), time % 1e6]));
+      const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:0"];
+      const answer = await client.send(["EVAL", TESTED, "4", ...keys, ...argv]) as Answer;
+      assertEquals(answer, model.execute(words, sure, limits, time));
+      epoch = answer[0];
+      return Number(answer[1]) / 1e6;
+    };
+    assertEquals(await ask("a", 1, 10_000), 10_000);
+    assertEquals(await ask("b", 1, 10_001, 10_000, 1), 10_001);
+    // Set back by an hour. The next command comes 3 seconds later: so much is the count late.
+    const set = await ask("b", 2, 10_004 - 3_600, 10_001, 3);
+    assert(set < 10_001.001);
+    // Set forward again. The first agent would say that 4 seconds have passed since it heard.
+    assert(await ask("a", 2, 10_004.1, 10_000, 4.1) < 10_001.2, "time stands still");
+    const goes = await ask("b", 3, 10_004.2, set, 0.2);
+    assert(goes > 10_001 && goes < 10_001.3, "and goes on");
+  },
+});
