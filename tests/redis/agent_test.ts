@@ -184,9 +184,7 @@ Deno.test(
           else assertWindows(starts, limit, "the starts");
         }
       }),
-      // The same histories each time, unless RUNS asks for others: of some thousands, a few exceed a
-      // limit (docs/more-than-one-machine.md, several steps of the server's clock).
-      { numRuns: RUNS, ...(!Deno.env.has("RUNS") && { seed: 14 }) },
+      { numRuns: RUNS },
     );
   },
 );
