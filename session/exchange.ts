@@ -13,7 +13,7 @@ import { tryJson } from "./json.ts";
 import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./options.ts";
 import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
 import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
-import { decode, type Parse, readRefusal } from "./reply.ts";
+import { decode, type Parse, readRefusal, showsEnd } from "./reply.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
 import { NO_SECRETS, sentValues } from "./secrets.ts";
@@ -160,6 +160,7 @@ export class Exchange {
     if (!(limiter instanceof Throttler)) return;
     quietly(() => {
       const count = sync(headers, limiter);
+      if (count instanceof Promise) count.catch(() => {});
       const tokens = count ? limiter.sync(count) : 0;
       if (tokens > 0) this.tell({ type: "excess", tokens });
     });
@@ -185,6 +186,7 @@ export class Exchange {
 
   /** Hands the answer on as a stream, with the call still open. */
   #stream<T>(response: Response): Reply<T> {
+    this.#venue.transport.checkEnd(this.#outgoing!, response);
     const end = (error?: BrokerError) => this.#endStream(error);
     const data = streamOf(response, this.#call, this.#signal, end) as T;
     return { data, status: response.status, headers: response.headers };
@@ -200,9 +202,13 @@ export class Exchange {
   }
 
   /** Ends the exchange with an answer in which the venue class finds no error. */
-  #accept<T>({ status, headers }: Response, data: T | undefined): Reply<T> {
+  #accept<T>(response: Response, data: T | undefined): Reply<T> {
+    const { status, headers } = response;
     const reply = { data: data as T, status, headers };
     this.#refuse(reply);
+    if (!showsEnd(data, this.#call.request.parse)) {
+      this.#venue.transport.checkEnd(this.#outgoing!, response);
+    }
     this.#call.fate.succeed();
     return reply;
   }
@@ -236,7 +242,8 @@ export class Exchange {
     const response = this.#response;
     const own = this.#own;
     const isLimited = own?.kind === "rate-limited" || isRateLimit(response?.status ?? 0);
-    const secrets = outgoing && response ? await sentValues(outgoing) : NO_SECRETS;
+    const isLogin = this.#call.request.role === "login";
+    const secrets = outgoing && response ? await sentValues(outgoing, isLogin) : NO_SECRETS;
     if (response) fate.hear(describe(response, cause, secrets));
     const usual = fate.explain(cause, this.#signal);
     const error = own ? fate.complete(own, usual, secrets) : usual;

@@ -16,7 +16,7 @@ import type { PreparedRequest } from "./prepared_request.ts";
 import { isDecisive } from "./refusal.ts";
 import { type Details, nameOf, ReplyError } from "./reply_error.ts";
 import { RequestError } from "./request_error.ts";
-import { excerpt, keysOf, redact, type Secrets } from "./secrets.ts";
+import { excerpt, redact, type Secrets } from "./secrets.ts";
 
 /** The part of a request that an error shows or depends on. */
 type Shown = Pick<PreparedRequest, "method" | "url" | "isSafe" | "isIdempotent">;
@@ -153,13 +153,13 @@ export class Fate {
     const isKnown = isDecided || this.#past === "unknown";
     const said = error.outcome === "not-sent" ? "rejected" : error.outcome;
     const outcome = isKnown ? usual.outcome : said;
-    const keys = keysOf(secrets);
+    const { keys, values } = secrets;
     const all = { ...usual, ...error, kind, outcome, retriable, url: usual.url };
     // The time until a reset is below 0 where the clocks differ, and NaN where a header is missing.
     if (!isWait(all.retryAfter)) all.retryAfter = usual.retryAfter;
     if (typeof all.code === "string") all.code = redact(all.code, keys);
     if (all.requestId !== undefined) all.requestId = excerpt(String(all.requestId), keys);
-    if (all.body !== undefined) all.body = excerpt(String(all.body), secrets);
+    if (all.body !== undefined) all.body = excerpt(String(all.body), values);
     // The words are the venue class's own: short ones stay readable.
     Object.assign(error, all, { message: redact(message, keys) });
     error.stack = stack?.replace(message, () => error.message);

@@ -99,6 +99,10 @@ export interface RequestOptions<T = unknown> {
    *
    * 204, 205 and the answer to a HEAD are `undefined`.
    *
+   * On Node a compressed answer is an error unless it is JSON: Node takes half of it for all. A
+   * session asks for no compression there. `headers: { "accept-encoding": "gzip" }` accepts the
+   * risk, for a venue that compresses whatever is asked for.
+   *
    * `"stream"` gives a `ReadableStream` of bytes as soon as the headers of a 2xx have arrived, for
    * dumps and server-sent events:
    *

@@ -6,7 +6,7 @@
 
 import { type Details, ReplyError } from "./reply_error.ts";
 import { tryJson } from "./json.ts";
-import { excerpt, keysOf, type Secrets } from "./secrets.ts";
+import { excerpt, type Secrets } from "./secrets.ts";
 
 /** Makes the error of a status. A status of 2xx is a refusal if the venue's answer says so. */
 export function refusal(status: number, text: string): ReplyError {
@@ -115,7 +115,7 @@ const CODES = ["code", "error_code", "errorCode", "error_type"];
 export function describe(
   { status, headers }: Response,
   cause: unknown,
-  secrets: Secrets,
+  { keys, values }: Secrets,
 ): Details {
   const text = cause instanceof ReplyError ? cause.text : "";
   const data = Object(tryJson(text));
@@ -124,12 +124,9 @@ export function describe(
   );
   return {
     status,
-    code: typeof code === "string" ? excerpt(code, keysOf(secrets)) : code,
-    requestId: excerpt(
-      REQUEST_IDS.map((name) => headers.get(name)).find(Boolean),
-      keysOf(secrets),
-    ),
+    code: typeof code === "string" ? excerpt(code, keys) : code,
+    requestId: excerpt(REQUEST_IDS.map((name) => headers.get(name)).find(Boolean), keys),
     retryAfter: retryAfter(headers.get("retry-after")),
-    body: excerpt(text, secrets),
+    body: excerpt(text, values),
   };
 }

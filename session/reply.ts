@@ -6,10 +6,14 @@
  * |---|---|
  * | shorter than its content-length | everywhere; over HTTP/2 on Deno only here |
  * | cut in the middle of a chunk, or reset | by every runtime |
- * | gzip or br, cut before compression ends | by Deno and Bun; on Node no compression is asked for |
- * | deflate, cut before compression ends | by Bun; on Deno any deflate is an error; Node as above |
+ * | gzip or br, cut before compression ends | by Deno and Bun; on Node by no one, see below |
+ * | deflate, cut before compression ends | by Bun; Deno undoes no deflate; on Node by no one |
  * | said to be compressed, and empty | here |
  * | without a length, until the connection ends | by none: HTTP has no sign of the end then |
+ *
+ * On Node a session asks for no compression. A compressed answer that comes nevertheless is an
+ * error, unless JSON shows that the answer is whole. A call with an `accept-encoding` header of its
+ * own accepts the risk.
  *
  * @module
  */
@@ -63,6 +67,17 @@ export async function decode<T>(
   const text = textOf(bytes, type);
   if (how !== "json" && look && beginsAsJson(bytes)) showJson(text, look);
   return await parsed(text, how, parse, type);
+}
+
+/**
+ * Whether a decoded answer shows that nothing is missing at its end: JSON does.
+ *
+ * @param data The decoded answer.
+ * @param parse How it was decoded.
+ */
+export function showsEnd(data: unknown, parse?: Parse<unknown>): boolean {
+  const isText = typeof data === "string" || data instanceof Uint8Array;
+  return data === undefined || parse === "json" || parse === undefined && !isText;
 }
 
 /** Makes a value of the text of an answer. */
@@ -178,8 +193,8 @@ async function readChunks(response: Response, limit: number): Promise<Uint8Array
 export function checkWhole({ headers }: Response, size: number): void {
   const length = headers.get("content-length");
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (RUNTIME.name === "deno" && /\bdeflate\b/i.test(encoding)) {
-    const problem = "the answer is compressed as deflate, which Deno neither asks for nor undoes";
+  if (RUNTIME.name === "deno" && !/^\s*(?:identity|gzip|br)\s*$/i.test(encoding)) {
+    const problem = "the answer is compressed in a way that Deno does not undo, wanted gzip or br";
     throw new ReplyError(problem, "network");
   }
   if (!/^\s*identity\s*$/i.test(encoding)) {

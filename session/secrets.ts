@@ -3,8 +3,8 @@
  * {@linkcode Session}.
  *
  * - No whole value of 4 or more characters is shown, and no 8 characters in a row of a longer
- *   value. A message, a code or an id loses only the longer values, so a symbol in a code stays
- *   readable.
+ *   value. A message, a code and an id lose only keys: values of 8 or more characters, values of
+ *   headers, and values of a login. So a symbol or a side in a code stays readable.
  * - The spelling does not matter: JSON, HTML, percent escapes, `+` for a space, each within the
  *   others, and any case. Values and texts are undone to one spelling and compared there.
  * - The time grows with the length of the request plus the length of the text, not with the
@@ -46,28 +46,44 @@ const PLAIN_HEADERS = new Set([
 const PLAIN_WORDS = /^(?:true|false|null|undefined|basic|bearer|digest|token|hmac|apikey|oauth)$/i;
 
 /** The values of a request, in the spelling in which a text is searched. */
-export type Secrets = ReadonlySet<string>;
+export interface Secrets {
+  /** All values of 4 or more characters. An excerpt of the venue's answer shows none of them. */
+  readonly values: ReadonlySet<string>;
+  /** Those of them that can be keys. No text of an error shows one. */
+  readonly keys: ReadonlySet<string>;
+}
 
 /** The values of a request that was never sent. */
-export const NO_SECRETS: Secrets = new Set();
+export const NO_SECRETS: Secrets = { values: new Set(), keys: new Set() };
 
-/** Collects the values of a request. Any of them may be a key, so none may be shown. */
-export async function sentValues({ url, headers, body }: Outgoing): Promise<Secrets> {
+/**
+ * Collects the values of a request. Any of them may be a key, so none may be shown.
+ *
+ * @param outgoing The request, as it was sent.
+ * @param isLogin Whether the request logs in: then short values are keys too, as a PIN is.
+ */
+export async function sentValues(
+  { url, headers, body }: Outgoing,
+  isLogin: boolean,
+): Promise<Secrets> {
   const values = new Set<string>();
-  for (const [name, value] of new URL(url).searchParams) collect(value || name, values);
   for (const [name, value] of Object.entries(headers)) {
     if (!PLAIN_HEADERS.has(name)) collectHeader(value, values);
   }
+  const fromHeaders = new Set(values);
+  for (const [name, value] of new URL(url).searchParams) collect(value || name, values);
   const parts = body instanceof FormData ? [...body.values()] : [body ?? ""];
   for (const part of parts) {
     collect(typeof part === "string" ? part : await new Response(part).text(), values, true);
   }
-  const secrets = new Set<string>();
+  const secrets = { values: new Set<string>(), keys: new Set<string>() };
   for (const value of values) {
     if (value.length < MIN_VALUE || PLAIN_WORDS.test(value)) continue;
+    const isKey = isLogin || fromHeaders.has(value);
     for (let at = 0; at < value.length; at += MAX_SEARCHED - MIN_KEY) {
       for (const { chars } of spellings(value.slice(at, at + MAX_SEARCHED))) {
-        if (chars) secrets.add(chars);
+        if (chars) secrets.values.add(chars);
+        if (chars && (isKey || chars.length >= MIN_KEY)) secrets.keys.add(chars);
       }
     }
   }
@@ -123,20 +139,18 @@ function collect(text: string, values: Set<string>, isBody = false, depth = 0): 
   }
 }
 
-/** Takes the keys among the values, so that a code with a symbol or a side in it stays readable. */
-export function keysOf(secrets: Secrets): Secrets {
-  return new Set([...secrets].filter((secret) => secret.length >= MIN_KEY));
-}
-
 /**
  * Shows the beginning of a venue's text, which may well hold the very key that the venue refuses.
  */
-export function excerpt(text: string | null | undefined, secrets: Secrets): string | undefined {
+export function excerpt(
+  text: string | null | undefined,
+  secrets: ReadonlySet<string>,
+): string | undefined {
   return text ? redact(text.slice(0, MAX_SEARCHED), secrets).slice(0, MAX_EXCERPT) : undefined;
 }
 
 /** Takes the values of a request out of a text. */
-export function redact(text: string, secrets: Secrets): string {
+export function redact(text: string, secrets: ReadonlySet<string>): string {
   if (secrets.size === 0) return text;
   const hidden = new Uint8Array(text.length);
   for (const spelling of spellings(text)) hide(spelling, secrets, hidden);
@@ -150,7 +164,7 @@ export function redact(text: string, secrets: Secrets): string {
 }
 
 /** Marks all places at which a text holds a value, or 8 characters in a row of one. */
-function hide(spelling: Spelling, secrets: Secrets, hidden: Uint8Array): void {
+function hide(spelling: Spelling, secrets: ReadonlySet<string>, hidden: Uint8Array): void {
   const { chars, starts, ends } = spelling;
   const isIn = sieve(chars.length);
   for (let at = 0; at + MIN_VALUE <= chars.length; at++) {

@@ -10,6 +10,7 @@ import { RUNTIME, type Runtime } from "../platform/runtime.ts";
 import type { Outgoing } from "./body.ts";
 import type { HeaderRecord } from "./headers.ts";
 import { IdleAnswers } from "./idle_answers.ts";
+import { ReplyError } from "./reply_error.ts";
 
 /** How a session was told to send. */
 export interface TransportOptions {
@@ -126,6 +127,23 @@ export class Transport {
     }
     if (body === undefined && isIdempotent && (isSafe || name !== "workerd")) return init;
     return setBody[name](init, body as Exclude<Outgoing["body"], FormData>, this.#options);
+  }
+
+  /**
+   * Refuses a compressed answer whose early end nobody would see.
+   *
+   * @param outgoing The request. One with an `accept-encoding` of its own accepts the risk.
+   * @param response The answer.
+   * @throws {ReplyError} If the runtime is Node, and the answer is compressed though Node was told
+   *   to ask for no compression.
+   */
+  checkEnd({ headers }: Outgoing, response: Response): void {
+    if (this.#runtime.name !== "node" || "accept-encoding" in headers) return;
+    const encoding = response.headers.get("content-encoding") ?? "identity";
+    if (/^\s*identity\s*$/i.test(encoding)) return;
+    const problem = "the answer is compressed, and Node does not tell whether it is whole, " +
+      "wanted identity, or a call with a header accept-encoding";
+    throw new ReplyError(problem, "network");
   }
 
   /** Asks for the permission of Deno once: a session has one origin. */

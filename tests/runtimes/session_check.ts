@@ -540,7 +540,8 @@ check("at most maxBytes are read, whatever the headers say", async () => {
   }
   for (const body of [zeros.slice(0, limit), gzipSync(zeros.slice(0, limit))]) {
     server.will(answer({ headers: typeof body === "string" ? {} : gzip, body }));
-    const exact = await session.get<string>("big", { parse: "text" });
+    const headers = { "accept-encoding": "gzip" }; // else Node refuses a compressed text
+    const exact = await session.get<string>("big", { parse: "text", headers });
     assert.equal(exact.length, limit);
   }
   server.will(answer({ status: 400, body: zeros }));

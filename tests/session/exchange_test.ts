@@ -149,6 +149,33 @@ Deno.test("Session shows nothing that was sent in any word of an error of failur
   ]);
 });
 
+Deno.test("Session shows no short value of a login, and short values of an order in words and code", async () => {
+  const session = open(play(status(400)), {
+    failure: () =>
+      new BrokerError("493817 of INFY", { kind: "rejected", outcome: "rejected", code: "493817" }),
+  });
+  const form = { pin: "493817", symbol: "INFY" };
+  const login = await failure(session.post("login", { form, renew: false }));
+  assertEquals([login.message, login.code], ["[redacted] of [redacted]", "[redacted]"]);
+  const order = await failure(session.post("orders", { form }));
+  assertEquals([order.message, order.code], ["493817 of INFY", "493817"]);
+});
+
+Deno.test("Session ignores a sync() that fails, at once or later", async () => {
+  for (
+    const sync of [
+      () => Promise.reject(new Error("later")) as unknown as { used: number },
+      () => {
+        throw new Error("at once");
+      },
+    ]
+  ) {
+    const session = open(play(() => Response.json({ a: 1 })), { sync, throttlers: [limiter()] });
+    assertEquals(await session.get("x"), { a: 1 });
+    await new Promise((resolve) => setTimeout(resolve)); // an unhandled rejection would fail the test
+  }
+});
+
 Deno.test("Session says of throttlers what is wrong with them", async () => {
   const cases: [throttlers: unknown, words: string][] = [
     [[{}], "let it pass: throttlers[0] is an object; wanted a Throttler"],

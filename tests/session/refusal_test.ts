@@ -164,7 +164,8 @@ Deno.test("describe() reads status and Retry-After, and hides in code and id wha
   const headers = { "x-request-id": "r-hunter2-token", "retry-after": "1.5" };
   const response = new Response("", { status: 429, headers });
   const cause = new ReplyError("", "rate-limited", {}, '{"code":"BAD_HUNTER2-TOKEN"}');
-  assertEquals(describe(response, cause, new Set(["hunter2-token"])), {
+  const sent = new Set(["hunter2-token"]);
+  assertEquals(describe(response, cause, { values: sent, keys: sent }), {
     status: 429,
     code: "BAD_[redacted]",
     requestId: "r-[redacted]",

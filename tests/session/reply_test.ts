@@ -1,5 +1,12 @@
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { checkWhole, decode, readBytes, readRefusal, readText } from "../../session/reply.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  checkWhole,
+  decode,
+  readBytes,
+  readRefusal,
+  readText,
+  showsEnd,
+} from "../../session/reply.ts";
 import { ReplyError } from "../../session/reply_error.ts";
 
 const MAX = 1_000_000;
@@ -225,6 +232,25 @@ Deno.test("readBytes() refuses a body that is shorter than its headers promise",
       given,
     );
     assertEquals([error.kind, error.details.worthwhile], ["network", true], given);
+  }
+});
+
+Deno.test("checkWhole() refuses on Deno what Deno does not undo", () => {
+  const check = (encoding: string) =>
+    checkWhole(new Response("", { headers: { "content-encoding": encoding } }), 9);
+  for (const encoding of ["deflate", "x-gzip", "zstd", "gzip, gzip", "gzip, br", "compress"]) {
+    assertThrows(() => check(encoding), ReplyError, "Deno does not undo");
+  }
+  for (const encoding of ["gzip", "GZIP", "br", "identity", " gzip "]) check(encoding);
+});
+
+Deno.test("showsEnd() says that JSON shows its end, and a text or bytes do not", () => {
+  for (const data of [{}, [], null, 1, true, undefined]) assert(showsEnd(data));
+  for (const data of ["text", new Uint8Array(1)]) assert(!showsEnd(data));
+  assert(showsEnd("a JSON string", "json"));
+  for (const parse of ["text", "bytes", (text: string) => ({ text })] as const) {
+    assert(!showsEnd({}, parse));
+    assert(showsEnd(undefined, parse), "no body, no end");
   }
 });
 

@@ -1,6 +1,13 @@
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import type { RuntimeName } from "../../platform/runtime.ts";
 import type { Outgoing } from "../../session/body.ts";
+import { ReplyError } from "../../session/reply_error.ts";
 import { type Sending, Transport, type TransportOptions } from "../../session/transport.ts";
 
 const ORDER: Sending = { method: "POST", isSafe: false, isIdempotent: false };
@@ -151,6 +158,20 @@ Deno.test("Transport asks Node alone for bodies that are not compressed, unless 
   }
   const asked = { ...out(undefined), headers: { "accept-encoding": "gzip" } };
   assertEquals(transport("node").toInit(asked, READ).headers, asked.headers);
+});
+
+Deno.test("Transport.checkEnd() refuses compression on Node, unless the call has asked for it", () => {
+  const packed = (encoding: string) =>
+    new Response("", { headers: { "content-encoding": encoding } });
+  for (const encoding of ["gzip", "br", "deflate", "x-gzip", "zstd", "gzip, br"]) {
+    const check = (name: RuntimeName, headers: Record<string, string> = {}) =>
+      transport(name).checkEnd({ ...out(undefined), headers }, packed(encoding));
+    assertThrows(() => check("node"), ReplyError, "Node does not tell whether it is whole");
+    check("node", { "accept-encoding": encoding });
+    for (const name of RUNTIMES) if (name !== "node") check(name);
+  }
+  transport("node").checkEnd(out(undefined), packed("identity"));
+  transport("node").checkEnd(out(undefined), new Response(""));
 });
 
 Deno.test("Transport lets no order wait right after an answer", async () => {
