@@ -157,7 +157,7 @@ for (const encoding of Object.keys(packed)) {
         server.will(answer({ headers, body: half(packed[encoding]) }));
         for (const parse of [undefined, "text", "bytes", String, "stream"] as const) {
           const read = async () => {
-            const data = await session.get("instruments", { parse });
+            const data: unknown = await session.get("instruments", { parse });
             if (parse === "stream") await new Response(data as ReadableStream).text();
           };
           const error = await failure(read());

@@ -868,7 +868,7 @@ export const room: Room = {
       "",
     ]),
     fate("a key in the body of failure() is shown", [
-      "    if (all.body !== undefined) all.body = excerpt(String(all.body), secrets);\n",
+      "    if (all.body !== undefined) all.body = excerpt(String(all.body), values);\n",
       "",
     ]),
     fate("a key in the code of failure() is shown", [
