@@ -1,10 +1,12 @@
 /**
  * Shows the library at work, on a venue that fails on purpose:
  *
- *     deno task demo [kraken|kite|binance] [--live] [--seconds 15] [--seed 1]
+ *     deno task demo [kraken|kite|binance] [--live] [--web] [--seconds 15] [--seed 1]
  *
  * It starts a simulated venue on 127.0.0.1, runs a broker and a feed through its faults, and exits
- * with 0 only if nothing was lost. `--live` runs the same classes against the real venue.
+ * with 0 only if nothing was lost. `--live` runs the same classes against the real venue. `--web`
+ * shows everything on a page of 127.0.0.1, for two minutes unless told otherwise, and stays until
+ * Ctrl-C.
  *
  * @module
  */
@@ -12,8 +14,9 @@
 import { BinanceShow } from "./binance/show.ts";
 import { KiteShow } from "./kite/show.ts";
 import { KrakenShow } from "./kraken/show.ts";
-import { faults, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
-import { paint, seconds, tell } from "./view.ts";
+import { LivePage } from "./live/server.ts";
+import { faults, type Figure, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
+import { paint, type Scene, seconds, tell } from "./view.ts";
 
 const VENUES: Record<string, new (options: ShowOptions) => Show> = {
   kraken: KrakenShow,
@@ -23,15 +26,17 @@ const VENUES: Record<string, new (options: ShowOptions) => Show> = {
 
 const USAGE = `Usage: deno task demo [${
   Object.keys(VENUES).join("|")
-}] [--live] [--seconds n] [--seed n]`;
+}] [--live] [--web] [--seconds n] [--seed n]`;
 
 /** What the command line asks for, or nothing if it makes no sense. */
 function parse(args: readonly string[]) {
-  const asked = { venue: "kraken", live: false, seconds: 15, seed: 1 };
+  const asked = { venue: "kraken", live: false, web: args.includes("--web"), seconds: 15, seed: 1 };
+  if (asked.web) asked.seconds = 120;
   for (const words = args.flatMap((arg) => arg.split("=")); words.length > 0;) {
     const word = words.shift()!;
     if (Object.hasOwn(VENUES, word)) asked.venue = word;
     else if (word === "--live") asked.live = true;
+    else if (word === "--web") continue;
     else if (word === "--seconds" || word === "--seed") {
       const value = Number(words.shift());
       if (!(value >= 1 && value <= 86_400)) return undefined;
@@ -54,11 +59,19 @@ async function main(): Promise<number> {
   const write = (text: string) => put(text, interrupt);
   const size = isTerminal ? () => Deno.consoleSize() : undefined;
   const stage = new Stage((step) => {
-    if (!isTerminal) { for (const line of tell(step, Infinity)) write(`${paint(line, colour)}\n`); }
+    if (!isTerminal || asked.web) {
+      for (const line of tell(step, Infinity)) write(`${paint(line, colour)}\n`);
+    }
   });
+  await using page = asked.web ? new LivePage() : undefined;
+  if (page) write(`Open ${page.url} in a browser; Ctrl-C ends it\n`);
   await using show = new VENUES[asked.venue]({ ...asked, stage, faults: faults(duration) });
   try {
-    const isGood = await perform(show, stage, { duration, signal, write, size, colour });
+    const onScene = (scene: Scene) => page?.show(scene);
+    const onFigures = (figures: readonly Figure[]) => page?.conclude(figures);
+    const screen = { write, size: page ? undefined : size, colour };
+    const isGood = await perform(show, stage, { duration, signal, ...screen, onScene, onFigures });
+    if (page) await aborted(signal);
     if (isGood !== undefined) return isGood ? 0 : 1;
     write(`\nInterrupted after ${seconds(stage.elapsed)}: nothing was checked\n`);
     return 130;
@@ -81,6 +94,13 @@ function interruptible() {
   }
   Deno.addSignalListener("SIGINT", interrupt);
   return { signal: controller.signal, interrupt, release };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve());
+  });
 }
 
 /** Writes to stdout, all of it; when nobody reads any more (`| head`), the demo is over. */

@@ -19,6 +19,7 @@ import {
   seconds,
   type Story,
   tell,
+  type Window,
 } from "./view.ts";
 
 /** What is used of a feed, whatever it delivers. */
@@ -41,8 +42,11 @@ export interface Show extends AsyncDisposable {
   isExpected?(error: FeedError): boolean;
   /** The order books. */
   ladders(): Ladder[];
-  /** The broker's requests: how many wait for a throttler, and what else is known of them. */
-  requests(): { queue: number; asked: string[] };
+  /**
+   * The broker's requests: how many wait for a throttler, what else is known of them, and how much
+   * of each limit is spent.
+   */
+  requests(): { queue: number; asked: string[]; windows?: Window[] };
   /**
    * Makes sure that the venue can be reached.
    *
@@ -90,6 +94,10 @@ export interface StageOptions {
   readonly signal: AbortSignal;
   /** Puts text on the terminal, or wherever stdout goes. */
   readonly write: (text: string) => void;
+  /** Told what is known, every 50 ms. */
+  readonly onScene?: ((scene: Scene) => void) | undefined;
+  /** Told the figures at the end. */
+  readonly onFigures?: ((figures: readonly Figure[]) => void) | undefined;
   /** The terminal's size; absent where there is none: then lines are printed as things happen. */
   readonly size?: () => { columns: number; rows: number };
   /**
@@ -151,10 +159,11 @@ export class Stage {
    * Begins a story.
    *
    * @param text What happened.
+   * @param about `"order"` for the story of an order.
    * @returns The story, for its next steps.
    */
-  begin(text: string): Story {
-    const story: Story = { at: this.elapsed, steps: [], outcome: "open" };
+  begin(text: string, about?: "order"): Story {
+    const story: Story = { about, at: this.elapsed, steps: [], outcome: "open" };
     this.stories.push(story);
     this.step(story, text);
     return story;
@@ -278,6 +287,7 @@ export async function perform(
   if (size) stage.stories.flatMap((story) => tell(story, size().columns)).forEach(print);
   if (signal.aborted) return undefined;
   const figures = [...conclude(show, stage, errors), ...await show.figures()];
+  options.onFigures?.(figures);
   await feed.close();
   print([]);
   for (const { ok, text } of figures) {
@@ -290,7 +300,7 @@ export async function perform(
 async function play(
   show: Show,
   stage: Stage,
-  { duration, grace = 20_000, signal, size, write, colour = false }: StageOptions,
+  { duration, grace = 20_000, signal, size, write, colour = false, onScene }: StageOptions,
   history: Scene["history"],
 ): Promise<void> {
   const { feed, title } = show;
@@ -317,6 +327,7 @@ async function play(
       ...show.requests(),
       stories: stage.stories,
     };
+    onScene?.(scene);
     if (size) {
       const { columns, rows } = size();
       const lines = screen(scene, columns, rows).map((line) => paint(line, colour));

@@ -38,8 +38,20 @@ export interface Ladder {
   readonly asks: readonly Row[];
 }
 
+/** A limit of the venue, and how much of it is spent. */
+export interface Window {
+  /** What is limited, for example `"10 orders per second"`. */
+  readonly name: string;
+  /** Tokens spent in the window that ends now. */
+  readonly spent: number;
+  /** Most tokens in any window. */
+  readonly limit: number;
+}
+
 /** Something that happened, told as a chain of steps. */
 export interface Story {
+  /** Whether it is the story of an order. */
+  readonly about?: "order" | undefined;
   /** When it began, in milliseconds. */
   readonly at: number;
   /** What happened, step by step. */
@@ -68,6 +80,8 @@ export interface Scene {
   readonly asked: readonly string[];
   /** How many requests wait for the throttler. */
   readonly queue: number;
+  /** The limits that the broker keeps. */
+  readonly windows?: readonly Window[];
   /** What has happened. */
   readonly stories: readonly Story[];
 }

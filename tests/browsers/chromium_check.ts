@@ -11,34 +11,13 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { type Browser, chromium, type Page as Tab } from "npm:playwright-core@1.65.1";
+import type { Browser, Page as Tab } from "npm:playwright-core@1.65.1";
 import { bundle } from "../../tools/programs.ts";
 import { answer, FaultServer, finish, type Reply } from "../runtimes/fault_server.ts";
+import { launch } from "./launch.ts";
 import type { Page, Result } from "./page.ts";
 
-const FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-
 declare const page: Page;
-
-/** Starts the browser, or says how to get it. */
-async function launch(): Promise<Browser> {
-  const executablePath = Deno.env.get("CHROMIUM") ?? "/usr/bin/chromium";
-  try {
-    return await chromium.launch({ executablePath, args: FLAGS });
-  } catch (cause) {
-    const install = "install Debian's package chromium, or name another one in CHROMIUM";
-    throw new Error(`Cannot run the checks of the browser: ${install}`, { cause });
-  }
-}
 
 /** A venue that also serves the page. */
 class Venue implements AsyncDisposable {
