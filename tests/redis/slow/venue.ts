@@ -27,12 +27,20 @@ export interface Said {
 /** Listens on loopback; looks at each call after a random delay, and answers after another. */
 export class Venue implements AsyncDisposable {
   readonly calls: Call[] = [];
+  /** Ends once so many workers are ready as should begin together. */
+  readonly #start = Promise.withResolvers<void>();
+  #ready = 0;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor(longest: number) {
     const onListen = () => {};
     this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, async (request) => {
-      const query = new URL(request.url).searchParams;
+      const { pathname, searchParams: query } = new URL(request.url);
+      if (pathname === "/ready") {
+        if (++this.#ready >= Number(query.get("together"))) this.#start.resolve();
+        await this.#start.promise;
+        return new Response();
+      }
       await delay(Math.random() * longest);
       this.calls.push({
         name: query.get("name")!,
@@ -63,6 +71,7 @@ export function work(
     port: server.port,
     venue: venue.port,
     atOnce: 12,
+    together: 1,
     delay: 10,
     isIoredis: false,
     clock: 0,
@@ -82,6 +91,20 @@ export function work(
     return last ? JSON.parse(last) as Said : undefined;
   })();
   return { child, said };
+}
+
+/**
+ * Counts the calls of each worker while all of them competed: a process may begin late, and the last
+ * calls may all be one's.
+ *
+ * @returns How many calls each worker made.
+ */
+export function sharesOf(calls: readonly Call[]): number[] {
+  const byWorker = Map.groupBy(calls.toSorted((a, b) => a.at - b.at), ({ name }) => name);
+  const all = [...byWorker.values()];
+  const from = Math.max(...all.map((own) => own[0].at));
+  const to = Math.min(...all.map((own) => own.at(-1)!.at));
+  return all.map((own) => own.filter(({ at }) => from <= at && at <= to).length);
 }
 
 /**

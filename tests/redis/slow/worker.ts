@@ -19,6 +19,8 @@ export interface Orders {
   /** How long it begins new calls, and how many it keeps going at once. */
   runFor: number;
   atOnce: number;
+  /** How many workers begin at the same time. */
+  together: number;
   /** Longest delay on each way to Redis. */
   delay: number;
   /** Whether npm:ioredis is the client, which repeats commands after a reconnect. */
@@ -54,7 +56,7 @@ end)()`;
 
 if (import.meta.main) {
   const orders: Orders = JSON.parse(Deno.args[0]);
-  const { port, venue, name, limits, runFor, atOnce } = orders;
+  const { port, venue, name, limits, runFor, atOnce, together } = orders;
   const now = Date.now;
   Date.now = () => now() + orders.clock;
   let send = plain(port);
@@ -84,6 +86,7 @@ if (import.meta.main) {
     },
     onEvent: ({ type }) => events.push(type),
   });
+  await (await fetch(`http://127.0.0.1:${venue}/ready?together=${together}`)).body?.cancel();
   const end = performance.now() + runFor;
   let calls = 0;
   const loop = async () => {
