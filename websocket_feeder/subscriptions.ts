@@ -47,6 +47,8 @@ export class Subscriptions<S> {
   readonly #unconfirmed = new Map<unknown, Ask>();
   /** Confirmations still to come of subscriptions that were dropped before they were confirmed. */
   readonly #stale = new Map<unknown, number>();
+  /** Requests so far for each subscription. */
+  readonly #requests = new Map<unknown, number>();
   readonly #drop = new Set<unknown>();
   readonly #add = new Map<unknown, S>();
   /** The request that has been begun: its frames, and the subscriptions in it. */
@@ -117,8 +119,19 @@ export class Subscriptions<S> {
     this.#tellDone();
   }
 
-  /** Notes that the venue has refused a subscription. */
+  /** Whether answers still come over the connection. */
+  get isHeard(): boolean {
+    return !this.#connection.ending;
+  }
+
+  /** How many requests for a subscription were sent, of which the venue may have granted any. */
+  requests(key: unknown): number {
+    return this.#requests.get(key) ?? 0;
+  }
+
+  /** Notes that the venue has refused the only request for a subscription. */
   forget(key: unknown): void {
+    this.#requests.delete(key);
     this.#sent.delete(key);
     this.#stale.delete(key);
     this.#unconfirmed.delete(key);
@@ -176,6 +189,7 @@ export class Subscriptions<S> {
         const times = (this.#unconfirmed.get(key)?.times ?? 0) + 1;
         asked.set(key, { times, stale: this.#stale.get(key) ?? 0 });
         this.#stale.delete(key);
+        this.#requests.set(key, this.requests(key) + 1);
         this.#sent.set(key, sub);
         this.#add.delete(key);
       }

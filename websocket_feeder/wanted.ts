@@ -14,6 +14,8 @@ export class Wanted<S> {
   readonly all: Map<unknown, S> = new Map();
   readonly #asking: Asking<S>;
   readonly #connections = new Map<Connection, Subscriptions<S>>();
+  /** Replaced connections that are still heard: a refusal may be theirs. */
+  #replaced: Subscriptions<S>[] = [];
   readonly #repairs: Repairs;
 
   /**
@@ -59,7 +61,7 @@ export class Wanted<S> {
   /** Drops a subscription that the venue refuses, and tells whether it was there. */
   refuse(key: unknown): boolean {
     const isThere = this.all.delete(key);
-    for (const subscriptions of this.#connections.values()) subscriptions.forget(key);
+    this.#withdraw(key);
     return isThere;
   }
 
@@ -73,7 +75,7 @@ export class Wanted<S> {
   postpone(key: unknown, retryAfter: number): number | undefined {
     const isWanted = this.all.has(key);
     const wait = isWanted ? this.#repairs.plan(key, () => this.#mark(key), retryAfter) : undefined;
-    for (const subscriptions of this.#connections.values()) subscriptions.forget(key);
+    this.#withdraw(key);
     return wait;
   }
 
@@ -95,7 +97,9 @@ export class Wanted<S> {
 
   /** Asks nothing more over a connection. */
   leave(connection: Connection): void {
+    const left = this.#connections.get(connection);
     this.#connections.delete(connection);
+    this.#replaced = [...this.#replaced, ...left ? [left] : []].filter(({ isHeard }) => isHeard);
   }
 
   /** Whether all subscriptions are asked for over this connection, and confirmed. */
@@ -107,6 +111,21 @@ export class Wanted<S> {
   /** Stops all timers. */
   close(): void {
     this.#repairs.clear();
+  }
+
+  /**
+   * Stops to ask for a subscription that the venue has refused. Where more than one request was sent,
+   * the venue may have granted another one: then each connection unsubscribes.
+   */
+  #withdraw(key: unknown): void {
+    const all = [...this.#connections.values()];
+    const heard = [...all, ...this.#replaced.filter(({ isHeard }) => isHeard)];
+    const isOnly = heard.reduce((sum, subscriptions) => sum + subscriptions.requests(key), 0) <= 1;
+    for (const subscriptions of all) {
+      if (isOnly) subscriptions.forget(key);
+      else subscriptions.mark(key, undefined);
+      void subscriptions.flush();
+    }
   }
 
   #mark(key: unknown, anew = false): void {
