@@ -78,7 +78,7 @@ function classFields(context: Context): Deno.lint.LintVisitor {
 
 /** Refuses names and syntax that one of the runtimes lacks. */
 function portable(context: Context): Deno.lint.LintVisitor {
-  const testKit = context.filename.endsWith("/testing.ts");
+  const testKit = /\/testing(?:\.ts|\/[^/]+\.ts)$/.test(context.filename);
   const imports = (node: { source?: unknown } & Ranged) => {
     const source = String((node.source as { value?: unknown } | null)?.value ?? "");
     if (!source.startsWith("node:") || testKit && /^node:(net|http)$/.test(source)) return;

@@ -1,0 +1,324 @@
+/**
+ * The WebSocket side of a venue's script: clients, frames and their faults, whatever the stage.
+ *
+ * @module
+ */
+
+import { type FrameFault, type FrameFaultOptions, Strikes } from "./faults.ts";
+
+/** A frame: text or bytes. */
+export type VenueFrame = string | Uint8Array<ArrayBuffer>;
+
+/** What a stage does with one client's connection. */
+export interface Wire {
+  /** Writes a frame. */
+  write(frame: VenueFrame): void;
+  /** Begins the closing handshake. */
+  close(code?: number, reason?: string): void;
+  /** Resets the connection. */
+  reset(): void;
+  /** Closes the connection without a close frame. */
+  finish(): void;
+}
+
+/** One client's socket, as the venue sees it. */
+export class FeedClient {
+  /** Number of the connection, from 1. */
+  readonly id: number;
+  /** The path and query that were dialled. */
+  readonly path: string;
+  /** The headers of the upgrade. */
+  readonly headers: Headers;
+  /** The subscriptions that the venue holds for this client. Handlers keep it. */
+  readonly held: Set<string> = new Set();
+  /** The frames of this client that the venue has heard, in order. */
+  readonly frames: VenueFrame[] = [];
+  /** Whether the connection is open. */
+  isOpen = true;
+  /** Whether nothing is sent any more, though the connection stays open. */
+  isSilent = false;
+  /** The code of the client's close frame. */
+  closeCode: number | undefined;
+  readonly #wire: Wire;
+  readonly #script: FeedScript;
+
+  /** Makes a client; stages do. */
+  constructor(id: number, path: string, headers: Headers, wire: Wire, script: FeedScript) {
+    this.id = id;
+    this.path = path;
+    this.headers = headers;
+    this.#wire = wire;
+    this.#script = script;
+  }
+
+  /**
+   * Sends a frame, if the connection is open and not silent, and as the faults of frames allow.
+   *
+   * @param frame Text, bytes, or a value that becomes JSON.
+   */
+  send(frame: VenueFrame | object): void {
+    const isRaw = typeof frame === "string" || frame instanceof Uint8Array;
+    this.#script.pass(isRaw ? frame as VenueFrame : JSON.stringify(frame), (frame) => {
+      if (this.isOpen && !this.isSilent) this.#wire.write(frame);
+    });
+  }
+
+  /**
+   * Begins the closing handshake.
+   *
+   * @param code The close code; none sends an empty close frame.
+   * @param reason The reason.
+   */
+  close(code?: number, reason?: string): void {
+    if (this.isOpen) this.#wire.close(code, reason);
+  }
+
+  /** Resets the connection: RST. */
+  reset(): void {
+    if (this.isOpen) this.#wire.reset();
+  }
+
+  /** Closes the connection without a close frame: FIN. */
+  finish(): void {
+    if (this.isOpen) this.#wire.finish();
+  }
+}
+
+/** How upgrades are refused. */
+export interface RefuseOptions {
+  /**
+   * The status.
+   *
+   * @default {503}
+   */
+  status?: number | undefined;
+  /** Headers, such as Retry-After. */
+  headers?: Record<string, string> | undefined;
+  /**
+   * How many upgrades, from the next one. `Infinity`: all.
+   *
+   * @default {1}
+   */
+  times?: number | undefined;
+}
+
+/** What a stage does with an upgrade. */
+export type Admission =
+  | { readonly verdict: "accept" | "hang" }
+  | {
+    readonly verdict: "refuse";
+    readonly status: number;
+    readonly headers: Record<string, string>;
+  };
+
+/** Tells which frames a fault strikes. */
+export type FrameMatch = string | RegExp | ((frame: VenueFrame) => boolean);
+
+interface FramePlan {
+  readonly match: FrameMatch;
+  readonly fault: FrameFault;
+  readonly delay: number;
+  readonly strikes: Strikes;
+}
+
+/** The WebSocket side of a venue: a part of {@linkcode VenueScript}. */
+export class FeedScript {
+  /** Every client that was ever accepted, in order. */
+  readonly all: FeedClient[] = [];
+  /** Every frame of every client that the venue has heard, in order. */
+  readonly frames: { client: FeedClient; frame: VenueFrame; at: number }[] = [];
+  /** Whether close frames of clients are ignored. */
+  isDeaf = false;
+  /** Upgrades so far, the refused ones too. */
+  upgrades = 0;
+  readonly #muted = new Set<string>();
+  readonly #admissions: { admission: Admission; strikes: Strikes }[] = [];
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  #plans: FramePlan[] = [];
+  /** A frame that waits for the next one, which goes first. */
+  #swapped: (() => void) | undefined;
+  #onFrame: (frame: VenueFrame, client: FeedClient) => void = () => {};
+  #onOpen: (client: FeedClient) => void = () => {};
+
+  /** The clients that are connected. */
+  get clients(): FeedClient[] {
+    return this.all.filter(({ isOpen }) => isOpen);
+  }
+
+  /**
+   * Says what the venue does with a frame of a client.
+   *
+   * @param handler Called with each frame, in order.
+   */
+  on(handler: (frame: VenueFrame, client: FeedClient) => void): void {
+    this.#onFrame = handler;
+  }
+
+  /**
+   * Says what the venue does once a client is connected. On real sockets, what it sends then comes in
+   * the same segment as the answer to the upgrade.
+   *
+   * @param handler Called with each client.
+   */
+  onOpen(handler: (client: FeedClient) => void): void {
+    this.#onOpen = handler;
+  }
+
+  /**
+   * Sends a frame to each client.
+   *
+   * @param frame Text, bytes, or a value that becomes JSON.
+   */
+  send(frame: VenueFrame | object): void {
+    for (const client of this.clients) client.send(frame);
+  }
+
+  /**
+   * Sends a frame to each client that holds a subscription, unless the subscription is mute.
+   *
+   * @param subscription As it stands in {@linkcode FeedClient.held}.
+   * @param frame Text, bytes, or a value that becomes JSON.
+   */
+  publish(subscription: string, frame: VenueFrame | object): void {
+    if (this.#muted.has(subscription)) return;
+    for (const client of this.clients) if (client.held.has(subscription)) client.send(frame);
+  }
+
+  /** Publishes nothing of a subscription until {@linkcode FeedScript.unmute}, and says nothing of it. */
+  mute(subscription: string): void {
+    this.#muted.add(subscription);
+  }
+
+  /** Publishes a subscription again. */
+  unmute(subscription: string): void {
+    this.#muted.delete(subscription);
+  }
+
+  /**
+   * Closes every connection in order, as for a restart.
+   *
+   * @param code The close code.
+   * @param reason The reason.
+   */
+  drop(code = 1012, reason = ""): void {
+    for (const client of this.clients) client.close(code, reason);
+  }
+
+  /** Resets every connection. */
+  reset(): void {
+    for (const client of this.clients) client.reset();
+  }
+
+  /** Closes every connection without a close frame. */
+  vanish(): void {
+    for (const client of this.clients) client.finish();
+  }
+
+  /** Keeps every connection open, and sends nothing more over it. */
+  silence(): void {
+    for (const client of this.clients) client.isSilent = true;
+  }
+
+  /**
+   * Refuses upgrades.
+   *
+   * @param options The status, and how many.
+   */
+  refuse({ status = 503, headers = {}, times = 1 }: RefuseOptions = {}): void {
+    const strikes = new Strikes({ times });
+    this.#admissions.push({ admission: { verdict: "refuse", status, headers }, strikes });
+  }
+
+  /**
+   * Never answers upgrades.
+   *
+   * @param times How many, from the next one.
+   */
+  hang(times = 1): void {
+    this.#admissions.push({ admission: { verdict: "hang" }, strikes: new Strikes({ times }) });
+  }
+
+  /**
+   * Plans a fault of frames. Of several plans for one frame, the earliest that strikes counts.
+   *
+   * @param match Which frames: those that hold a text, match a pattern, or suit a function.
+   * @param fault What happens. `"lose-request"` strikes frames of clients, the others the venue's.
+   * @param options When it strikes.
+   */
+  fail(match: FrameMatch, fault: FrameFault, options: FrameFaultOptions = {}): void {
+    const { delay = 1_000 } = options;
+    this.#plans.push({ match, fault, delay, strikes: new Strikes(options) });
+  }
+
+  /** Plans no fault any more, mutes nothing, and hears close frames. */
+  heal(): void {
+    this.#plans = [];
+    this.#admissions.length = 0;
+    this.#muted.clear();
+    this.isDeaf = false;
+  }
+
+  /** Decides about the next upgrade. For stages. */
+  admit(): Admission {
+    this.upgrades++;
+    return this.#admissions.find(({ strikes }) => strikes.next())?.admission ??
+      { verdict: "accept" };
+  }
+
+  /** Adds a client that was accepted. For stages. */
+  add(path: string, headers: Headers, wire: Wire): FeedClient {
+    const client = new FeedClient(this.all.length + 1, path, headers, wire, this);
+    this.all.push(client);
+    this.#onOpen(client);
+    return client;
+  }
+
+  /** Hears a frame of a client. For stages. */
+  hear(frame: VenueFrame, client: FeedClient): void {
+    if (this.#strike(frame, true)) return;
+    client.frames.push(frame);
+    this.frames.push({ client, frame, at: Date.now() });
+    this.#onFrame(frame, client);
+  }
+
+  /** Sends a frame of the venue as the faults allow. For clients. */
+  pass(frame: VenueFrame, write: (frame: VenueFrame) => void): void {
+    const plan = this.#strike(frame, false);
+    if (plan?.fault === "lose") return;
+    if (plan?.fault === "delay") return this.#later(plan.delay, () => write(frame));
+    if (plan?.fault === "swap") {
+      this.#swapped = () => write(frame);
+      return;
+    }
+    write(frame);
+    if (plan?.fault === "repeat") write(frame);
+    this.#swapped?.();
+    this.#swapped = undefined;
+  }
+
+  /** Stops the timers of delayed frames. For stages. */
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  #later(delay: number, callback: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, delay);
+    this.#timers.add(timer);
+  }
+
+  #strike(frame: VenueFrame, isRequest: boolean): FramePlan | undefined {
+    return this.#plans.find(({ fault, match, strikes }) =>
+      (fault === "lose-request") === isRequest && isMatch(frame, match) && strikes.next()
+    );
+  }
+}
+
+function isMatch(frame: VenueFrame, match: FrameMatch): boolean {
+  if (typeof match === "function") return match(frame);
+  const text = typeof frame === "string" ? frame : new TextDecoder().decode(frame);
+  return typeof match === "string" ? text.includes(match) : match.test(text);
+}

@@ -1,0 +1,210 @@
+/**
+ * Time that passes only when a test says so.
+ *
+ * @module
+ */
+
+/** Options of {@linkcode VirtualTime}. */
+export interface VirtualTimeOptions {
+  /**
+   * The epoch time at the beginning, in milliseconds.
+   *
+   * @default {1_700_000_000_000}
+   */
+  start?: number | undefined;
+  /**
+   * By how many milliseconds the next timer fires late, or early if negative. Real timers fire up to
+   * 0.9 ms early and any time late.
+   *
+   * @default {() => 0}
+   */
+  timerError?: (() => number) | undefined;
+}
+
+interface Timer {
+  at: number;
+  readonly callback: () => void;
+  /** The period of an interval. */
+  readonly every: number | undefined;
+}
+
+/** Turns of the real event loop in which promises settle that a runtime settles late. */
+const TURNS = 2;
+
+const real = {
+  setTimeout: globalThis.setTimeout,
+  clearTimeout: globalThis.clearTimeout,
+  setInterval: globalThis.setInterval,
+  clearInterval: globalThis.clearInterval,
+  Date: globalThis.Date,
+};
+const later: (callback: () => void) => unknown =
+  (globalThis as { setImmediate?: typeof later }).setImmediate ?? real.setTimeout;
+
+/**
+ * Takes the place of the clock: `setTimeout`, `setInterval`, `Date`, `performance.now` and
+ * `AbortSignal.timeout`, on every runtime, until {@linkcode VirtualTime.restore}.
+ *
+ * - Timers fire in the order of their times, and those of the same time in the order in which they
+ *   were set. A timer is a number here, also on Node.
+ * - Between two timers every promise settles that can.
+ * - `performance.now` and `Date` go on together. `shift` moves `Date` alone, as a step of the wall
+ *   clock does.
+ *
+ * @example An hour that takes no time
+ * ```ts
+ * import { VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime(); // where `using` is missing: time.restore() in a finally
+ * let rings = 0;
+ * setInterval(() => rings++, 60_000);
+ * await time.pass(3_600_000);
+ * assertEquals(rings, 60);
+ * ```
+ */
+export class VirtualTime {
+  readonly #timers = new Map<number, Timer>();
+  readonly #timerError: () => number;
+  readonly #begin: number;
+  readonly #abortTimeout = Object.getOwnPropertyDescriptor(AbortSignal, "timeout")!;
+  #now = 0;
+  #shift = 0;
+  #ids = 0;
+
+  /**
+   * Takes the place of the clock.
+   *
+   * @param options The beginning, and how punctual timers are.
+   * @throws {Error} If another VirtualTime has taken its place already.
+   */
+  constructor({ start = 1_700_000_000_000, timerError = () => 0 }: VirtualTimeOptions = {}) {
+    if (Object.hasOwn(performance, "now")) {
+      throw new Error(
+        "Cannot take the place of the clock: another fake has it, wanted its restore()",
+      );
+    }
+    this.#begin = start;
+    this.#timerError = timerError;
+    const now = () => this.now;
+    Object.defineProperty(performance, "now", { value: () => this.#now, configurable: true });
+    Object.assign(globalThis, {
+      setTimeout: (callback: (...args: unknown[]) => void, delay?: number, ...args: unknown[]) =>
+        this.#set(() => callback(...args), delay),
+      setInterval: (callback: (...args: unknown[]) => void, delay?: number, ...args: unknown[]) =>
+        this.#set(() => callback(...args), delay, true),
+      clearTimeout: (id?: number) => void this.#timers.delete(id!),
+      clearInterval: (id?: number) => void this.#timers.delete(id!),
+      Date: new Proxy(real.Date, {
+        construct: (target, args, self) =>
+          Reflect.construct(target, args.length > 0 ? args : [now()], self),
+        apply: (target) => new target(now()).toString(),
+        get: (target, key) => key === "now" ? now : Reflect.get(target, key),
+      }),
+    });
+    Object.defineProperty(AbortSignal, "timeout", {
+      configurable: true,
+      value: (delay: number) => {
+        const controller = new AbortController();
+        const reason = new DOMException("Signal timed out.", "TimeoutError");
+        this.#set(() => controller.abort(reason), delay);
+        return controller.signal;
+      },
+    });
+  }
+
+  /** The epoch time, in milliseconds, as `Date.now()` tells it. */
+  get now(): number {
+    return Math.floor(this.#begin + this.#now + this.#shift);
+  }
+
+  /** Timers that are still to fire. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
+  /**
+   * Lets time pass: fires each timer that is due, in order, and lets promises settle after each.
+   *
+   * @param duration How long, in milliseconds.
+   * @param most Timers that may fire meanwhile.
+   * @throws {Error} If more timers fire: they never come to an end.
+   */
+  async pass(duration: number, most = 1_000_000): Promise<void> {
+    const end = this.#now + duration;
+    await this.settle();
+    for (let count = 0; count < most; count++) {
+      const next = this.#next(end);
+      if (!next) {
+        this.#now = Math.max(this.#now, end);
+        return;
+      }
+      this.#now = Math.max(this.#now, next[1].at);
+      this.#fire(...next);
+      await this.settle();
+    }
+    throw new Error("Cannot pass the time: the timers never come to an end");
+  }
+
+  /**
+   * Suspends the process: time goes on, and no timer fires meanwhile. Those that are due fire late,
+   * with the next {@linkcode VirtualTime.pass}.
+   *
+   * @param duration How long, in milliseconds.
+   */
+  suspend(duration: number): void {
+    this.#now += duration;
+  }
+
+  /**
+   * Moves the wall clock alone: `Date`, not `performance.now`.
+   *
+   * @param duration How far, in milliseconds; negative moves it back.
+   */
+  shift(duration: number): void {
+    this.#shift += duration;
+  }
+
+  /** Lets every promise settle that can without time. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < TURNS; turn++) {
+      await new Promise<void>((resolve) => void later(resolve));
+    }
+  }
+
+  /** Puts the real clock back. Timers that are still to fire never do. */
+  restore(): void {
+    delete (performance as Partial<Performance>).now; // that of the prototype shows again
+    Object.assign(globalThis, real);
+    Object.defineProperty(AbortSignal, "timeout", this.#abortTimeout);
+    this.#timers.clear();
+  }
+
+  /** Puts the real clock back. */
+  [Symbol.dispose](): void {
+    this.restore();
+  }
+
+  #set(callback: () => void, delay = 0, isInterval = false): number {
+    // As runtimes do it: whole milliseconds, at least 1, and at once where 32 bits overflow.
+    const wait = delay >= 1 && delay < 2 ** 31 ? Math.trunc(delay) : 1;
+    const at = this.#now + Math.max(0, wait + this.#timerError());
+    this.#timers.set(++this.#ids, { at, callback, every: isInterval ? wait : undefined });
+    return this.#ids;
+  }
+
+  /** The timer that fires next, if it fires by then. */
+  #next(end: number): [number, Timer] | undefined {
+    let next: [number, Timer] | undefined;
+    for (const entry of this.#timers) {
+      if (entry[1].at <= end && (!next || entry[1].at < next[1].at)) next = entry;
+    }
+    return next;
+  }
+
+  #fire(id: number, timer: Timer): void {
+    if (timer.every === undefined) this.#timers.delete(id);
+    else timer.at = this.#now + timer.every;
+    timer.callback();
+  }
+}

@@ -1,0 +1,20 @@
+/** The two stages of the test kit, with every fault of their tables. */
+
+import { check, run, runtime } from "./harness.ts";
+import { FEEDS, liveThrough, loopback, ORDERS, placeThrough, simulated } from "../testing/table.ts";
+
+for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
+  check(`an order through ${fault} has the same fate on both stages`, async () => {
+    await placeThrough(await loopback(), fault);
+    await placeThrough(await simulated(runtime), fault);
+  });
+}
+
+for (const fault of Object.keys(FEEDS)) {
+  check(`a feed is live again after ${fault}, on both stages`, async () => {
+    await liveThrough(await loopback(), fault);
+    await liveThrough(await simulated(runtime), fault);
+  });
+}
+
+await run();

@@ -1,0 +1,74 @@
+import { assertEquals } from "@std/assert";
+import { FeedScript, type VenueFrame } from "../../testing.ts";
+
+/** A feed with one client, and what is written to it. */
+function script() {
+  const feed = new FeedScript();
+  const written: VenueFrame[] = [];
+  const ends: string[] = [];
+  const client = feed.add("/ws?key=1", new Headers({ "x-key": "1" }), {
+    write: (frame) => written.push(frame),
+    close: (code, reason) => ends.push(`close ${code} ${reason}`),
+    reset: () => ends.push("reset"),
+    finish: () => ends.push("finish"),
+  });
+  return { feed, written, ends, client };
+}
+
+Deno.test("FeedScript.fail() loses, repeats and swaps the frames that match, when it is due", () => {
+  const { feed, written } = script();
+  feed.fail("a", "lose");
+  feed.fail(/^b/, "repeat", { nth: 2 });
+  feed.fail((frame) => frame === "c1", "swap");
+  for (const frame of ["a1", "a2", "b1", "b2", "b3", "c1", "c2"]) feed.send(frame);
+  assertEquals(written, ["a2", "b1", "b2", "b2", "b3", "c2", "c1"]);
+  feed.fail("a", "lose", { times: Infinity });
+  feed.heal();
+  feed.send({ a: 1 });
+  assertEquals(written.at(-1), '{"a":1}');
+});
+
+Deno.test("FeedScript.fail() strikes requests of clients alone with lose-request", () => {
+  const { feed, written, client } = script();
+  feed.on((frame, from) => from.send(`got ${frame}`));
+  feed.fail("x", "lose-request");
+  for (const frame of ["x", "x", "y"]) feed.hear(frame, client);
+  assertEquals([client.frames, written], [["x", "y"], ["got x", "got y"]]);
+  assertEquals(feed.frames.map(({ frame }) => frame), ["x", "y"]);
+});
+
+Deno.test("FeedScript.publish() reaches who holds a subscription, unless it is mute", () => {
+  const { feed, written, client } = script();
+  client.held.add("A");
+  feed.publish("A", "1");
+  feed.publish("B", "no");
+  feed.mute("A");
+  feed.publish("A", "mute");
+  feed.unmute("A");
+  feed.publish("A", "2");
+  client.isSilent = true;
+  feed.publish("A", "silent");
+  assertEquals(written, ["1", "2"]);
+});
+
+Deno.test("FeedScript ends every connection in the way that it is told, and no closed one", () => {
+  const { feed, ends, client } = script();
+  feed.drop();
+  feed.drop(4000, "why");
+  feed.reset();
+  feed.vanish();
+  client.isOpen = false;
+  feed.drop();
+  feed.reset();
+  assertEquals(ends, ["close 1012 ", "close 4000 why", "reset", "finish"]);
+  assertEquals([feed.clients.length, feed.all.length], [0, 1]);
+});
+
+Deno.test("FeedScript.refuse() and hang() count upgrades", () => {
+  const { feed } = script();
+  feed.refuse({ status: 429, headers: { "retry-after": "1" }, times: 2 });
+  feed.hang();
+  const verdicts = Array.from({ length: 4 }, () => feed.admit());
+  assertEquals(verdicts.map(({ verdict }) => verdict), ["refuse", "refuse", "hang", "accept"]);
+  assertEquals(feed.upgrades, 4);
+});

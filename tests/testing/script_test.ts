@@ -1,0 +1,125 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { BrokerError, Session } from "../../session.ts";
+import { reply, SimulatedVenue, VirtualTime } from "../../testing.ts";
+import { FEEDS, liveThrough, loopback, ORDERS, placeThrough, simulated } from "./table.ts";
+
+for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
+  Deno.test(`VenueScript: an order through ${fault} has the same fate on both stages`, async () => {
+    await placeThrough(await loopback(), fault);
+    for (const runtime of ["deno", "node", "bun"] as const) {
+      await placeThrough(await simulated(runtime), fault);
+    }
+  });
+}
+
+for (const fault of Object.keys(FEEDS)) {
+  Deno.test(`VenueScript: a feed is live again after ${fault}, on both stages`, async () => {
+    await liveThrough(await loopback(), fault);
+    for (const runtime of ["deno", "node", "bun", "browser"] as const) {
+      await liveThrough(await simulated(runtime), fault);
+    }
+  });
+}
+
+/** A simulated venue, and what a session gets from it. */
+async function ask(
+  venue: SimulatedVenue,
+  time: VirtualTime,
+  ...calls: ((session: Session) => Promise<unknown>)[]
+): Promise<unknown[]> {
+  const session = new Session({ baseUrl: venue.httpUrl, fetch: venue.fetch, retry: false });
+  const answers = calls.map((call) =>
+    call(session).catch((error: BrokerError) => error.status ?? error.kind)
+  );
+  await time.pass(5_000);
+  await session.close();
+  return await Promise.all(answers);
+}
+
+Deno.test("VenueScript.on() answers a route: parameters, query, JSON, forms, statuses, what is thrown", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue();
+  venue.on("GET /orders/:id", ({ params, query }) => ({ ...params, ...Object.fromEntries(query) }));
+  venue.on("POST /json", (request) => request.json());
+  venue.on("POST /form", (request) => Object.fromEntries(request.form()));
+  venue.on("GET /fixed", { fixed: true });
+  venue.on("GET /nothing", () => undefined);
+  venue.on("GET /status", () => reply(418, { tea: true }, { "retry-after": "1" }));
+  venue.on("GET /thrown", () => {
+    throw reply(404);
+  });
+  venue.on("GET /broken", () => {
+    throw new Error("of the test");
+  });
+  const answers = await ask(
+    venue,
+    time,
+    (session) => session.get("orders/a%20b?x=1"),
+    (session) => session.post("json", { json: { a: [1] } }),
+    (session) => session.post("form", { form: { a: "1 2" } }),
+    (session) => session.get("fixed"),
+    (session) => session.get("nothing"),
+    (session) => session.get("status"),
+    (session) => session.get("thrown"),
+    (session) => session.get("broken"),
+    (session) => session.get("unknown"),
+  );
+  assertEquals(answers, [
+    { id: "a b", x: "1" },
+    { a: [1] },
+    { a: "1 2" },
+    { fixed: true },
+    undefined,
+    418,
+    404,
+    500,
+    404,
+  ]);
+  assertEquals(venue.errors.map((error) => (error as Error).message), ["of the test"]);
+  assertEquals(venue.requests.length, 9);
+});
+
+Deno.test("VenueScript.on(): the latest handler of a route counts", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue();
+  venue.on("GET /x", { turn: 1 }).on("GET /x", { turn: 2 });
+  assertEquals(await ask(venue, time, (session) => session.get("x")), [{ turn: 2 }]);
+});
+
+Deno.test("VenueScript.fail() strikes from the nth request on, as often as told, and its route only", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue({ latency: [1, 1] });
+  venue.on("GET /x", {}).on("GET /y", {});
+  venue.fail("GET /x", "status", { nth: 2, times: 2, status: 500 });
+  const get = (path: string) => (session: Session) => session.get(path);
+  const answers = await ask(venue, time, ...["x", "y", "x", "y", "x", "x"].map(get));
+  assertEquals(answers, [{}, {}, 500, {}, 500, {}]);
+  venue.fail("*", "status", { times: Infinity, status: 400 });
+  assertEquals(await ask(venue, time, get("x"), get("y"), get("z")), [400, 400, 400]);
+  venue.heal();
+  assertEquals(await ask(venue, time, get("x"), get("z")), [{}, 404]);
+});
+
+Deno.test('VenueScript.fail() with "swapped-answers" gives two requests the answer of each other', async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue({ latency: [1, 1] });
+  venue.on("GET /orders/:id", ({ params }) => params);
+  venue.fail("GET /orders/:id", "swapped-answers");
+  const get = (id: string) => (session: Session) => session.get(`orders/${id}`);
+  assertEquals(await ask(venue, time, get("a"), get("b"), get("c")), [
+    { id: "b" },
+    { id: "a" },
+    { id: "c" },
+  ]);
+});
+
+Deno.test("VenueScript refuses a route and a fault that make no sense", () => {
+  const venue = new SimulatedVenue();
+  for (const route of ["orders", "POST orders", "post /orders", ""]) {
+    assertThrows(() => venue.on(route, {}), TypeError, "Cannot use the route");
+  }
+  assertThrows(() => venue.fail("*", "explode" as "garbage"), TypeError, "wanted one of reset-");
+  for (const options of [{ nth: 0 }, { nth: 1.5 }, { times: 0 }, { times: NaN }]) {
+    assertThrows(() => venue.fail("*", "garbage", options), RangeError, "wanted from 1");
+  }
+});
