@@ -130,7 +130,9 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
    * @throws {TypeError} If the secret is not base64.
    */
   override async authorize(login: KrakenLogin): Promise<void> {
-    this.#signer = new KrakenSigner(login);
+    const signer = new KrakenSigner(login);
+    await signer.ready;
+    this.#signer = signer;
   }
 
   /**

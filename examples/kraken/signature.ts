@@ -33,6 +33,11 @@ export class KrakenSigner {
     this.#secret = crypto.subtle.importKey("raw", bytesOf(secret), HMAC, false, ["sign"]);
   }
 
+  /** Rejects if the secret cannot be used, as an empty one. */
+  get ready(): Promise<unknown> {
+    return this.#secret;
+  }
+
   /**
    * Completes a request: the nonce goes first into the body, the signature into the headers.
    *
