@@ -200,10 +200,7 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
     age: number,
     signal?: AbortSignal,
   ): Promise<{ txid: string; order: KrakenOrder } | undefined> {
-    // By the venue's clock, rounded down: ours may be wrong, but not about how long it was.
-    const from = performance.now() - age;
-    const { unixtime } = await this.#get<{ unixtime: number }>("Time", [], signal);
-    const start = unixtime - Math.ceil((performance.now() - from) / 1_000) - 1;
+    const start = await this.venueTime(age, signal);
     const isMine = ([, order]: [string, KrakenOrder]) =>
       order.cl_ord_id === cl_ord_id && order.opentm >= start;
     const { open } = await this.#read<{ open: Record<string, KrakenOrder> }>(
@@ -220,6 +217,20 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
       throw new Error(`Cannot find the order: ${count} closed ones, wanted one page of them`);
     }
     return undefined;
+  }
+
+  /**
+   * Tells which time it was at the venue some time ago, or a little earlier: never later. Our own
+   * clock may be wrong, but not about how long something was.
+   *
+   * @param age How long ago, in milliseconds.
+   * @param signal Ends the call.
+   * @returns Epoch seconds of the venue.
+   */
+  async venueTime(age: number, signal?: AbortSignal): Promise<number> {
+    const from = performance.now() - age;
+    const { unixtime } = await this.#get<{ unixtime: number }>("Time", [], signal);
+    return unixtime - Math.ceil((performance.now() - from) / 1_000) - 1;
   }
 
   /**

@@ -15,6 +15,7 @@ import { decimal, type Instrument, Market, type Print, type Rung, seeded } from 
 import { checksum } from "./book.ts";
 import { Desk, type DeskEvent, Refusal } from "./desk.ts";
 import { ALL_PERMISSIONS, PrivateApi } from "./private_api.ts";
+import { PrivateSocket } from "./private_socket.ts";
 import type { KrakenLogin } from "./signature.ts";
 
 /** An instrument, with the names that Kraken's REST has for it. */
@@ -110,7 +111,8 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   readonly login: KrakenLogin;
   /** The account: its balances, orders and fills. */
   readonly desk: Desk;
-  readonly #private: PrivateApi;
+  /** The private REST interface. */
+  readonly privateApi: PrivateApi;
   readonly #losses: Loss[] = [];
 
   /**
@@ -132,9 +134,9 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     const { login = LOGIN, permissions = ALL_PERMISSIONS, limited = true } = options;
     this.login = login;
     const find = (pair: string) => this.markets.get(instrumentOf(pair)?.symbol ?? "");
-    this.desk = new Desk(find, (event) => this.onOrder(event));
-    this.#private = new PrivateApi(this.desk, { login, permissions, limited });
-    this.every(100, () => this.#private.tick());
+    this.desk = new Desk(find, (event) => this.#onOrder(event));
+    this.privateApi = new PrivateApi(this.desk, { login, permissions, limited });
+    this.every(100, () => this.privateApi.tick());
     this.every(1_000, () => {
       for (const connection of this.connections) connection.heartbeat();
     });
@@ -163,8 +165,14 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     this.#losses.push("order");
   }
 
-  /** Told whatever happens to an order. */
-  protected onOrder(_event: DeskEvent): void {}
+  /** What becomes of the next order. */
+  takeLoss(): Loss | undefined {
+    return this.#losses.shift();
+  }
+
+  #onOrder(event: DeskEvent): void {
+    for (const connection of this.connections) connection.account.tell(event);
+  }
 
   /** What the venue's book of a symbol looks like to those who subscribed to it. */
   book(symbol: string, depth = 10): Sides {
@@ -201,11 +209,11 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   }
 
   async #respondPrivately(request: Request, call: string): Promise<Response> {
-    const loss = call === "AddOrder" ? this.#losses.shift() : undefined;
+    const loss = call === "AddOrder" ? this.takeLoss() : undefined;
     const lost = () => new Response("Service unavailable", { status: 503 });
     if (loss === "order") return lost();
     try {
-      const result = await this.#private.answer(request, call);
+      const result = await this.privateApi.answer(request, call);
       return loss ? lost() : answer(result);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -258,6 +266,8 @@ interface Subscription {
 export class KrakenConnection extends Connection {
   /** What the client has subscribed to, by channel and symbol (`"book BTC/USD"`). */
   readonly subscriptions: Map<string, Subscription> = new Map();
+  /** What the client has asked for privately. */
+  readonly account: PrivateSocket;
   readonly #venue: KrakenSimulator;
   readonly #id: bigint;
 
@@ -272,11 +282,13 @@ export class KrakenConnection extends Connection {
     super(socket);
     this.#venue = venue;
     this.#id = id;
+    const send = (frame: unknown) => this.send(JSON.stringify(frame));
+    this.account = new PrivateSocket(venue.desk, venue.privateApi.tokens, send);
   }
 
   /** Whether there is a subscription. */
   override get subscribed(): boolean {
-    return this.subscriptions.size > 0;
+    return this.subscriptions.size > 0 || this.account.subscribed;
   }
 
   /** Tells the venue's status. */
@@ -305,6 +317,14 @@ export class KrakenConnection extends Connection {
     }
     const { method, req_id, params } = Object(request);
     if (method === "ping") return reply({ method: "pong", req_id });
+    if (PrivateSocket.isPrivate(method, Object(params))) {
+      const loss = method === "add_order" ? this.#venue.takeLoss() : undefined;
+      if (loss === "order") return this.close(1012, "Service restart");
+      const { reply: answer, after } = this.account.answer(method, Object(params));
+      if (loss) return this.close(1012, "Service restart");
+      reply({ method, req_id, ...answer });
+      return after?.();
+    }
     if (method !== "subscribe" && method !== "unsubscribe") {
       return reply({ error: "Unsupported method", method, req_id, success: false });
     }
