@@ -5,6 +5,7 @@
  */
 
 import { type Desk, type DeskFill, type DeskOrder, Refusal } from "./desk.ts";
+import type { KrakenInstrument } from "./simulator.ts";
 import { type KrakenLogin, signature } from "./signature.ts";
 
 /** Options of the private side of the simulator. */
@@ -199,7 +200,8 @@ function describe({ type, volume, market, ordertype, price }: DeskOrder): string
 
 function tellOrder(order: DeskOrder): [string, unknown] {
   const { txid, cl_ord_id, market, type, ordertype, status, opentm, closetm, cost } = order;
-  const descr = { pair: market.instrument.symbol.replace("/", ""), type, ordertype };
+  const { altname: pair } = market.instrument as KrakenInstrument;
+  const descr = { pair, type, ordertype };
   return [txid, {
     ...{ refid: null, userref: null, cl_ord_id, status, opentm, starttm: 0, expiretm: 0 },
     descr: { ...descr, price: order.price || "0", price2: "0", order: describe(order) },
@@ -209,9 +211,9 @@ function tellOrder(order: DeskOrder): [string, unknown] {
   }];
 }
 
-function tellFill({ id, trade_id, order, volume, price, time }: DeskFill): [string, unknown] {
-  const pair = order.market.instrument.symbol.replace("/", "");
-  return [id, {
+function tellFill({ id: name, trade_id, order, volume, price, time }: DeskFill): [string, unknown] {
+  const { id: pair } = order.market.instrument as KrakenInstrument;
+  return [name, {
     ...{ ordertxid: order.txid, pair, time, type: order.type, ordertype: order.ordertype },
     ...{ price: String(price), cost: (volume * price).toFixed(5), fee: "0.00000" },
     ...{ vol: volume.toFixed(8), margin: "0", misc: "", trade_id },
