@@ -275,9 +275,15 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
     return this.#read("Balance");
   }
 
-  /** Asks for all open orders, by the venue's names of them. */
-  async openOrders(): Promise<Record<string, KrakenOrder>> {
-    return (await this.#read<{ open: Record<string, KrakenOrder> }>("OpenOrders")).open;
+  /**
+   * Asks for all open orders.
+   *
+   * @param signal Ends the call. That of a reconciliation lets it go first.
+   * @returns The orders, by the venue's names of them.
+   */
+  async openOrders(signal?: AbortSignal): Promise<Record<string, KrakenOrder>> {
+    return (await this.#read<{ open: Record<string, KrakenOrder> }>("OpenOrders", {}, { signal }))
+      .open;
   }
 
   /**

@@ -181,8 +181,8 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
     change: { order_id: string; order_qty?: Decimal; limit_price?: Decimal },
   ): Promise<{ order_id: string; amend_id?: string }> {
     const { order_id, order_qty, limit_price } = change;
-    const find = async () => {
-      const { [order_id]: order } = await this.#broker.openOrders();
+    const find = async ({ signal }: ReconcileContext) => {
+      const { [order_id]: order } = await this.#broker.openOrders(signal);
       if (!order) throw new Error("Cannot tell whether the order was changed: it is not open");
       const isSo = (wanted: Decimal | undefined, is: string) =>
         wanted === undefined || Number(wanted) === Number(is);
@@ -200,7 +200,8 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
    * @throws {BrokerError} `outcome` tells whether the order may have been cancelled.
    */
   cancel(order_id: string): Promise<{ order_id: string }> {
-    const find = async () => order_id in await this.#broker.openOrders() ? undefined : { order_id };
+    const find = async ({ signal }: ReconcileContext) =>
+      order_id in await this.#broker.openOrders(signal) ? undefined : { order_id };
     return reconcile(() => this.#do("cancel_order", { order_id: [order_id] }), { find });
   }
 
