@@ -13,7 +13,12 @@
  * @module
  */
 
-import { FeedError, WebSocketFeeder, type WebSocketFeederOptions } from "@aio-trader/core";
+import {
+  type FeedConnection,
+  FeedError,
+  WebSocketFeeder,
+  type WebSocketFeederOptions,
+} from "@aio-trader/core";
 import type { Level, Sides } from "../levels.ts";
 import { Book, parse } from "./book.ts";
 
@@ -46,14 +51,21 @@ export interface KrakenBook {
   readonly bids: readonly Level[];
   /** The asks, the lowest first. */
   readonly asks: readonly Level[];
+  /** When, by the venue's clock, in epoch milliseconds; absent where the venue does not say. */
+  readonly time?: number;
 }
 
-/** The best prices and the last 24 hours of a symbol. Decimals are text, as the venue wrote them. */
+/**
+ * The best prices and the last 24 hours of a symbol, whenever the best prices change. Decimals are
+ * text, as the venue wrote them.
+ */
 export interface KrakenTicker extends Readonly<Record<TickerField, string>> {
   /** The channel. */
   readonly channel: "ticker";
   /** The symbol. */
   readonly symbol: string;
+  /** When, by the venue's clock, in epoch milliseconds; absent where the venue does not say. */
+  readonly time?: number;
 }
 
 type TickerField =
@@ -108,18 +120,22 @@ export interface KrakenFeedOptions extends WebSocketFeederOptions {
   url?: string;
 }
 
-/** Wrong checksums in a row, of one symbol, after which a new connection is tried. */
-const MOST_MISMATCHES = 3;
+/** Refusals that another request may not meet. Others stay: a wrong depth, an unknown symbol. */
+const PASSING = /rate|busy|unavailable|timeout|too many|lockout|internal/i;
 
-/** A feed of Kraken's public market data. */
+/**
+ * A feed of Kraken's public market data.
+ *
+ * - A subscription counts once the venue has confirmed it; else it is asked for again.
+ * - A book whose checksum is wrong is withdrawn, and asked for again with growing waits.
+ * - A trade is delivered once, though the venue repeats the latest ones on each new connection.
+ */
 export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> {
   /** Checksums so far: those that matched the book, and those that did not. */
   readonly checksums: { verified: number; failed: number } = { verified: 0, failed: 0 };
   readonly #url: string;
   /** The books that can be relied on. One that is absent waits for a snapshot. */
   readonly #books = new Map<string, Book>();
-  /** Wrong checksums since the last right one, by symbol. */
-  readonly #mismatches = new Map<string, number>();
   /** What was asked on this connection and not answered yet. An answer tells only part of it. */
   readonly #asked = new Map<number, KrakenSubscription[]>();
   #lastId = 0;
@@ -128,10 +144,11 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
    * Makes a feed.
    *
    * @param options The venue's address, and how to stay connected. Unless told otherwise, 10 seconds
-   *   of silence mean a new connection: heartbeats come every second, or answers to our pings.
+   *   of silence mean a new connection: heartbeats come every second, or answers to our pings. A
+   *   subscription that is not confirmed within 5 seconds is asked for again.
    */
   constructor({ url = "wss://ws.kraken.com/v2", ...options }: KrakenFeedOptions = {}) {
-    super({ staleAfter: 10_000, pingInterval: 4_000, ...options });
+    super({ staleAfter: 10_000, pingInterval: 4_000, confirmTimeout: 5_000, ...options });
     this.#url = url;
     this.on("state", ({ state }) => {
       if (state === "live") return;
@@ -150,8 +167,19 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
   }
 
   /** Channel and symbol: another depth is another value of the same subscription. */
-  protected override key({ channel, symbol }: KrakenSubscription): string {
+  protected override key(
+    { channel, symbol }: Pick<KrakenSubscription, "channel" | "symbol">,
+  ): string {
     return `${channel} ${symbol}`;
+  }
+
+  protected override keyOf(item: KrakenItem): unknown {
+    return item.channel === "status" ? undefined : this.key(item);
+  }
+
+  /** A new connection begins with trades that the last one has delivered. */
+  protected override identify(item: KrakenItem): unknown {
+    return item.channel === "trade" ? `${item.symbol} ${item.trade_id}` : undefined;
   }
 
   /** One frame for all symbols of a channel (and depth). */
@@ -165,7 +193,10 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
       const req_id = ++this.#lastId;
       this.#asked.set(req_id, group);
       const symbol = group.map(({ symbol }) => symbol);
-      return JSON.stringify({ method, params: { channel, symbol, depth }, req_id });
+      // Without it the venue tells a ticker only after a trade.
+      const event_trigger = channel === "ticker" ? "bbo" : undefined;
+      const params = { channel, symbol, depth, event_trigger };
+      return JSON.stringify({ method, params, req_id });
     });
   }
 
@@ -173,41 +204,50 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
     return '{"method":"ping"}';
   }
 
-  protected override receive(data: string | ArrayBuffer): void {
+  protected override receive(data: string | ArrayBuffer, _connection?: FeedConnection): void {
     const message: Message = parse(String(data));
     const { channel } = message;
     if (channel === undefined) this.#answer(message);
     else if (channel === "book") {
       for (const book of message.data) this.#book(message.type, book);
-    } else if (channel === "ticker" || channel === "status") {
-      for (const item of message.data) this.emit({ ...item, channel } as KrakenItem);
-    } else if (channel === "trade") {
-      for (const { timestamp, ...trade } of message.data) {
-        this.emit({ ...trade, channel, time: Date.parse(timestamp) });
+    } else if (channel === "ticker" || channel === "trade" || channel === "status") {
+      for (const { timestamp, ...item } of message.data) {
+        this.emit({ ...item, channel, ...timeOf(timestamp) } as KrakenItem);
       }
     } // else a heartbeat: to have heard it is all that it is for
   }
 
   /** The venue answers for each symbol by itself, and grants the others when it refuses one. */
-  #answer({ method, req_id, success, error, symbol, result }: Answer): void {
+  #answer(message: Answer): void {
+    const { method, req_id, success, error = "", result } = message;
     if (method === "pong") return;
     const asked = this.#asked.get(req_id) ?? [];
-    symbol ??= result?.symbol;
+    const symbol = message.symbol ?? result?.symbol;
     const about = asked.filter((sub) => symbol === undefined || sub.symbol === symbol);
     const left = asked.filter((sub) => !about.includes(sub));
     if (left.length > 0) this.#asked.set(req_id, left);
     else this.#asked.delete(req_id);
-    if (about.length === 0 && !success) {
-      this.dispatch("error", new FeedError(`Cannot ${method}: the venue says "${error}"`));
-    }
+    // Such as {"Error":"Exceeded msg rate"}: what was asked is not confirmed, so is asked again.
+    if (about.length === 0 && !success) this.dispatch("error", new FeedError(inWords(message)));
     for (const sub of about) {
-      const wanted = this.subscriptions.get(this.key(sub));
       if (method === "unsubscribe") this.#books.delete(sub.channel === "book" ? sub.symbol : "");
-      else if (!success && wanted?.depth === sub.depth) this.refuse(sub, error);
+      else this.#judge(sub, success ? undefined : error);
     }
   }
 
-  #book(type: "snapshot" | "update", { symbol, checksum, ...sides }: BookData): void {
+  /** Takes the answer to one subscription, unless another depth is wanted meanwhile. */
+  #judge(sub: KrakenSubscription, error: string | undefined): void {
+    if (this.subscriptions.get(this.key(sub))?.depth !== sub.depth) return;
+    if (error === undefined) return this.confirm(sub);
+    if (!/already subscribed/i.test(error)) {
+      return this.refuse(sub, error, PASSING.test(error) ? { retryAfter: 1_000 } : {});
+    }
+    this.confirm(sub);
+    const isBlind = sub.channel === "book" && !this.#books.has(sub.symbol);
+    if (isBlind) this.resubscribe(sub); // no snapshot comes of a subscription that stands
+  }
+
+  #book(type: "snapshot" | "update", { symbol, checksum, timestamp, ...sides }: BookData): void {
     const subscription = this.subscriptions.get(`book ${symbol}`);
     if (!subscription) return; // what was under way when it was unsubscribed
     if (type === "snapshot") this.#books.set(symbol, new Book(subscription.depth));
@@ -217,26 +257,35 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
     else book.update(sides);
     if (book.checksum() === checksum) {
       this.checksums.verified++;
-      this.#mismatches.delete(symbol);
       const { bids, asks } = book;
-      return this.emit({ channel: "book", type, symbol, bids, asks });
+      return this.emit({ channel: "book", type, symbol, bids, asks, ...timeOf(timestamp) });
     }
     this.checksums.failed++;
     this.#books.delete(symbol);
-    const mismatches = (this.#mismatches.get(symbol) ?? 0) + 1;
-    this.#mismatches.set(symbol, mismatches);
-    this.emit({ channel: "book", type: "mismatch", symbol, bids: [], asks: [] });
-    if (mismatches % MOST_MISMATCHES > 0) this.resubscribe(subscription);
-    else this.reconnect(`${mismatches} wrong checksums of ${symbol} in a row`);
+    const time = timeOf(timestamp);
+    this.emit({ channel: "book", type: "mismatch", symbol, bids: [], asks: [], ...time });
+    this.resubscribe(subscription);
   }
+}
+
+/** The event time, where the venue tells one. */
+function timeOf(timestamp: string | undefined): { time?: number } {
+  const time = Date.parse(timestamp ?? "");
+  return Number.isNaN(time) ? {} : { time };
+}
+
+/** An answer that belongs to no request, as an error message. */
+function inWords(answer: Answer): string {
+  const { method, Error, error, errorMessage } = answer;
+  const task = method ? `Cannot ${method}` : "Cannot read an answer";
+  const words = Error ?? error ?? errorMessage ?? JSON.stringify(answer).slice(0, 200);
+  return `${task}: the venue says "${words}"`;
 }
 
 /** A frame of the venue's: of a channel, or else the answer to a request. */
 type Message =
   | { channel: "book"; type: "snapshot" | "update"; data: BookData[] }
-  | { channel: "trade"; data: (Omit<KrakenTrade, "channel" | "time"> & { timestamp: string })[] }
-  | { channel: "ticker"; data: Omit<KrakenTicker, "channel">[] }
-  | { channel: "status"; data: Omit<KrakenStatus, "channel">[] }
+  | { channel: "trade" | "ticker" | "status"; data: { timestamp?: string }[] }
   | { channel: "heartbeat" }
   | Answer;
 
@@ -244,15 +293,18 @@ type Message =
 interface BookData extends Sides {
   readonly symbol: string;
   readonly checksum: number;
+  readonly timestamp?: string;
 }
 
-/** The answer to a ping, or to a request for one symbol. */
+/** The answer to a ping, or to a request for one symbol, or an error about neither. */
 interface Answer {
   readonly channel?: undefined;
-  readonly method: string;
+  readonly method?: string;
   readonly req_id: number;
   readonly success: boolean;
-  readonly error: string;
-  symbol?: string;
+  readonly error?: string;
+  readonly Error?: string;
+  readonly errorMessage?: string;
+  readonly symbol?: string;
   readonly result?: { readonly symbol?: string };
 }

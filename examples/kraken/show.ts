@@ -11,6 +11,7 @@ import { grouped, type Ladder, seconds, type Story } from "../view.ts";
 import { KrakenBroker } from "./broker.ts";
 import { type KrakenBook, KrakenFeed, type KrakenItem, type KrakenSubscription } from "./feed.ts";
 import { KrakenSimulator } from "./simulator.ts";
+import { KrakenTrader } from "./trader.ts";
 
 const SYMBOLS = ["BTC/USD", "ETH/USD", "DOGE/USD"];
 
@@ -28,6 +29,8 @@ export class KrakenShow implements Show {
   readonly venue: KrakenSimulator | undefined;
   readonly #stage: Stage;
   readonly #broker: KrakenBroker;
+  /** Places orders at the simulator; absent with the real venue. */
+  readonly #trader: KrakenTrader | undefined;
   /** The latest book of each symbol, and how many were verified. */
   readonly #books = new Map<string, { book: KrakenBook; verified: number }>();
   readonly #requests = { made: 0, answered: 0, throttled: 0, told: 0 };
@@ -68,6 +71,7 @@ export class KrakenShow implements Show {
         else if (event.type === "response" && event.attempt > 1) this.#onRepeated(event.status);
       },
     });
+    this.#trader = this.venue && new KrakenTrader(stage, this.venue, this.#broker);
   }
 
   get pending(): number {
@@ -98,6 +102,7 @@ export class KrakenShow implements Show {
   async open(): Promise<void> {
     try {
       await this.#broker.time();
+      await this.#trader?.open();
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error;
       const hint = this.venue ? "" : "; without --live the demo needs no network";
@@ -105,8 +110,10 @@ export class KrakenShow implements Show {
     }
   }
 
-  /** Asks for three things at once, every four seconds: one may go, the others wait. */
+  /** Places orders, then asks for three things at once every four seconds: one may go. */
   async work(signal: AbortSignal): Promise<void> {
+    await this.#trader?.work(signal);
+    if (signal.aborted) return;
     const calls = new Set<Promise<void>>();
     const burst = () => {
       for (
@@ -134,6 +141,7 @@ export class KrakenShow implements Show {
     const purpose = failed === checksums ? "on purpose, healed" : `(${checksums} on purpose)`;
     const wrong = failed > 0 ? `, ${failed} wrong ${purpose}` : "";
     return [
+      ...await this.#trader?.figures() ?? [],
       {
         ok: failed === checksums && this.#mismatches.size === 0,
         text: `${grouped(verified)} of ${grouped(verified + failed)} checksums verified${wrong}`,
@@ -149,13 +157,16 @@ export class KrakenShow implements Show {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.feed.close();
+    await this.#trader?.close();
     await this.#broker.close();
     await this.venue?.close();
   }
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.venue!.connections].filter((connection) => connection.alive);
+    const alive = [...this.venue!.connections].filter((connection) =>
+      connection.alive && !connection.account.subscribed
+    );
     return alive.length === 1 ? alive[0].subscriptions.size : 0;
   }
 

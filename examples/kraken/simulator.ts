@@ -1,5 +1,5 @@
 /**
- * A Kraken on 127.0.0.1: its WebSocket v2 and its public REST, over a synthetic market, with faults.
+ * A Kraken on 127.0.0.1: its WebSocket v2 and its REST, over a synthetic market, with faults.
  *
  * It speaks as the venue does: status, then acks, snapshots and updates with real checksums; text
  * decimals with their trailing zeros; a connection_id beyond 2 ** 53; heartbeats once a second, and
@@ -13,6 +13,10 @@ import type { Level, Sides } from "../levels.ts";
 import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
 import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
 import { checksum } from "./book.ts";
+import { Desk, type DeskEvent, Refusal } from "./desk.ts";
+import { ALL_PERMISSIONS, PrivateApi } from "./private_api.ts";
+import { PrivateSocket } from "./private_socket.ts";
+import type { KrakenLogin } from "./signature.ts";
 
 /** An instrument, with the names that Kraken's REST has for it. */
 export interface KrakenInstrument extends Instrument {
@@ -72,9 +76,29 @@ export interface KrakenSimulatorOptions extends LoopbackOptions {
    * @default {1_000}
    */
   readonly restInterval?: number;
+  /**
+   * Whether private calls above the venue's counter are refused.
+   *
+   * @default {true}
+   */
+  readonly limited?: boolean;
+  /** The key that may trade. @default {LOGIN} */
+  readonly login?: KrakenLogin;
+  /** What the key may do. @default all of {@linkcode ALL_PERMISSIONS} */
+  readonly permissions?: readonly string[];
 }
 
-/** Kraken, simulated. WebSocket at `wsUrl + "/v2"`, REST at `httpUrl + "/0/public/"`. */
+/** The key of the simulator's account. It opens nothing else: the secret is the guide's example. */
+export const LOGIN: KrakenLogin = {
+  key: "LOOPBACK-KEY",
+  secret:
+    "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==",
+};
+
+/** What becomes of the next order: not executed, or executed, and answered with 503. */
+type Loss = "answer" | "order";
+
+/** Kraken, simulated. WebSocket at `wsUrl + "/v2"`, REST at `httpUrl + "/0/"`, public and private. */
 export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   /** The market of each symbol. */
   readonly markets: ReadonlyMap<string, Market>;
@@ -83,6 +107,13 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   #nextRequest = 0;
   #nextConnection = FIRST_CONNECTION_ID;
   #corrupt = 0;
+  /** The key that may trade here: `broker.authorize(venue.login)`. */
+  readonly login: KrakenLogin;
+  /** The account: its balances, orders and fills. */
+  readonly desk: Desk;
+  /** The private REST interface. */
+  readonly privateApi: PrivateApi;
+  readonly #losses: Loss[] = [];
 
   /**
    * Opens the venue.
@@ -100,6 +131,12 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
         i,
       ) => [it.symbol, new Market(it, seed * 1_000 + i, Math.max(...DEPTHS))]),
     );
+    const { login = LOGIN, permissions = ALL_PERMISSIONS, limited = true } = options;
+    this.login = login;
+    const find = (pair: string) => this.markets.get(instrumentOf(pair)?.symbol ?? "");
+    this.desk = new Desk(find, (event) => this.#onOrder(event));
+    this.privateApi = new PrivateApi(this.desk, { login, permissions, limited });
+    this.every(100, () => this.privateApi.tick());
     this.every(1_000, () => {
       for (const connection of this.connections) connection.heartbeat();
     });
@@ -115,6 +152,26 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
       }
       for (const connection of this.connections) connection.publish(market, prints);
     }
+    for (const order of this.desk.open) this.desk.match(order);
+  }
+
+  /** Executes the next order, and answers it with 503. */
+  loseAnswer(): void {
+    this.#losses.push("answer");
+  }
+
+  /** Does not execute the next order, and answers it with 503. */
+  loseOrder(): void {
+    this.#losses.push("order");
+  }
+
+  /** What becomes of the next order. */
+  takeLoss(): Loss | undefined {
+    return this.#losses.shift();
+  }
+
+  #onOrder(event: DeskEvent): void {
+    for (const connection of this.connections) connection.account.tell(event);
   }
 
   /** What the venue's book of a symbol looks like to those who subscribed to it. */
@@ -146,7 +203,25 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     });
   }
 
-  protected override respond(request: Request): Response {
+  protected override respond(request: Request): Response | Promise<Response> {
+    const call = /^\/0\/private\/(\w+)$/.exec(new URL(request.url).pathname)?.[1];
+    return call ? this.#respondPrivately(request, call) : this.#respondPublicly(request);
+  }
+
+  async #respondPrivately(request: Request, call: string): Promise<Response> {
+    const loss = call === "AddOrder" ? this.takeLoss() : undefined;
+    const lost = () => new Response("Service unavailable", { status: 503 });
+    if (loss === "order") return lost();
+    try {
+      const result = await this.privateApi.answer(request, call);
+      return loss ? lost() : answer(result);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return Response.json({ error: [error.message] });
+    }
+  }
+
+  #respondPublicly(request: Request): Response {
     const now = performance.now();
     if (now < this.#nextRequest) return this.tooMany(Math.ceil(this.#restInterval / 1_000));
     this.#nextRequest = now + this.#restInterval;
@@ -165,14 +240,18 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     const names = searchParams.get("pair")?.split(",") ?? INSTRUMENTS.map(({ id }) => id);
     const result: Record<string, unknown> = {};
     for (const name of names) {
-      const found = INSTRUMENTS.find((it) =>
-        [it.id, it.altname, it.wsname, it.symbol].includes(name)
-      );
+      const found = instrumentOf(name);
       if (!found) return Response.json({ error: ["EQuery:Unknown asset pair"] });
       result[found.id] = describe(found, this.markets.get(found.symbol)!);
     }
     return answer(result);
   }
+}
+
+function instrumentOf(name: string): KrakenInstrument | undefined {
+  return INSTRUMENTS.find((it) =>
+    [it.id, it.altname, it.wsname, it.symbol, it.symbol.replace("/", "")].includes(name)
+  );
 }
 
 /** One subscription; `view` is what a book's client has seen. */
@@ -187,6 +266,8 @@ interface Subscription {
 export class KrakenConnection extends Connection {
   /** What the client has subscribed to, by channel and symbol (`"book BTC/USD"`). */
   readonly subscriptions: Map<string, Subscription> = new Map();
+  /** What the client has asked for privately. */
+  readonly account: PrivateSocket;
   readonly #venue: KrakenSimulator;
   readonly #id: bigint;
 
@@ -201,11 +282,13 @@ export class KrakenConnection extends Connection {
     super(socket);
     this.#venue = venue;
     this.#id = id;
+    const send = (frame: unknown) => this.send(JSON.stringify(frame));
+    this.account = new PrivateSocket(venue.desk, venue.privateApi.tokens, send);
   }
 
   /** Whether there is a subscription. */
   override get subscribed(): boolean {
-    return this.subscriptions.size > 0;
+    return this.subscriptions.size > 0 || this.account.subscribed;
   }
 
   /** Tells the venue's status. */
@@ -234,6 +317,14 @@ export class KrakenConnection extends Connection {
     }
     const { method, req_id, params } = Object(request);
     if (method === "ping") return reply({ method: "pong", req_id });
+    if (PrivateSocket.isPrivate(method, Object(params))) {
+      const loss = method === "add_order" ? this.#venue.takeLoss() : undefined;
+      if (loss === "order") return this.close(1012, "Service restart");
+      const { reply: answer, after } = this.account.answer(method, Object(params));
+      if (loss) return this.close(1012, "Service restart");
+      reply({ method, req_id, ...answer });
+      return after?.();
+    }
     if (method !== "subscribe" && method !== "unsubscribe") {
       return reply({ error: "Unsupported method", method, req_id, success: false });
     }

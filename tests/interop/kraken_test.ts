@@ -4,7 +4,7 @@
  *     deno task test:interop
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
   KrakenFeed,
   type KrakenSubscription,
@@ -63,4 +63,49 @@ Deno.test("ccxt's books of the simulated Kraken are ours, and so are its trades"
     const { price, qty, side } = ours.get(key)!;
     assertEquals([trade.price, trade.amount, trade.side], [Number(price), Number(qty), side]);
   }
+});
+
+Deno.test("ccxt places, amends, cancels and follows orders at the simulated Kraken", async () => {
+  await using venue = new KrakenSimulator({
+    seed: 7,
+    interval: 0,
+    restInterval: 0,
+    limited: false,
+  });
+  const ws = { publicV2: `${venue.wsUrl}/v2`, privateV2: `${venue.wsUrl}/v2-auth` };
+  await using other = exchange("kraken", {
+    apiKey: venue.login.key,
+    secret: venue.login.secret,
+    urls: { api: { public: venue.httpUrl, private: venue.httpUrl, ws } },
+  });
+  const { client } = other;
+  // deno-lint-ignore no-explicit-any
+  const told: any[] = [];
+  other.follow(async () => void told.push(...await client.watchOrders()));
+  const fills = new Set<string>();
+  other.follow(async () => {
+    for (const { id } of await client.watchMyTrades()) fills.add(id);
+  });
+  await until(() => [...venue.connections].some((it) => it.account.subscribed));
+
+  const placed = await client.createOrder("BTC/USD", "limit", "buy", 0.01, 20_000);
+  assertEquals(venue.desk.open.map(({ txid }) => txid), [placed.id]);
+  await client.editOrder(placed.id, "BTC/USD", "limit", "buy", 0.02, 20_001);
+  assertEquals(venue.desk.open.map(({ volume, price }) => [+volume, +price]), [[0.02, 20_001]]);
+  assertEquals((await client.fetchOpenOrders("BTC/USD")).map(({ id }: { id: string }) => id), [
+    placed.id,
+  ]);
+  await client.cancelOrder(placed.id, "BTC/USD");
+  assertEquals(venue.desk.open, []);
+  await assertRejects(() => client.createOrder("BTC/USD", "limit", "buy", 1_000, 20_000), Error);
+
+  const overSocket = await client.createOrderWs("BTC/USD", "limit", "buy", 0.01, 20_000);
+  await client.cancelOrderWs(overSocket.id);
+  assertEquals(venue.desk.open, []);
+  await client.createOrder("BTC/USD", "market", "sell", 0.01);
+  await until(() => fills.size === 1);
+  assertEquals([...fills], venue.desk.fills.map(({ id }) => id));
+  assertEquals((await client.fetchMyTrades("BTC/USD")).length, 1);
+  assertEquals((await client.fetchBalance()).BTC.total, 9.99);
+  assert(told.some(({ id, status }) => id === placed.id && status === "canceled"));
 });

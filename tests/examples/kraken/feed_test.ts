@@ -109,7 +109,9 @@ Deno.test("KrakenFeed delivers books that equal the venue's, level by level", as
   assertEquals(feed.checksums.failed, 0);
   const last = feed.items.findLast((item) => item.channel === "book" && item.symbol === "BTC/USD");
   const { bids, asks } = feed.books.get("BTC/USD")!;
-  assertEquals(last, { channel: "book", type: "update", symbol: "BTC/USD", bids, asks });
+  assert(last?.channel === "book" && Math.abs(last.time! - Date.now()) < 60_000, "event time");
+  const { time } = last;
+  assertEquals(last, { channel: "book", type: "update", symbol: "BTC/USD", bids, asks, time });
 });
 
 Deno.test("KrakenFeed asks with one frame for all symbols of a channel and depth", async () => {
@@ -194,20 +196,117 @@ Deno.test("KrakenFeed keeps a connection whose wrong checksums are not in a row"
   assertEquals(feed.stats.attempts, 1);
 });
 
-Deno.test("KrakenFeed tries a new connection after three wrong checksums in a row", async () => {
+Deno.test("KrakenFeed asks ever more slowly where every checksum is wrong, and stays", async () => {
   const wrong = '{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD",' +
     '"bids":[{"price":1.0,"qty":1.0}],"asks":[{"price":2.0,"qty":1.0}],"checksum":1}]}';
-  let snapshots = 0;
   await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
     connection.send(ack(req_id, method));
-    if (method === "subscribe" && snapshots++ < 4) connection.send(wrong);
+    if (method === "subscribe") connection.send(wrong);
   });
   await using feed = await connected(venue, [BTC]);
-  const reasons: string[] = [];
-  feed.on("retry", ({ ending }) => reasons.push(ending.reason));
+  const start = performance.now();
   await until(() => feed.checksums.failed === 4);
-  assertEquals(reasons, ["3 wrong checksums of BTC/USD in a row"]);
-  assertEquals(feed.stats.attempts, 2);
+  // Repairs at once, after 1 s and after 2 s.
+  assert(performance.now() - start >= 2_900, "the waits double");
+  assertEquals([feed.stats.attempts, feed.state], [1, "live"]);
+  assert(feed.sent.filter((frame) => frame.includes("subscribe")).length <= 8);
+});
+
+for (
+  const words of [
+    '{"Error":"Exceeded msg rate"}',
+    '{"error":"Exceeded msg rate"}',
+    '{"errorMessage":"Exceeded msg rate","event":"error"}',
+    '{"status":"error","reason":"Exceeded msg rate"}',
+  ]
+) {
+  Deno.test(`KrakenFeed tells ${words} and asks again`, async () => {
+    let asked = 0;
+    await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+      if (method === "subscribe") connection.send(++asked === 1 ? words : ack(req_id));
+    });
+    await using feed = await connected(venue, [BTC], { confirmTimeout: 50 });
+    let isWhole = false;
+    feed.on("subscribed", () => isWhole = true);
+    await until(() => isWhole);
+    assertEquals([asked, feed.stats.attempts], [2, 1]);
+    assertEquals(feed.errors.length, 1);
+    assertStringIncludes(feed.errors[0], "Exceeded msg rate");
+    assert(!feed.errors[0].includes("undefined"), feed.errors[0]);
+  });
+}
+
+Deno.test("KrakenFeed asks again where a subscribe is not answered", async () => {
+  let asked = 0;
+  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+    if (method === "subscribe" && ++asked > 1) connection.send(ack(req_id));
+  });
+  await using feed = await connected(venue, [BTC], { confirmTimeout: 50 });
+  let isWhole = false;
+  feed.on("subscribed", () => isWhole = true);
+  await until(() => isWhole);
+  assertEquals([asked, feed.errors], [2, []]);
+});
+
+Deno.test("KrakenFeed keeps a subscription that is refused for a passing reason", async () => {
+  let asked = 0;
+  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+    if (method !== "subscribe") return;
+    const refusal = { method, req_id, success: false, error: "Exceeded msg rate" };
+    connection.send(++asked === 1 ? JSON.stringify(refusal) : ack(req_id));
+  });
+  await using feed = await connected(venue, [BTC]);
+  await until(() => asked === 2);
+  assertEquals([...feed.subscriptions.keys()], ["book BTC/USD"]);
+  assertStringIncludes(feed.errors[0], "Exceeded msg rate; asked again in");
+});
+
+Deno.test("KrakenFeed gets a book back whose subscription stands at the venue", async () => {
+  const methods: string[] = [];
+  const snapshot = '{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD","bids":[],' +
+    '"asks":[],"checksum":0}]}';
+  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+    methods.push(method);
+    const symbol = "BTC/USD";
+    const standing = { method, req_id, success: false, error: "Already subscribed", symbol };
+    const isFirst = methods.length === 1;
+    connection.send(isFirst ? JSON.stringify(standing) : ack(req_id, method));
+    if (method === "subscribe" && !isFirst) connection.send(snapshot);
+  });
+  await using feed = await connected(venue, [BTC]);
+  await until(() => feed.books.size === 1);
+  assertEquals(methods, ["subscribe", "unsubscribe", "subscribe"]);
+});
+
+Deno.test("KrakenFeed delivers a trade once, though each connection repeats it", async () => {
+  const trade = (id: number) =>
+    `{"symbol":"BTC/USD","side":"buy","price":1.0,"qty":1.0,"ord_type":"market","trade_id":${id},` +
+    '"timestamp":"2026-11-25T00:00:00.000000Z"}';
+  let connections = 0;
+  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+    if (method !== "subscribe") return;
+    connection.send(ack(req_id));
+    const ids = ++connections === 1 ? [1, 2, 3] : [2, 3, 4];
+    connection.send(`{"channel":"trade","type":"snapshot","data":[${ids.map(trade)}]}`);
+    if (connections === 1) connection.close(1012, "Service restart");
+  });
+  await using feed = await connected(venue, [{ channel: "trade", symbol: "BTC/USD" }]);
+  const ids = () => feed.items.flatMap((item) => item.channel === "trade" ? [item.trade_id] : []);
+  await until(() => ids().includes(4));
+  assertEquals(ids(), [1, 2, 3, 4]);
+  assertEquals((feed.items[0] as { time: number }).time, Date.UTC(2026, 10, 25));
+});
+
+Deno.test("KrakenFeed asks for tickers by the best prices, and passes quietAfter on", async () => {
+  await using venue = still();
+  await using feed = await connected(venue, [{ channel: "ticker", symbol: "BTC/USD" }], {
+    quietAfter: 50,
+  });
+  let quiet: unknown;
+  feed.on("quiet", ({ key }) => quiet = key);
+  await until(() => quiet !== undefined);
+  assertEquals(quiet, "ticker BTC/USD");
+  assertEquals(JSON.parse(feed.sent[0]).params.event_trigger, "bbo");
 });
 
 Deno.test("KrakenFeed restores its subscriptions after the venue restarts", async () => {
