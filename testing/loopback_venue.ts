@@ -75,10 +75,12 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
     return this.#port;
   }
 
+  /** The address of the venue's REST interface, with a slash at the end. */
   get httpUrl(): string {
     return `http://127.0.0.1:${this.#port}/`;
   }
 
+  /** The address of the venue's feed, with a slash at the end. */
   get wsUrl(): string {
     return `ws://127.0.0.1:${this.#port}/`;
   }

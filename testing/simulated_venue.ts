@@ -97,10 +97,12 @@ export class SimulatedVenue extends VenueScript {
     this.#latency = latency;
   }
 
+  /** The address of the venue's REST interface, with a slash at the end. */
   get httpUrl(): string {
     return "http://venue.example/";
   }
 
+  /** The address of the venue's feed, with a slash at the end. */
   get wsUrl(): string {
     return "ws://venue.example/";
   }

@@ -46,7 +46,7 @@ const later: (callback: () => void) => unknown =
  * `AbortSignal.timeout`, on every runtime, until {@linkcode VirtualTime.restore}.
  *
  * - Timers fire in the order of their times, and those of the same time in the order in which they
- *   were set. A timer is a number here, also on Node.
+ *   were set.
  * - Between two timers every promise settles that can.
  * - `performance.now` and `Date` go on together. `shift` moves `Date` alone, as a step of the wall
  *   clock does.
@@ -67,6 +67,8 @@ export class VirtualTime {
   readonly #timers = new Map<number, Timer>();
   readonly #timerError: () => number;
   readonly #begin: number;
+  /** Bun has it as an own property, the others on the prototype. */
+  readonly #performanceNow = Object.getOwnPropertyDescriptor(performance, "now");
   readonly #abortTimeout = Object.getOwnPropertyDescriptor(AbortSignal, "timeout")!;
   #now = 0;
   #shift = 0;
@@ -79,7 +81,7 @@ export class VirtualTime {
    * @throws {Error} If another VirtualTime has taken its place already.
    */
   constructor({ start = 1_700_000_000_000, timerError = () => 0 }: VirtualTimeOptions = {}) {
-    if (Object.hasOwn(performance, "now")) {
+    if (globalThis.Date !== real.Date) {
       throw new Error(
         "Cannot take the place of the clock: another fake has it, wanted its restore()",
       );
@@ -93,8 +95,8 @@ export class VirtualTime {
         this.#set(() => callback(...args), delay),
       setInterval: (callback: (...args: unknown[]) => void, delay?: number, ...args: unknown[]) =>
         this.#set(() => callback(...args), delay, true),
-      clearTimeout: (id?: number) => void this.#timers.delete(id!),
-      clearInterval: (id?: number) => void this.#timers.delete(id!),
+      clearTimeout: (id?: unknown) => void this.#timers.delete(Number(id)),
+      clearInterval: (id?: unknown) => void this.#timers.delete(Number(id)),
       Date: new Proxy(real.Date, {
         construct: (target, args, self) =>
           Reflect.construct(target, args.length > 0 ? args : [now()], self),
@@ -175,6 +177,7 @@ export class VirtualTime {
   /** Puts the real clock back. Timers that are still to fire never do. */
   restore(): void {
     delete (performance as Partial<Performance>).now; // that of the prototype shows again
+    if (this.#performanceNow) Object.defineProperty(performance, "now", this.#performanceNow);
     Object.assign(globalThis, real);
     Object.defineProperty(AbortSignal, "timeout", this.#abortTimeout);
     this.#timers.clear();
@@ -185,12 +188,15 @@ export class VirtualTime {
     this.restore();
   }
 
-  #set(callback: () => void, delay = 0, isInterval = false): number {
+  /** Sets a timer. Returns its number, as an object with the methods that Node's own code calls. */
+  #set(callback: () => void, delay = 0, isInterval = false): object {
     // As runtimes do it: whole milliseconds, at least 1, and at once where 32 bits overflow.
     const wait = delay >= 1 && delay < 2 ** 31 ? Math.trunc(delay) : 1;
     const at = this.#now + Math.max(0, wait + this.#timerError());
     this.#timers.set(++this.#ids, { at, callback, every: isInterval ? wait : undefined });
-    return this.#ids;
+    const id: object = Object(this.#ids);
+    const self = () => id;
+    return Object.assign(id, { ref: self, unref: self, refresh: self, hasRef: () => true });
   }
 
   /** The timer that fires next, if it fires by then. */
