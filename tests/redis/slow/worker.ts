@@ -86,7 +86,9 @@ if (import.meta.main) {
     },
     onEvent: ({ type }) => events.push(type),
   });
-  await (await fetch(`http://127.0.0.1:${venue}/ready?together=${together}`)).body?.cancel();
+  if (together > 1) {
+    await (await fetch(`http://127.0.0.1:${venue}/ready?together=${together}`)).body?.cancel();
+  }
   const end = performance.now() + runFor;
   let calls = 0;
   const loop = async () => {
