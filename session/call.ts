@@ -75,14 +75,14 @@ export class Call {
   }
 
   /**
-   * Ends the call: its waits and its request.
+   * Ends the call: its waits and its request. The first end counts.
    *
    * @param kind The kind of the error.
    * @param why The reason, in words.
    * @param details Everything else that is known.
    */
   end(kind: BrokerErrorKind, why: string, details?: Details): void {
-    if (!this.stop.isStopped) this.stop.end(this.error(kind, why, details));
+    this.stop.end(this.error(kind, why, details));
   }
 
   /**

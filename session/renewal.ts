@@ -143,7 +143,6 @@ export class Renewal {
 
   #begin(): Login {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    promise.catch(() => {}); // the calls that wait hear of the error, if any still do
     const limit = this.#limit;
     const late = () => this.giveUp("timeout", `not done within ${limit} ms`);
     const timer = limit < Infinity ? setTimeout(late, Math.min(limit, MAX_TIMER)) : undefined;

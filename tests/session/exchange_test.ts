@@ -1,5 +1,13 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { fakeClock } from "../fake_clock.ts";
+import { Call } from "../../session/call.ts";
+import { Exchange } from "../../session/exchange.ts";
+import { SafeHeaders } from "../../session/headers.ts";
+import { checkOptions } from "../../session/options.ts";
+import { prepare } from "../../session/prepared_request.ts";
+import { Renewal } from "../../session/renewal.ts";
+import { Timeouts } from "../../session/timeouts.ts";
+import { Transport } from "../../session/transport.ts";
 import { BrokerError, Session, type SessionEvent, type SessionOptions } from "../../session.ts";
 import { type RateLimiter, Throttler } from "../../throttler.ts";
 import {
@@ -380,6 +388,7 @@ Deno.test("Session numbers its calls, so that the events of one can be told from
 
 Deno.test("Session tells how long an answer and a failure took", async () => {
   using time = fakeClock();
+  await time.tickAsync(10_000); // a duration counts from its own beginning
   const slow = (step: Step): Step => async (request) => {
     await new Promise((resolve) => setTimeout(resolve, 70));
     return step(request);
@@ -529,4 +538,42 @@ Deno.test("Session looks its hooks up when it needs them", async () => {
   hooks.failure = failureOf;
   await session.post("x");
   assertEquals((await failure(session.post("x"))).kind, "rate-limited");
+});
+
+Deno.test("Exchange on Node refuses a compressed answer unless JSON shows that it is whole", async () => {
+  const gzip = { "content-encoding": "gzip" };
+  const node = async (parse: "json" | "text" | "bytes" | undefined, headers: HeadersInit) => {
+    const options: SessionOptions = {
+      baseUrl: `${BASE}/`,
+      fetch: () => Promise.resolve(new Response("[1]", { headers })),
+    };
+    const defaults = checkOptions(options);
+    const wish = { method: "GET", path: "x", options: parse ? { parse } : {}, isLogin: false };
+    const call = new Call(1, prepare(wish, `${BASE}/`, defaults), new Timeouts(Infinity));
+    const venue = {
+      options,
+      defaults,
+      base: `${BASE}/`,
+      headers: new SafeHeaders(),
+      renewal: new Renewal(() => undefined, Infinity),
+      transport: new Transport(options, { name: "node", version: "24.0.0" }),
+    };
+    return await new Exchange(venue, call, call.stop.begin()).run();
+  };
+  for (const parse of ["json", undefined] as const) {
+    assertEquals((await node(parse, gzip)).data, [1]);
+  }
+  for (const parse of ["text", "bytes"] as const) {
+    assertEquals((await failure(node(parse, gzip))).kind, "network");
+    assertEquals((await node(parse, {})).status, 200);
+  }
+});
+
+Deno.test("Session reads no more of a refusal than maxBytes: the status says enough", async () => {
+  const words = "x".repeat(50);
+  const session = open(play(() => new Response(words, { status: 400 })), { retry: false });
+  for (const [maxBytes, body] of [[1_000, words], [10, undefined]] as const) {
+    const error = await failure(session.get("x", { maxBytes }));
+    assertEquals([error.kind, error.status, error.body || undefined], ["rejected", 400, body]);
+  }
 });

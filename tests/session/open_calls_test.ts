@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { fakeClock } from "../fake_clock.ts";
 import { reconcile } from "../../reconcile.ts";
 import type { RequestOptions, Session } from "../../session.ts";
 import {
@@ -187,4 +188,46 @@ Deno.test("Session.close() twice closes once", async () => {
   const session = open(play(ok));
   await Promise.all([session.close(), session.close(), session[Symbol.asyncDispose]()]);
   assertStrictEquals((await failure(session.post("x"))).kind, "closed");
+});
+
+Deno.test("Session.close() with closeTimeout: 0 ends an order at once, without any timer", async () => {
+  using time = new FakeTime();
+  const session = open(play(never), { closeTimeout: 0, timeout: Infinity });
+  const order = failure(session.post("orders"));
+  await time.tickAsync(1);
+  let isEnded = false;
+  order.then(() => isEnded = true);
+  const closed = session.close();
+  await time.tickAsync(0);
+  assertEquals(isEnded, true);
+  await closed;
+});
+
+Deno.test("Session.close() keeps a closeTimeout that no timer can hold", async () => {
+  const { step, open: answer } = gate();
+  const session = open(play(step), { closeTimeout: 2 ** 40 });
+  const order = session.post("orders");
+  await turn();
+  const closed = session.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  answer();
+  assertEquals(await order, { id: 1 });
+  await closed;
+});
+
+Deno.test("Session counts the horizon of a reconciliation from the end of the request", async () => {
+  using time = fakeClock();
+  await time.tickAsync(60_000);
+  let lookUps = 0;
+  const session = open(play(broken), {});
+  const order = failure(
+    session.post("orders", { reconcile: { find: () => void lookUps++, horizon: 10_000 } }),
+  );
+  let isSettled = false;
+  order.then(() => isSettled = true);
+  await time.tickAsync(9_999);
+  assertEquals(isSettled, false);
+  for (let second = 0; second < 30; second++) await time.tickAsync(1_000);
+  assertEquals((await order).outcome, "absent");
+  assert(lookUps > 1);
 });

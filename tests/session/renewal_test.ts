@@ -300,3 +300,32 @@ Deno.test("Renewal.renew() begins one login for each generation", async () => {
   await renewal.renew(1);
   assertEquals([logins, renewal.generation, renewal.isRunning], [2, 2, false]);
 });
+
+Deno.test("Renewal: a login that was given up does not end the next one when it comes to its end", async () => {
+  const logins: PromiseWithResolvers<void>[] = [];
+  const renewal = new Renewal(() => () => {
+    logins.push(Promise.withResolvers());
+    return logins.at(-1)!.promise;
+  }, 1_000);
+  const first = assertRejects(() => renewal.run(), BrokerError, "given up");
+  renewal.giveUp("closed", "given up");
+  await first;
+  const second = renewal.run();
+  logins[0].resolve();
+  await turn();
+  assertEquals([renewal.isRunning, renewal.generation], [true, 1]);
+  logins[1].resolve();
+  await second;
+  assertEquals([renewal.isRunning, renewal.generation], [false, 2]);
+});
+
+Deno.test("Session repeats no call after its login has failed, whatever shouldRetry says", async () => {
+  const venue = play(status(401));
+  const session = open(venue, {
+    onUnauthorized: () => Promise.reject(new Error("wrong password")),
+    retry: { baseWait: 0, jitter: 0, maxRetries: 3, shouldRetry: () => true },
+  });
+  const error = await failure(session.get("x"));
+  assertEquals(error.kind, "unauthorized");
+  assertEquals(venue.sent.length, 1);
+});

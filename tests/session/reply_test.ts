@@ -203,6 +203,15 @@ Deno.test("readBytes() holds at most its limit, and says so", async () => {
   assertEquals((await readBytes(new Response("x".repeat(1_000)), 1_000)).length, 1_000);
 });
 
+Deno.test("readBytes() puts chunks together in the order in which they came", async () => {
+  const parts = ["one ", "two ", "three"].map((text) => new TextEncoder().encode(text));
+  const body = new ReadableStream({
+    pull: (controller) => parts.length ? controller.enqueue(parts.shift()) : controller.close(),
+  });
+  const bytes = await readBytes(new Response(body), 1_000);
+  assertEquals(new TextDecoder().decode(bytes), "one two three");
+});
+
 Deno.test("readBytes() refuses a body that is shorter than its headers promise", async () => {
   for (
     const [size, headers, isWhole] of [

@@ -196,3 +196,13 @@ Deno.test("Session with parse: stream gives the connection up, on a real socket,
   await session.close();
   await server.close();
 });
+
+Deno.test("Session with parse: stream breaks a stream that ended before its content-length", async () => {
+  const cut = () => new Response("half", { headers: { "content-length": "8" } });
+  const session = open(play(cut));
+  const reader = (await stream(session)).getReader();
+  assertEquals(await text(reader.read()), "half");
+  const error = await failure(reader.read());
+  assertEquals(error.kind, "network");
+  assert(error.message.includes("4 of 8 bytes"), error.message);
+});

@@ -441,8 +441,8 @@ export const room: Room = {
     ]),
     secrets("an excerpt is as long as the answer", [".slice(0, MAX_EXCERPT)", ""]),
     secrets("a code loses the symbol in it", [
-      "secret.length >= MIN_KEY));",
-      "secret.length >= 0));",
+      "if (chars && (isKey || chars.length >= MIN_KEY)) secrets.keys",
+      "if (chars) secrets.keys",
     ]),
     spelling("JSON's escapes hide a key", ['  "\\\\": /^(?:u([\\da-f]{4}))?/,\n', ""]),
     spelling("HTML's escapes hide a key", [
@@ -704,7 +704,6 @@ export const room: Room = {
     session("the cost is not passed on", ["{ cost, signal, urgent }", "{ signal, urgent }"]),
     session("an urgent call is not urgent", ["{ cost, signal, urgent }", "{ cost, signal }"]),
 
-    call("a call is ended twice", ["if (!this.stop.isStopped) this.stop.end", "this.stop.end"]),
     call("an order in flight does not outlive close()", [
       "return this.isReconciling || this.fate.isSent && !this.isStreaming;",
       "return this.isReconciling;",
@@ -973,10 +972,6 @@ export const room: Room = {
     renewal("the timer of a login is left", [
       "      clearTimeout(timer);\n      this.#current",
       "      this.#current",
-    ]),
-    renewal("a failed login that nobody hears ends the process", [
-      "    promise.catch(() => {}); // the calls that wait hear of the error, if any still do\n",
-      "",
     ]),
 
     role("a look-up is an order", ['  if (isLookUp) return "look-up";\n', ""]),
