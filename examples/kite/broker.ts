@@ -1,5 +1,6 @@
 /**
- * Zerodha's Kite Connect (REST v3): orders, the portfolio, prices and candles.
+ * Zerodha's Kite Connect (REST v3): orders whose fate is always told, the portfolio, prices and
+ * candles.
  *
  * ```ts ignore
  * await using broker = new KiteBroker();
@@ -21,30 +22,56 @@ import {
   AbstractBroker,
   BrokerError,
   type Limit,
+  type ReconcileContext,
+  type ReconcileOptions,
   type Reply,
   type RequestOptions,
   type SessionOptions,
   Throttler,
 } from "@aio-trader/core";
+import type {
+  KiteAccess,
+  KiteLogin,
+  KiteMargin,
+  KiteOrder,
+  KitePlaced,
+  KitePosition,
+  KiteProfile,
+  KiteTrade,
+  KiteVariety,
+} from "./account.ts";
+import { gttForm, type KiteGtt, type KiteGttRequest } from "./gtt.ts";
 import { type KiteInstrument, parseInstruments } from "./instruments.ts";
+import {
+  completeChange,
+  completeOrder,
+  isChanged,
+  type KiteOrderChange,
+  type KiteOrderRequest,
+} from "./order_form.ts";
+import {
+  candle,
+  type CandleRow,
+  india,
+  type KiteCandle,
+  type KiteCandleRange,
+  type KiteInterval,
+  type KiteLtp,
+  type KiteOhlc,
+  type KiteQuote,
+} from "./prices.ts";
 
-/** What a logged-in client has. The token is good until the next morning, 6 o'clock in India. */
-export interface KiteAccess {
-  /** The app. */
-  readonly apiKey: string;
-  /** What the venue gave to it for this day. */
-  readonly accessToken: string;
-}
-
-/** What it takes to log in: a token of this day, or what Kite's login page sent back, for once. */
-export type KiteLogin = KiteAccess | {
-  /** The app. */
-  readonly apiKey: string;
-  /** The app's secret. It is not sent. */
-  readonly apiSecret: string;
-  /** `request_token` of the page to which the login page redirected. */
-  readonly requestToken: string;
-};
+export type * from "./account.ts";
+export type { KiteGtt, KiteGttOrder, KiteGttRequest } from "./gtt.ts";
+export type { KiteOrderChange, KiteOrderRequest } from "./order_form.ts";
+export type {
+  KiteCandle,
+  KiteCandleRange,
+  KiteInterval,
+  KiteLtp,
+  KiteOhlc,
+  KiteQuote,
+} from "./prices.ts";
 
 /** Options of {@linkcode KiteBroker}. */
 export interface KiteBrokerOptions extends Omit<SessionOptions, "baseUrl"> {
@@ -54,202 +81,46 @@ export interface KiteBrokerOptions extends Omit<SessionOptions, "baseUrl"> {
    * @default {"https://api.kite.trade"}
    */
   baseUrl?: string;
+  /**
+   * How long the venue is asked for an order that no answer came for, in milliseconds: see
+   * {@linkcode ReconcileOptions}. `false` does not ask: the error says `"unknown"` at once.
+   *
+   * @default {{ horizon: 10_000, timeout: 60_000 }}
+   */
+  reconcile?: Pick<ReconcileOptions<unknown>, "horizon" | "timeout"> | false;
 }
 
-/** Which kind of order. */
-export type KiteVariety = "regular" | "amo" | "co" | "iceberg" | "auction";
-
-/** What can be changed of an order. */
-export interface KiteOrderChange {
-  /** @default {"regular"} */
-  readonly variety?: KiteVariety;
-  /** How much. */
-  readonly quantity?: number;
-  /** At which price, for LIMIT and SL. */
-  readonly price?: number;
-  /** From which price on, for SL and SL-M. */
-  readonly trigger_price?: number;
-  /** How the price is found. */
-  readonly order_type?: "MARKET" | "LIMIT" | "SL" | "SL-M";
-  /** How long it stands. */
-  readonly validity?: "DAY" | "IOC" | "TTL";
-  /** How much of it the others see. */
-  readonly disclosed_quantity?: number;
-}
-
-/** A new order. */
-export interface KiteOrderRequest extends KiteOrderChange {
-  /** `"NSE"`, `"BSE"`, `"NFO"` and so on. */
-  readonly exchange: string;
-  /** What to trade. */
-  readonly tradingsymbol: string;
-  /** Which way. */
-  readonly transaction_type: "BUY" | "SELL";
-  /** How the price is found. */
-  readonly order_type: "MARKET" | "LIMIT" | "SL" | "SL-M";
-  /** Delivery, overnight or within the day. */
-  readonly product: "CNC" | "NRML" | "MIS" | "MTF";
-  /** How much. */
-  readonly quantity: number;
-  /** Your own mark, at most 20 letters and digits: it finds an order whose answer never came. */
-  readonly tag?: string;
-}
-
-/** An order at the venue. Many more fields come with it. */
-export interface KiteOrder {
-  /** Its name at the venue. */
-  readonly order_id: string;
-  /** `"COMPLETE"`, `"REJECTED"`, `"CANCELLED"`, `"OPEN"`, or a step on the way to one of those. */
-  readonly status: string;
-  /** Why it was rejected. */
-  readonly status_message: string | null;
-  /** Which kind. */
-  readonly variety: KiteVariety;
-  /** Where. */
-  readonly exchange: string;
-  /** What. */
-  readonly tradingsymbol: string;
-  /** Its token in the feed. */
-  readonly instrument_token: number;
-  /** Which way. */
-  readonly transaction_type: "BUY" | "SELL";
-  /** How the price is found. */
-  readonly order_type: string;
-  /** Delivery, overnight or within the day. */
-  readonly product: string;
-  /** How much. */
-  readonly quantity: number;
-  /** At which price, for LIMIT and SL. */
-  readonly price: number;
-  /** From which price on, for SL and SL-M. */
-  readonly trigger_price: number;
-  /** How much of it was traded. */
-  readonly filled_quantity: number;
-  /** At which price. */
-  readonly average_price: number;
-  /** Your own mark. */
-  readonly tag: string | null;
-  /** When, in India: `"2026-11-23 09:15:00"`. */
-  readonly order_timestamp: string;
-}
-
-/** The last price of an instrument. */
-export interface KiteLtp {
-  /** Its token in the feed. */
-  readonly instrument_token: number;
-  /** The last price. */
-  readonly last_price: number;
-}
-
-/** The day of an instrument. */
-export interface KiteOhlc extends KiteLtp {
-  /** The day's prices, `close` being the previous day's. */
-  readonly ohlc: Readonly<Record<"open" | "high" | "low" | "close", number>>;
-}
-
-/** All that is known of an instrument. Many more fields come with it. */
-export interface KiteQuote extends KiteOhlc {
-  /** When, in India. */
-  readonly timestamp: string;
-  /** How much was traded this day. */
-  readonly volume: number;
-  /** How much is bid for. */
-  readonly buy_quantity: number;
-  /** How much is offered. */
-  readonly sell_quantity: number;
-  /** The best five levels of each side. */
-  readonly depth: Readonly<
-    Record<"buy" | "sell", readonly { price: number; quantity: number; orders: number }[]>
-  >;
-}
-
-/** Prices of an interval. */
-export interface KiteCandle {
-  /** Its beginning. */
-  readonly date: Date;
-  /** The first price. */
-  readonly open: number;
-  /** The highest. */
-  readonly high: number;
-  /** The lowest. */
-  readonly low: number;
-  /** The last. */
-  readonly close: number;
-  /** How much was traded. */
-  readonly volume: number;
-  /** Open interest, where it was asked for. */
-  readonly oi?: number;
-}
-
-/** Which candles. */
-export interface KiteCandleRange {
-  /** The first, as epoch milliseconds or a Date. */
-  readonly from: Date | number;
-  /** The last. */
-  readonly to: Date | number;
-  /** Whether earlier contracts of a future are joined to it. @default {false} */
-  readonly continuous?: boolean;
-  /** Whether open interest is wanted. @default {false} */
-  readonly oi?: boolean;
-}
-
-/** How long a candle is. */
-export type KiteInterval =
-  | "minute"
-  | `${3 | 5 | 10 | 15 | 30 | 60}minute`
-  | "day";
-
-/** Who is logged in. Many more fields come with it. */
-export interface KiteProfile {
-  /** The user, `"AB1234"`. */
-  readonly user_id: string;
-  /** The user's name. */
-  readonly user_name: string;
-  /** Where the user may trade. */
-  readonly exchanges: readonly string[];
-}
-
-/** Something that is held. Many more fields come with it. */
-export interface KitePosition {
-  /** Where. */
-  readonly exchange: string;
-  /** What. */
-  readonly tradingsymbol: string;
-  /** Delivery, overnight or within the day. */
-  readonly product: string;
-  /** How much; below 0 if sold first. */
-  readonly quantity: number;
-  /** At which price it was bought, on average. */
-  readonly average_price: number;
-  /** The last price. */
-  readonly last_price: number;
-  /** What was gained or lost. */
-  readonly pnl: number;
-}
-
-/** The funds of a segment. Many more fields come with it. */
-export interface KiteMargin {
-  /** Whether it may be traded in. */
-  readonly enabled: boolean;
-  /** What is left. */
-  readonly net: number;
-}
-
-/** What the venue surely did not do: every other exception may have come after the order. */
+/** Refusals of the venue. An order may have been executed before any other exception. */
 const REFUSALS = /^(?:Input|Order|Margin|Holding|Permission|User)Exception$/;
+
+/**
+ * Words of a 400 behind which the order may stand: "Order request timed out. Please check the order
+ * book and confirm before placing again." Source: kite.trade/forum/discussion/35732.
+ */
+const DOUBTS = /\btimed?[ -]?out\b|\border ?book\b/i;
+
+/** States in which an order has ended. */
+const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;
+
+/** How many orders are remembered as answered, so that a look-up takes none of them. */
+const MOST_ANSWERED = 10_000;
 
 /** A client of Kite Connect. */
 export class KiteBroker extends AbstractBroker<KiteLogin> {
   /**
    * The venue's limits. `"after-finish"` keeps them by the venue's own clock, so that no difference in
-   * latency can bring two requests closer together: its 429 does not say when to come again.
+   * latency can bring two requests closer together: its 429 does not say when to come again. The
+   * day's 5000 orders are left to the venue: it helps nobody to wait for the next day.
    */
   readonly throttlers: Readonly<Record<"quotes" | "history" | "orders" | "rest", Throttler>> = {
     quotes: new Throttler(limit(1, 1_000)),
     history: new Throttler(limit(3, 1_000)),
-    orders: new Throttler([limit(10, 1_000), limit(200, 60_000)]),
+    orders: new Throttler([limit(10, 1_000), limit(400, 60_000)]),
     rest: new Throttler(limit(10, 1_000)),
   };
+  readonly #reconcile: KiteBrokerOptions["reconcile"];
+  /** Orders that an answer or a look-up has named. */
+  readonly #answered = new Set<string>();
   #access: KiteAccess | undefined;
 
   /**
@@ -259,8 +130,11 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
    *   `authorize` with a new token, where a program can get one: calls refused for the old one wait
    *   for it and are replayed.
    */
-  constructor({ baseUrl = "https://api.kite.trade", ...options }: KiteBrokerOptions = {}) {
+  constructor(
+    { baseUrl = "https://api.kite.trade", reconcile = {}, ...options }: KiteBrokerOptions = {},
+  ) {
     super();
+    this.#reconcile = reconcile;
     this.initialiseSession({ throttlers: [this.throttlers.rest], ...options, baseUrl });
     this.session.headers.set("x-kite-version", "3");
   }
@@ -293,9 +167,15 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     return this.#get("user/profile");
   }
 
-  /** Asks for the funds, by segment. */
-  margins(): Promise<Record<"equity" | "commodity", KiteMargin>> {
-    return this.#get("user/margins");
+  /**
+   * Asks for the funds of every segment, or of one.
+   *
+   * @param segment The segment.
+   */
+  margins(): Promise<Record<"equity" | "commodity", KiteMargin>>;
+  margins(segment: "equity" | "commodity"): Promise<KiteMargin>;
+  margins(segment?: string): Promise<unknown> {
+    return this.#get(segment ? `user/margins/${segment}` : "user/margins");
   }
 
   /** Asks for what is held for good. */
@@ -309,44 +189,135 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   /**
-   * Places an order, at most once.
+   * Places an order, at most once. If no answer comes, the venue's order book is asked for the
+   * order by its `tag`.
    *
-   * @param order The order.
-   * @returns Its name at the venue. It stands: whether it is executed, the feed tells.
-   * @throws {BrokerError} If it fails. With the outcome "unknown", look for its `tag` in `orders()`.
+   * @param order The order. Without a `tag` it gets a fresh one; MARKET and SL-M get the protection
+   *   that the exchange recommends.
+   * @returns The venue's name of the order. It stands: whether it is executed, the feed tells.
+   * @throws {BrokerError} `outcome` tells the fate of the order, `code` the venue's exception.
+   * @throws {TypeError} If the venue would ignore a field. Nothing has been sent then.
    */
-  placeOrder({ variety = "regular", ...form }: KiteOrderRequest): Promise<{ order_id: string }> {
-    return this.#order("POST", `orders/${variety}`, form);
+  async placeOrder(order: KiteOrderRequest): Promise<KitePlaced> {
+    const form = completeOrder(order);
+    const find = async ({ signal }: ReconcileContext) => {
+      const found = (await this.findOrders(form.tag, signal))
+        .filter(({ order_id }) => !this.#answered.has(order_id));
+      const isOne = !order.autoslice && order.variety !== "iceberg";
+      if (found.length > 1 && isOne) {
+        throw new Error(`Cannot tell the order: ${found.length} have the tag, wanted 1`);
+      }
+      const children = found.map(({ order_id }) => ({ order_id }));
+      return found.length === 0 ? undefined : { ...children[0], ...!isOne && { children } };
+    };
+    const path = `orders/${order.variety ?? "regular"}`;
+    const placed = await this.#order<Omit<KitePlaced, "tag">>("POST", path, { form, find });
+    for (const { order_id } of [placed, ...placed.children ?? []]) this.#remember(order_id);
+    return { ...placed, tag: form.tag };
   }
 
   /**
-   * Changes an order, at most once.
+   * Changes an order, at most once. If no answer comes, the venue is asked whether the order is as
+   * it should be.
    *
-   * @param id Its name at the venue.
-   * @param change What is to be different.
-   * @throws {BrokerError} If it fails.
+   * @param id The venue's name of the order.
+   * @param change The fields that are to be different.
+   * @throws {BrokerError} `outcome` tells whether the order may have been changed.
    */
-  modifyOrder(
-    id: string,
-    { variety = "regular", ...form }: KiteOrderChange,
-  ): Promise<{ order_id: string }> {
-    return this.#order("PUT", `orders/${variety}/${encodeURIComponent(id)}`, form);
+  modifyOrder(id: string, change: KiteOrderChange): Promise<{ order_id: string }> {
+    const form = completeChange(change);
+    return this.#change("PUT", id, { variety: change.variety, form }, (order) => {
+      return isChanged(order, change);
+    });
   }
 
   /**
-   * Cancels an order, at most once.
+   * Cancels an order, before calls that are not urgent. If no answer comes, the venue is asked
+   * whether the order is cancelled.
    *
-   * @param id Its name at the venue.
-   * @param variety Which kind it is.
-   * @throws {BrokerError} If it fails.
+   * @param id The venue's name of the order.
+   * @param variety Kind of the order.
+   * @throws {BrokerError} `outcome` tells whether the order may have been cancelled.
    */
-  cancelOrder(id: string, variety: KiteVariety = "regular"): Promise<{ order_id: string }> {
-    return this.#order("DELETE", `orders/${variety}/${encodeURIComponent(id)}`);
+  cancelOrder(id: string, variety?: KiteVariety): Promise<{ order_id: string }> {
+    return this.#change("DELETE", id, { variety, urgent: true }, ({ status }) => {
+      return status.startsWith("CANCELLED");
+    });
   }
 
-  /** Asks for the orders of the day. */
-  orders(): Promise<KiteOrder[]> {
-    return this.#get("orders");
+  /**
+   * Asks for the orders of the day, the oldest first. The venue answers with all of them at once.
+   *
+   * @param signal Ends the call. That of a reconciliation lets it go first.
+   */
+  orders(signal?: AbortSignal): Promise<KiteOrder[]> {
+    return this.#list("orders", signal);
+  }
+
+  /**
+   * Asks for the day's orders of a tag.
+   *
+   * @param tag Your name of the orders.
+   * @param signal Ends the call. That of a reconciliation lets it go first.
+   */
+  async findOrders(tag: string, signal?: AbortSignal): Promise<KiteOrder[]> {
+    return (await this.orders(signal)).filter((order) => order.tag === tag);
+  }
+
+  /** Asks for the states that an order of the day went through, the oldest first. */
+  orderHistory(id: string): Promise<KiteOrder[]> {
+    return this.#list(`orders/${encodeURIComponent(id)}`);
+  }
+
+  /** Asks for the executions of an order. */
+  orderTrades(id: string): Promise<KiteTrade[]> {
+    return this.#list(`orders/${encodeURIComponent(id)}/trades`);
+  }
+
+  /** Asks for the day's executions. */
+  trades(): Promise<KiteTrade[]> {
+    return this.#list("trades");
+  }
+
+  /**
+   * Places a trigger, at most once. A trigger has no tag: after an `"unknown"` outcome look for it
+   * in `gtts()`.
+   *
+   * @param gtt The trigger, and the orders that it places.
+   * @returns The venue's name of the trigger.
+   * @throws {BrokerError} `outcome` tells the fate of the trigger.
+   */
+  placeGtt(gtt: KiteGttRequest): Promise<{ trigger_id: number }> {
+    return this.#send("POST", "gtt/triggers", { form: gttForm(gtt) });
+  }
+
+  /**
+   * Replaces an active trigger, at most once.
+   *
+   * @param id The venue's name of the trigger.
+   * @param gtt The new trigger.
+   */
+  modifyGtt(id: number, gtt: KiteGttRequest): Promise<{ trigger_id: number }> {
+    return this.#send("PUT", `gtt/triggers/${id}`, { form: gttForm(gtt) });
+  }
+
+  /**
+   * Cancels a trigger, before calls that are not urgent.
+   *
+   * @param id The venue's name of the trigger.
+   */
+  cancelGtt(id: number): Promise<{ trigger_id: number }> {
+    return this.#send("DELETE", `gtt/triggers/${id}`, { urgent: true });
+  }
+
+  /** Asks for a trigger. */
+  gtt(id: number): Promise<KiteGtt> {
+    return this.#get(`gtt/triggers/${id}`);
+  }
+
+  /** Asks for the triggers: those that are active, and those that ended in the last days. */
+  gtts(): Promise<KiteGtt[]> {
+    return this.#list("gtt/triggers");
   }
 
   /**
@@ -397,6 +368,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
    * Asks what can be traded: some 100,000 instruments, a list that the venue makes once a day.
    *
    * @param exchange Only there, `"NSE"`.
+   * @throws {BrokerError} If the answer is no such list, or an empty one: kind "decode".
    */
   instruments(exchange?: string): Promise<KiteInstrument[]> {
     const path = exchange ? `instruments/${encodeURIComponent(exchange)}` : "instruments";
@@ -410,7 +382,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     const { status: said, error_type, message } = Object(data);
     const code = /^\w+Exception$/.test(error_type) ? error_type : undefined;
     if (code) {
-      const isRefusal = status >= 400 || REFUSALS.test(code);
+      const isRefusal = (status >= 400 || REFUSALS.test(code)) && !DOUBTS.test(message);
       const [kind, outcome] = code === "TokenException"
         ? ["unauthorized", "rejected"] as const // log in again
         : isRefusal
@@ -442,10 +414,66 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     return (await this.session.get(path, options)).data;
   }
 
-  async #order(method: string, path: string, form?: object): Promise<{ order_id: string }> {
-    const options = { form, throttlers: [this.throttlers.orders] };
-    return (await this.session.request<Envelope<{ order_id: string }>>(method, path, options))
-      .data.data;
+  /** Asks for a list. An answer without one is no empty list. */
+  async #list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
+    const list = await this.#get<T[]>(path, { signal });
+    if (Array.isArray(list)) return list;
+    const text = `Cannot read Kite's answer to ${path}: wanted a list`;
+    throw new BrokerError(text, { kind: "decode", outcome: "unknown" });
+  }
+
+  /** Changes or cancels an order. */
+  async #change(
+    method: string,
+    id: string,
+    { variety = "regular", ...options }: Sending<never> & { variety?: KiteVariety },
+    isDone: (order: KiteOrder) => boolean | undefined,
+  ): Promise<{ order_id: string }> {
+    let ended: string | undefined;
+    const find = async ({ signal }: ReconcileContext) => {
+      const order = (await this.orders(signal)).find(({ order_id }) => order_id === id);
+      const done = order && isDone(order);
+      if (done === undefined) throw new Error("Cannot tell from the order book whether it is done");
+      if (!done && !ENDS.test(order!.status)) return undefined;
+      ended = done ? undefined : order!.status;
+      return { order_id: id };
+    };
+    const path = `orders/${variety}/${encodeURIComponent(id)}`;
+    const { order_id } = await this.#order<{ order_id: string }>(method, path, {
+      ...options,
+      find,
+    });
+    if (ended === undefined) return { order_id };
+    const text = `Cannot ${method} order ${id}: it is ${ended}`;
+    throw new BrokerError(text, { kind: "rejected", outcome: "rejected", code: "OrderException" });
+  }
+
+  /** Sends an order, within the limits of orders. */
+  #order<T>(method: string, path: string, options: Sending<T>): Promise<T> {
+    return this.#send(method, path, { throttlers: [this.throttlers.orders], ...options });
+  }
+
+  async #send<T>(method: string, path: string, { find, ...options }: Sending<T>): Promise<T> {
+    const reconcile = find && this.#reconcile && {
+      ...this.#reconcile,
+      find: async (context: ReconcileContext) => {
+        const data = await find(context);
+        return data && { data };
+      },
+    };
+    const { data } = await this.session.request<Envelope<T>>(method, path, {
+      ...options,
+      ...reconcile && { reconcile },
+    });
+    return data.data;
+  }
+
+  #remember(id: string | undefined): void {
+    if (id === undefined) return;
+    this.#answered.add(id);
+    if (this.#answered.size <= MOST_ANSWERED) return;
+    const [oldest] = this.#answered;
+    this.#answered.delete(oldest);
   }
 }
 
@@ -453,28 +481,14 @@ interface Envelope<T> {
   readonly data: T;
 }
 
-type CandleRow = [
-  time: string,
-  open: number,
-  high: number,
-  low: number,
-  close: number,
-  volume: number,
-  oi?: number,
-];
-
-function candle([time, open, high, low, close, volume, oi]: CandleRow): KiteCandle {
-  return { date: new Date(time), open, high, low, close, volume, ...oi !== undefined && { oi } };
+/** How something is sent that must not be done twice. */
+interface Sending<T> extends Pick<RequestOptions, "form" | "urgent" | "throttlers"> {
+  /** Finds what no answer came for. */
+  readonly find?: (context: ReconcileContext) => Promise<T | undefined>;
 }
 
 function limit(limit: number, period: number): Limit {
   return { limit, period, refill: "after-finish" };
-}
-
-/** A time as the venue writes it: India's, `2026-11-23 09:15:00`. */
-function india(time: Date | number): string {
-  const offset = 5.5 * 3_600_000;
-  return new Date(Number(time) + offset).toISOString().slice(0, 19).replace("T", " ");
 }
 
 async function sha256(text: string): Promise<string> {

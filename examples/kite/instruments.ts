@@ -32,6 +32,25 @@ export interface KiteInstrument {
   readonly exchange: string;
 }
 
+/** Columns that must be there. */
+const COLUMNS: readonly (keyof KiteInstrument)[] = [
+  "instrument_token",
+  "exchange_token",
+  "tradingsymbol",
+  "name",
+  "last_price",
+  "expiry",
+  "strike",
+  "tick_size",
+  "lot_size",
+  "instrument_type",
+  "segment",
+  "exchange",
+];
+
+/** Numbers that are 0 where the list has none. */
+const OPTIONAL: ReadonlySet<string> = new Set(["strike", "last_price"]);
+
 const NUMBERS: ReadonlySet<string> = new Set([
   "instrument_token",
   "exchange_token",
@@ -48,20 +67,40 @@ const FIELD = /(?:"((?:[^"]|"")*)"|([^",\r\n][^,\r\n]*|))(,|\r?\n|$)/y;
  * Reads the list.
  *
  * @param csv The text, its first line naming the columns.
- * @returns The instruments, one for each line.
- * @throws {SyntaxError} If a line has not as many fields as the first, or a quote is not closed.
+ * @returns The instruments, one for each line, at least one.
+ * @throws {SyntaxError} If the text is another one, such as a page of HTML; if it names no
+ *   instrument; if a line has not as many fields as the first, or a quote is not closed.
  */
 export function parseInstruments(csv: string): KiteInstrument[] {
   const [names = [], ...rows] = lines(csv);
+  const missing = COLUMNS.find((column) => !names.includes(column));
+  if (missing !== undefined) {
+    const begins = JSON.stringify(csv.slice(0, 40));
+    throw new SyntaxError(
+      `Cannot read the list: it begins with ${begins}, wanted ${missing} in it`,
+    );
+  }
+  if (rows.length === 0) {
+    throw new SyntaxError("Cannot read the list: it names no instrument, wanted at least one");
+  }
   return rows.map((row, i) => {
     if (row.length !== names.length) {
       throw new SyntaxError(
         `Cannot read instrument ${i + 1}: it has ${row.length} fields, wanted ${names.length}`,
       );
     }
-    const fields = names.map((name, n) => [name, NUMBERS.has(name) ? Number(row[n]) : row[n]]);
-    return Object.fromEntries(fields);
+    const fields = names.map((name, n) => [name, field(name, row[n])]);
+    return Object.fromEntries(fields) as unknown as KiteInstrument;
   });
+}
+
+function field(name: string, text: string): string | number {
+  if (!NUMBERS.has(name)) return text;
+  const value = Number(text);
+  if ((text !== "" || OPTIONAL.has(name)) && !Number.isNaN(value)) return value;
+  throw new SyntaxError(
+    `Cannot read the list: ${name} is ${JSON.stringify(text)}, wanted a number`,
+  );
 }
 
 function lines(csv: string): string[][] {
