@@ -2,7 +2,8 @@
  * Zerodha's Kite Connect (WebSocket): ticks, and what becomes of one's orders.
  *
  * ```ts ignore
- * await using feed = new KiteFeed({ apiKey, accessToken });
+ * await using feed = new KiteFeed(broker.access, { broker });
+ * feed.orders.on("item", ({ order_id, status }) => console.log(order_id, status));
  * feed.subscribe(408065, { token: 884737, mode: "full" });
  * await feed.connect();
  * for await (const tick of feed) console.log(tick.instrument_token, tick.last_price);
@@ -12,12 +13,16 @@
  */
 
 import {
-  AbstractFeeder,
+  type AbstractFeeder,
+  type FeedConnection,
   FeedError,
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
-import type { KiteAccess, KiteOrder } from "./broker.ts";
+import type { KiteAccess, KiteOrder } from "./account.ts";
+import type { KiteBroker } from "./broker.ts";
+import { OrderUpdates } from "./order_updates.ts";
+import { SideChannel } from "./side_channel.ts";
 import { type KiteMode, parseTicks, type Tick, TickError } from "./ticks.ts";
 
 /** What a feed can be subscribed to: one instrument, in one mode. */
@@ -40,16 +45,29 @@ export interface KiteFeedOptions extends WebSocketFeederOptions {
    * @default {"wss://ws.kite.trade"}
    */
   url?: string;
+  /**
+   * Is asked for the orders that changed while there was no connection. Without a broker
+   * `feed.orders` tells such a gap, and does not fill it.
+   */
+  broker?: Pick<KiteBroker, "orders">;
 }
 
 const MODES: readonly unknown[] = ["ltp", "quote", "full"];
 
-/** A feed of ticks, with side channels of their own for orders and messages. */
+/**
+ * A feed of ticks, with side channels of their own for orders and messages.
+ *
+ * - Ticks keep the event time that the venue gives: `exchange_timestamp` and `last_trade_time`, in
+ *   mode full.
+ * - The venue confirms no subscription in words. With `confirmTimeout` the first tick of an
+ *   instrument, in the mode that was asked for, confirms it: leave that off where an instrument may
+ *   not be traded for long.
+ */
 export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   /**
-   * What becomes of one's orders, whoever placed them. It has queues of its own, where no tick takes
-   * an order's place; it connects and closes with this feed. What happens while there is no
-   * connection is not told later: ask `KiteBroker.orders()` once `live` again.
+   * What becomes of one's orders, whoever placed them: each update once, over lost connections too,
+   * if there is a `broker`. The channel has queues of its own, where no tick takes an order's place;
+   * it connects and closes with this feed.
    */
   readonly orders: AbstractFeeder<KiteOrder>;
   /** What the venue has to say to people. */
@@ -57,26 +75,30 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   protected override readonly limit = 3_000;
   readonly #login: () => KiteAccess | Promise<KiteAccess>;
   readonly #url: string;
-  readonly #orders = new Channel<KiteOrder>(this);
-  readonly #messages = new Channel<unknown>(this);
+  readonly #orders: OrderUpdates;
+  readonly #messages: SideChannel<unknown>;
+  /** Whether ticks confirm subscriptions. */
+  readonly #confirms: boolean;
 
   /**
    * Makes a feed.
    *
    * @param login What a logged-in client has, or a function that gets it: called for every attempt,
    *   as a token is good for one day.
-   * @param options The venue's address, and how to stay connected. Unless told otherwise, 5 seconds
-   *   of silence mean a new connection: heartbeats come about every 2.
+   * @param options The venue's address, the broker, and how to stay connected. Unless told
+   *   otherwise, 5 seconds of silence mean a new connection: heartbeats come about every 2.
    */
   constructor(
     login: KiteAccess | (() => KiteAccess | Promise<KiteAccess>),
-    { url = "wss://ws.kite.trade", ...options }: KiteFeedOptions = {},
+    { url = "wss://ws.kite.trade", broker, ...options }: KiteFeedOptions = {},
   ) {
     super({ staleAfter: 5_000, ...options });
+    const { confirmTimeout = 0, backfillTimeout } = options;
     this.#login = typeof login === "function" ? login : () => login;
     this.#url = url;
-    this.orders = this.#orders;
-    this.messages = this.#messages;
+    this.#confirms = confirmTimeout > 0;
+    this.orders = this.#orders = new OrderUpdates(this, { broker, backfillTimeout });
+    this.messages = this.#messages = new SideChannel(this);
   }
 
   /**
@@ -99,7 +121,8 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
     super.unsubscribe(...subs.map(complete));
   }
 
-  protected override async endpoint(): Promise<URL> {
+  protected override async endpoint(signal: AbortSignal): Promise<URL> {
+    await this.#orders.begin(signal);
     const { apiKey, accessToken } = await this.#login();
     const url = new URL(this.#url);
     url.search = `${new URLSearchParams({ api_key: apiKey, access_token: accessToken })}`;
@@ -121,45 +144,39 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
     return frames;
   }
 
-  protected override receive(data: string | ArrayBuffer): void {
-    if (typeof data === "string") return this.#read(JSON.parse(data));
+  /** A tick belongs to the subscription of its token. */
+  protected override keyOf({ instrument_token }: Tick): number {
+    return instrument_token;
+  }
+
+  protected override receive(data: string | ArrayBuffer, connection?: FeedConnection): void {
+    if (typeof data === "string") return this.#read(JSON.parse(data), connection);
     try {
-      for (const tick of parseTicks(data)) this.emit(tick);
+      this.#deliver(parseTicks(data));
     } catch (error) {
-      if (error instanceof TickError) { for (const tick of error.ticks) this.emit(tick); }
+      if (error instanceof TickError) this.#deliver(error.ticks);
       throw error;
     }
   }
 
-  #read({ type, data }: { type: string; data: unknown }): void {
-    if (type === "order") this.#orders.publish(data as KiteOrder);
+  #deliver(ticks: readonly Tick[]): void {
+    for (const tick of ticks) {
+      if (this.#confirms) this.#confirm(tick);
+      this.emit(tick);
+    }
+  }
+
+  #confirm({ instrument_token, mode }: Tick): void {
+    const sub = this.subscriptions.get(instrument_token);
+    if (sub?.mode === mode) this.confirm(sub);
+  }
+
+  #read({ type, data }: { type: string; data: unknown }, connection?: FeedConnection): void {
+    if (type === "order") this.#orders.read(data as KiteOrder, connection);
     else if (type === "message") this.#messages.publish(data);
     else if (type === "error") {
       this.dispatch("error", new FeedError(`Cannot do what was asked: Kite says "${data}"`));
     }
-  }
-}
-
-/** A part of a feed with readers of its own. */
-class Channel<T> extends AbstractFeeder<T> {
-  readonly #feed: KiteFeed;
-
-  constructor(feed: KiteFeed) {
-    super();
-    this.#feed = feed;
-    feed.closed.then((error) => this.end(error));
-  }
-
-  override connect(): Promise<void> {
-    return this.#feed.connect();
-  }
-
-  override close(): Promise<void> {
-    return this.#feed.close();
-  }
-
-  publish(item: T): void {
-    this.emit(item);
   }
 }
 

@@ -50,12 +50,15 @@ export class KiteShow implements Show {
     this.#trader = new KiteTrader(stage, this.venue);
     this.feed = new KiteFeed(
       () => this.#trader.broker.access,
-      this.venue && {
-        url: this.venue.wsUrl,
-        // Shorter than one would choose for the real venue: the demo is short.
-        staleAfter: 2_000,
-        baseWait: 400,
-        resetRetryAfter: 2_000,
+      {
+        broker: this.#trader.broker,
+        ...this.venue && {
+          url: this.venue.wsUrl,
+          // Shorter than one would choose for the real venue: the demo is short.
+          staleAfter: 2_000,
+          baseWait: 400,
+          resetRetryAfter: 2_000,
+        },
       },
     );
     this.feed.subscribe(...this.#subscriptions());
@@ -63,7 +66,7 @@ export class KiteShow implements Show {
     this.feed.on("state", ({ state }) => {
       if (state !== "live") this.#fresh.clear();
     });
-    this.feed.orders.on("item", () => this.#trader.updates++);
+    this.feed.orders.on("item", (order) => this.#trader.follow(order));
   }
 
   get pending(): number {
@@ -132,7 +135,7 @@ export class KiteShow implements Show {
   async figures(): Promise<Figure[]> {
     const { made, caught } = this.#cuts;
     return [
-      ...this.#trader.figures(),
+      ...await this.#trader.figures(),
       ...this.venue
         ? [{ ok: caught === made, text: `${caught} of ${made} frames that were cut short caught` }]
         : [],

@@ -68,6 +68,8 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   /** When the requests that counted came, by what they counted against. */
   readonly #starts = new Map<keyof typeof LIMITS, number[]>();
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
+  /** What becomes of the next orders. */
+  readonly #losses: ("answer" | "order")[] = [];
   #requestToken: string | undefined;
   #accessToken: string;
   #cuts = 0;
@@ -101,6 +103,16 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   grant(): Exclude<KiteLogin, KiteAccess> {
     this.#requestToken = this.#token();
     return { ...this.#app, requestToken: this.#requestToken };
+  }
+
+  /** Executes the next order, and answers that it has timed out. */
+  loseAnswer(): void {
+    this.#losses.push("answer");
+  }
+
+  /** Does not execute the next order, and answers that it has timed out. */
+  loseOrder(): void {
+    this.#losses.push("order");
   }
 
   /** Ends every login, as the venue does each morning. */
@@ -159,7 +171,12 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
       const { apiKey, accessToken } = this.access;
       const isKnown = request.headers.get("authorization") === `token ${apiKey}:${accessToken}`;
       if (!isKnown && path[0] !== "session") throw NO_LOGIN;
+      const loss = asked.method === "POST" && path[0] === "orders"
+        ? this.#losses.shift()
+        : undefined;
+      if (loss === "order") throw TIMED_OUT;
       const data = await this.#answer(asked);
+      if (loss === "answer") throw TIMED_OUT;
       return data instanceof Response ? data : Response.json({ status: "success", data });
     } catch (error) {
       if (error instanceof Refusal) return refuse(error);
@@ -302,6 +319,12 @@ export class KiteConnection extends Connection {
 const MODES: readonly unknown[] = ["ltp", "quote", "full"];
 
 const NO_LOGIN = new Refusal("TokenException", "Incorrect `api_key` or `access_token`.", 403);
+
+/** What the venue says though the order may stand. Source: kite.trade/forum/discussion/35732. */
+const TIMED_OUT = new Refusal(
+  "OrderException",
+  "Order request timed out. Please check the order book and confirm before placing again.",
+);
 
 const PROFILE = {
   user_id: "SIM001",

@@ -1,6 +1,6 @@
 /**
- * The demo's trader: asks Kite for prices, and trades with nobody's money over a network that loses
- * an answer.
+ * The demo's trader: places orders with nobody's money, one of which the venue loses track of, and
+ * follows them on the feed. Then it asks for prices.
  *
  * @module
  */
@@ -9,33 +9,32 @@ import { BrokerError } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Figure, Stage } from "../stage.ts";
 import { seconds, type Story } from "../view.ts";
-import { KiteBroker, type KiteOrderRequest } from "./broker.ts";
+import { KiteBroker, type KiteOrder, type KiteOrderRequest } from "./broker.ts";
 import type { KiteSimulator } from "./simulator.ts";
 
 const NIFTY = 256_265;
 
-const ORDER: KiteOrderRequest = {
+const INFY = {
   exchange: "NSE",
   tradingsymbol: "INFY",
   transaction_type: "BUY",
-  order_type: "MARKET",
   product: "CNC",
   quantity: 1,
-};
+} as const;
 
-/** Which order's answer is lost on its way. */
-const LOST_ORDER = 3;
+/** How many orders the trader places. The venue loses the answer to the second. */
+const ORDERS = 3;
 
 /** A broker and what it is asked. */
 export class KiteTrader {
   /** What is traded with. */
   readonly broker: KiteBroker;
-  /** Updates of orders that the feed has told. */
-  updates = 0;
   readonly #stage: Stage;
   readonly #venue: KiteSimulator | undefined;
   readonly #requests = { made: 0, answered: 0, told: 0 };
-  readonly #orders = { wanted: 0, found: 0 };
+  readonly #placed: string[] = [];
+  /** Updates that the feed told, by order. */
+  readonly #told = new Map<string, string[]>();
   /** The story of a request that was refused, until it is answered. */
   #refused: Story | undefined;
 
@@ -51,12 +50,20 @@ export class KiteTrader {
     this.broker = new KiteBroker({
       baseUrl: venue?.httpUrl,
       retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
-      fetch: (url, init) => this.#fetch(url, init),
       onEvent: (event) => {
         if (event.type === "retry") this.#onRefusal(event.error, event.delay);
         else if (event.type === "response" && event.attempt > 1) this.#onRepeated(event.status);
       },
     });
+  }
+
+  /**
+   * Takes note of an update.
+   *
+   * @param order The order, as the feed told it.
+   */
+  follow({ order_id, status }: KiteOrder): void {
+    this.#told.set(order_id, [...this.#told.get(order_id) ?? [], status]);
   }
 
   /** Notes that the next request will be refused for its haste. */
@@ -68,37 +75,102 @@ export class KiteTrader {
   requests(): { queue: number; asked: string[] } {
     const { answered, told } = this.#requests;
     const queue = Object.values(this.broker.throttlers).reduce((sum, { size }) => sum + size, 0);
-    const orders = [`${this.#orders.wanted} orders`, `${this.updates} updates of them`];
+    const updates = [...this.#told.values()].flat().length;
+    const orders = [`${this.#placed.length} orders`, `${updates} updates of them`];
     return { queue, asked: [`${answered} answered`, `${told} told 429`, ...orders] };
   }
 
-  /** Asks and trades every two seconds, until the signal aborts. */
+  /** Places orders, then asks for prices every two seconds, until the signal aborts. */
   async work(signal: AbortSignal): Promise<void> {
     const calls: Promise<void>[] = [];
+    if (this.#venue) calls.push(this.#trade(this.#venue, signal));
     while (!signal.aborted) {
       const range = { from: Date.now() - 600_000, to: Date.now() };
       calls.push(this.#ask(() => this.broker.ltp("NSE:INFY")));
       calls.push(this.#ask(() => this.broker.candles(NIFTY, "minute", range)));
-      if (this.#venue) calls.push(this.#ask(() => this.#trade(`demo${++this.#orders.wanted}`)));
       await delay(2_000, { signal }).catch(() => {});
     }
     await Promise.all(calls);
   }
 
   /** What has come of it all. */
-  figures(): Figure[] {
+  async figures(): Promise<Figure[]> {
     const { made, answered, told } = this.#requests;
     const text = `${answered} of ${made} requests answered, ${told} told 429 and repeated`;
     const requests = { ok: answered === made, text };
-    if (!this.#venue) return [requests];
-    const { wanted, found } = this.#orders;
-    const { orders, executions: { placed } } = this.#venue.desk;
-    const tags = new Set(orders.map(({ tag }) => tag));
-    const lost = found > 0 ? ", also the one whose answer was lost" : "";
-    return [requests, {
-      ok: placed === wanted && tags.size === wanted,
-      text: `${placed} of ${wanted} orders executed, each once${lost}; ${this.updates} updates`,
-    }];
+    return this.#venue ? [await this.#compare(this.#venue), requests] : [requests];
+  }
+
+  /** Compares what the feed told with the order book of the venue. */
+  async #compare({ desk }: KiteSimulator): Promise<Figure> {
+    const book = () => desk.orders.map(({ order_id, status }) => `${order_id} ${status}`).join();
+    // An order may be told on its way; its end is told once.
+    const ends = () =>
+      desk.orders.map(({ order_id }) => {
+        const told = this.#told.get(order_id) ?? [];
+        return `${order_id} ${told.filter((status) => status !== "OPEN").join(" ")}`;
+      }).join();
+    for (let i = 0; i < 100 && book() !== ends(); i++) await delay(20);
+    const { placed } = desk.executions;
+    const isOnce = placed === ORDERS &&
+      desk.orders.every(({ order_id }) => this.#placed.includes(order_id));
+    return {
+      ok: isOnce && book() === ends(),
+      text: `${placed} of ${ORDERS} orders executed, each once, also the one whose answer was ` +
+        "lost; the feed told what the venue's book has",
+    };
+  }
+
+  /** Places the orders, each followed to its end, unless the signal aborts. */
+  async #trade(venue: KiteSimulator, signal: AbortSignal): Promise<void> {
+    for (let number = 1; number <= ORDERS && !signal.aborted; number++) {
+      const isLimit = number === ORDERS;
+      const how = isLimit ? "below the market, then at it" : "at the market";
+      const story = this.#stage.begin(`order ${number}: buy 1 INFY ${how}`, "order");
+      try {
+        if (number === 2) {
+          venue.loseAnswer();
+          this.#stage.step(story, "venue executes it and answers 400, its fate is unknown");
+        }
+        const price = isLimit ? venue.listings.get(408_065)!.best("BUY") : 0;
+        const order_id = await this.#place(
+          isLimit
+            ? { ...INFY, order_type: "LIMIT", price: price * 0.99 - price * 0.99 % 0.05 }
+            : { ...INFY, order_type: "MARKET" },
+        );
+        this.#placed.push(order_id);
+        const found = number === 2 ? "found by its tag, placed once" : "placed";
+        this.#stage.step(story, `${found}: ${order_id}`);
+        if (isLimit) await this.broker.modifyOrder(order_id, { order_type: "MARKET" });
+        await this.#awaitEnd(story, order_id, signal);
+      } catch (error) {
+        this.#stage.step(story, (error as Error).message, "bad");
+      }
+    }
+  }
+
+  /** Places an order: again where it was refused for haste, but never where nobody knows. */
+  async #place(order: KiteOrderRequest): Promise<string> {
+    try {
+      return (await this.broker.placeOrder(order)).order_id;
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.kind !== "rate-limited") throw error;
+      this.#onRefusal(error, 1_000);
+      await delay(1_000);
+      const { order_id } = await this.broker.placeOrder(order);
+      this.#onRepeated(200);
+      return order_id;
+    }
+  }
+
+  async #awaitEnd(story: Story, order_id: string, signal: AbortSignal): Promise<void> {
+    const told = () => this.#told.get(order_id) ?? [];
+    for (let i = 0; i < 500 && !told().includes("COMPLETE") && !signal.aborted; i++) {
+      await delay(20);
+    }
+    const isFilled = told().includes("COMPLETE");
+    const text = told().join(", then ") || "nothing";
+    this.#stage.step(story, `feed tells ${text}`, isFilled ? "good" : "bad");
   }
 
   async #ask(request: () => Promise<unknown>): Promise<void> {
@@ -110,38 +182,6 @@ export class KiteTrader {
       if (!(error instanceof BrokerError)) throw error;
       if (error.kind !== "closed") this.#stage.note(`a request failed: ${error.message}`);
     }
-  }
-
-  /** Places an order: again where it was refused for haste, but never where nobody knows. */
-  async #trade(tag: string): Promise<void> {
-    try {
-      await this.broker.placeOrder({ ...ORDER, tag });
-      this.#onRepeated(200);
-    } catch (error) {
-      if (!(error instanceof BrokerError) || error.kind === "closed") throw error;
-      if (error.outcome === "unknown") return this.#lookUp(tag);
-      if (error.kind !== "rate-limited") throw error;
-      this.#onRefusal(error, 1_000);
-      this.broker.throttlers.orders.pause(1_000);
-      return this.#trade(tag);
-    }
-  }
-
-  async #lookUp(tag: string): Promise<void> {
-    const story = this.#stage.begin(`the answer to order ${tag} is lost: outcome "unknown"`);
-    const found = (await this.broker.orders()).filter((order) => order.tag === tag).length;
-    this.#orders.found += found;
-    const told = `looked up by its tag: executed ${found} times, not placed again`;
-    this.#stage.step(story, told.replace("1 times", "once"), found === 1 ? "good" : "bad");
-  }
-
-  /** A network that loses the answer to one order, which the venue has executed. */
-  async #fetch(...[url, init]: Parameters<typeof fetch>): Promise<Response> {
-    const response = await fetch(url, init);
-    const isOrder = response.ok && init?.method === "POST" && `${url}`.endsWith("/orders/regular");
-    if (!isOrder || this.#venue?.desk.executions.placed !== LOST_ORDER) return response;
-    await response.body?.cancel();
-    throw new TypeError("connection reset");
   }
 
   #onRefusal({ status }: BrokerError, delay: number): void {

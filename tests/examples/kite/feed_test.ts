@@ -307,7 +307,7 @@ Deno.test("KiteFeed asks for the login anew at every attempt", async () => {
 Deno.test("KiteFeed writes key and token into the query, whatever is in them", async () => {
   class Dry extends KiteFeed {
     address(): Promise<URL> {
-      return this.endpoint();
+      return this.endpoint(new AbortController().signal);
     }
   }
   const feed = new Dry({ apiKey: "k&y", accessToken: "t=k n" });
@@ -315,4 +315,36 @@ Deno.test("KiteFeed writes key and token into the query, whatever is in them", a
     `${await feed.address()}`,
     "wss://ws.kite.trade/?api_key=k%26y&access_token=t%3Dk+n",
   );
+});
+
+Deno.test("KiteFeed takes the first tick in the mode for a confirmation, and asks again without one", async () => {
+  await using venue = still();
+  const full = { token: INFY, mode: "full" } as const;
+  await using feed = await connected(venue, [full, 999_937], { confirmTimeout: 30 });
+  const asked = (token: number) =>
+    feed.sent.filter((it) => JSON.stringify(it).startsWith(`{"a":"subscribe","v":[${token}`));
+  await until(() => asked(999_937).length > 1);
+  assertEquals(asked(INFY).length, 1); // in one frame with the other, at first
+});
+
+Deno.test("KiteFeed asks again for an instrument that falls quiet, by its token", async () => {
+  await using venue = still();
+  await using feed = await connected(venue, [INFY, TATAMOTORS], { quietAfter: 60 });
+  const quiet: unknown[] = [];
+  feed.on("quiet", ({ key }) => quiet.push(key));
+  await until(() => feed.ticks.length >= 2 && quiet.length >= 2);
+  assertEquals(new Set(quiet), new Set([INFY, TATAMOTORS]));
+  const before = feed.ticks.length;
+  await until(() => feed.ticks.length > before); // the venue tells the instrument at once
+});
+
+Deno.test("KiteFeed keeps the event time of a tick in mode full", async () => {
+  await using venue = still();
+  await using feed = await connected(venue, [{ token: INFY, mode: "full" }]);
+  for (let i = 0; i < 50; i++) venue.step();
+  await until(() => feed.ticks.some(({ last_trade_time }) => last_trade_time));
+  const { exchange_timestamp, last_trade_time } = feed.ticks.at(-1)!;
+  const latency = Date.now() - exchange_timestamp!.getTime();
+  assert(latency > -1_000 && latency < 60_000, `${latency}`);
+  assert(last_trade_time! <= exchange_timestamp!);
 });

@@ -1,0 +1,225 @@
+/**
+ * Updates of own orders at Kite, each delivered once, also over lost connections.
+ *
+ * The venue sends an update once. What it sent while the socket was down never comes again (source:
+ * kite.trade/forum/discussion/9855), so the order book is asked for after each loss.
+ *
+ * @module
+ */
+
+import { type FeedEvents, retry } from "@aio-trader/core";
+import type { KiteOrder } from "./account.ts";
+import type { KiteBroker } from "./broker.ts";
+import { type MainFeed, SideChannel } from "./side_channel.ts";
+
+/** The feed whose socket tells the updates. */
+export interface UpdatedFeed extends MainFeed {
+  /** Adds a listener for the gaps of the feed. */
+  on(type: "gap", listener: (gap: FeedEvents<unknown>["gap"]) => void): unknown;
+}
+
+/** Options of {@linkcode OrderUpdates}. */
+export interface OrderUpdatesOptions {
+  /** Is asked for what was missed. Without a broker the channel tells gaps, and fills none. */
+  readonly broker?: Pick<KiteBroker, "orders"> | undefined;
+  /**
+   * Longest time for all attempts to fill a gap, in milliseconds.
+   *
+   * @default {30_000}
+   */
+  readonly backfillTimeout?: number | undefined;
+}
+
+/** An update, and the connection that it came over: none, for one of the order book. */
+interface Update {
+  readonly order: KiteOrder;
+  readonly over: unknown;
+}
+
+/** Longest time that a timer takes, in milliseconds. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+/** Longest wait for the order book before the first connection, in milliseconds. */
+const PATIENCE = 2_000;
+
+/**
+ * What becomes of one's orders, whoever placed them.
+ *
+ * - Each update that the venue sends is delivered once, in the order of the venue.
+ * - After a loss the order book is asked for. Orders that changed meanwhile are delivered first, in
+ *   the state that they have now; updates of the new connection wait. The event `gap` tells how that
+ *   ended.
+ * - Orders that stood before the feed first connected are no news until they change.
+ */
+export class OrderUpdates extends SideChannel<KiteOrder> {
+  readonly #broker: OrderUpdatesOptions["broker"];
+  readonly #timeout: number;
+  /** The orders before the first connection, by name. */
+  readonly #before = new Map<string, KiteOrder>();
+  /** The latest update of each order that was delivered. */
+  #told = new Map<string, Update>();
+  /** Updates that wait until a gap is filled. */
+  #held: Update[] | undefined;
+  #filling: AbortController | undefined;
+  #since = Infinity;
+  #isBegun = false;
+
+  /**
+   * Makes the channel.
+   *
+   * @param feed The feed whose socket tells the updates.
+   * @param options Whom to ask for what was missed.
+   */
+  constructor(feed: UpdatedFeed, { broker, backfillTimeout = 30_000 }: OrderUpdatesOptions = {}) {
+    super(feed);
+    this.#broker = broker;
+    this.#timeout = backfillTimeout;
+    feed.on("gap", (gap) => void this.#fill(gap));
+    feed.closed.then(() => this.#filling?.abort());
+  }
+
+  /**
+   * Takes note of the orders that stand before the first connection. Whatever happens later is
+   * news. If the order book cannot be read in time, all orders of the day count as news after a
+   * loss.
+   *
+   * @param signal Ends it.
+   */
+  async begin(signal: AbortSignal): Promise<void> {
+    if (this.#isBegun || !this.#broker) return;
+    this.#isBegun = true;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), PATIENCE);
+    try {
+      const orders = await this.#broker.orders(AbortSignal.any([signal, late.signal]));
+      for (const order of orders) this.#before.set(order.order_id, order);
+    } catch {
+      // Ticks do not wait for an order book that cannot be read.
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Reads an update.
+   *
+   * @param order The order, as it is now.
+   * @param over The connection that told it.
+   */
+  read(order: KiteOrder, over: unknown): void {
+    const update = { order, over };
+    if (this.#held) this.#held.push(update);
+    else this.#deliver(update);
+  }
+
+  /** Delivers an update, unless the order book or another connection has told it, or a later one. */
+  #deliver(update: Update): void {
+    const { order, over } = update;
+    const last = this.#told.get(order.order_id);
+    if (last && (last.over === over ? isRepeated(order, last.order) : !isNews(order, last.order))) {
+      return;
+    }
+    this.#told.set(order.order_id, update);
+    this.publish(order);
+  }
+
+  /** Asks for the order book, until it answers. Another gap meanwhile takes this one over. */
+  async #fill({ since, until }: { since: number; until: number }): Promise<void> {
+    this.#since = Math.min(this.#since, since);
+    this.#filling?.abort();
+    const filling = this.#filling = new AbortController();
+    const end = (cause?: unknown) => {
+      const filled = cause === undefined;
+      const gap = { since: this.#since, until, filled, ...!filled && { cause } };
+      this.#since = Infinity;
+      this.#filling = undefined;
+      this.dispatch("gap", gap);
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const update of held) this.#deliver(update);
+    };
+    if (!this.#broker) return end(new Error("Cannot fill the gap: no broker, wanted one"));
+    this.#held ??= [];
+    const late = () => filling.abort(new Error("Cannot fill the gap: no order book in time"));
+    const timer = setTimeout(late, Math.min(this.#timeout, MAX_TIMER));
+    try {
+      const orders = await this.#ask(this.#broker, filling.signal);
+      if (this.#filling !== filling) return;
+      this.#catchUp(orders);
+      end();
+    } catch (cause) {
+      if (this.#filling === filling) end(cause);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #ask(broker: Pick<KiteBroker, "orders">, signal: AbortSignal): Promise<KiteOrder[]> {
+    const ask = retry(() => broker.orders(signal), {
+      ...{ maxRetries: Infinity, baseWait: 500, maxWait: 5_000, jitter: 0.5 },
+      ...{ signal, shouldRetry: () => !signal.aborted },
+    });
+    return ask();
+  }
+
+  /** Delivers the orders that changed. One that an update tells which waits is left to that. */
+  #catchUp(orders: readonly KiteOrder[]): void {
+    const told = this.#told;
+    this.#told = new Map(); // orders of an earlier day are not in the book any more
+    for (const order of orders) {
+      const id = order.order_id;
+      const known = told.get(id);
+      const last = known?.order ?? this.#before.get(id);
+      const waits = this.#held?.some((it) => it.order.order_id === id && isSame(it.order, order));
+      if (waits || (last && !isNews(order, last))) {
+        if (known) this.#told.set(id, known);
+        continue;
+      }
+      this.#told.set(id, { order, over: undefined });
+      this.publish(order);
+    }
+  }
+}
+
+/** What a state of an order consists of. */
+const STATE = [
+  "quantity",
+  "filled_quantity",
+  "pending_quantity",
+  "average_price",
+  "price",
+  "trigger_price",
+  "order_type",
+  "validity",
+  "disclosed_quantity",
+  "status_message",
+] as const;
+
+const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;
+
+/** Whether the venue repeats itself, to the last field. */
+function isRepeated(next: KiteOrder, last: KiteOrder): boolean {
+  return JSON.stringify(next) === JSON.stringify(last);
+}
+
+/** Whether a state of an order is another one than the last, and not an earlier one. */
+function isNews(next: KiteOrder, last: KiteOrder): boolean {
+  if (isSame(next, last)) return false;
+  if (ENDS.test(last.status) || next.filled_quantity < last.filled_quantity) return false;
+  return !(changedAt(next) < changedAt(last));
+}
+
+function isSame(one: KiteOrder, other: KiteOrder): boolean {
+  return statusOf(one) === statusOf(other) &&
+    STATE.every((field) => (one[field] ?? null) === (other[field] ?? null));
+}
+
+/** The socket calls an open order that has changed `"UPDATE"`. */
+function statusOf({ status }: KiteOrder): string {
+  return status === "UPDATE" ? "OPEN" : status;
+}
+
+/** When it changed. The venue's times sort as text. */
+function changedAt({ exchange_update_timestamp, order_timestamp }: KiteOrder): string {
+  return exchange_update_timestamp ?? order_timestamp;
+}

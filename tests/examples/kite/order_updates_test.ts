@@ -1,0 +1,304 @@
+import { assert, assertEquals } from "@std/assert";
+import type { FeedError, FeedEvents } from "@aio-trader/core";
+import { KiteBroker, type KiteOrder } from "../../../examples/kite/broker.ts";
+import { KiteFeed, type KiteFeedOptions } from "../../../examples/kite/feed.ts";
+import { OrderUpdates } from "../../../examples/kite/order_updates.ts";
+import { KiteSimulator } from "../../../examples/kite/simulator.ts";
+
+const INFY = 408_065;
+
+const LIMIT = {
+  exchange: "NSE",
+  tradingsymbol: "INFY",
+  transaction_type: "BUY",
+  order_type: "LIMIT",
+  product: "CNC",
+  quantity: 1,
+  price: 1_400,
+} as const;
+const MARKET = { ...LIMIT, order_type: "MARKET", price: undefined } as const;
+
+type GapEvent = FeedEvents<unknown>["gap"];
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let waited = 0; !condition(); waited += 5) {
+    if (waited > 20_000) throw new Error(`Never happened: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+interface World extends AsyncDisposable {
+  readonly venue: KiteSimulator;
+  readonly broker: KiteBroker;
+  readonly feed: KiteFeed;
+  /** What `feed.orders` told: `[order_id, status]`. */
+  readonly told: string[][];
+  readonly gaps: GapEvent[];
+  readonly errors: FeedError[];
+  /** Answers the next so many questions for the order book with 503. */
+  blind(times: number): void;
+  /** Drops every socket, and lets `fn` run before the feed is connected again. */
+  during(fn: () => Promise<unknown>): Promise<void>;
+}
+
+async function world(options: KiteFeedOptions = {}): Promise<World> {
+  const venue = new KiteSimulator({ seed: 7, interval: 0, limited: false });
+  let blind = 0;
+  const broker = new KiteBroker({
+    baseUrl: venue.httpUrl,
+    throttlers: [],
+    retry: false,
+    fetch: (url, init) => {
+      const isBook = init?.method === "GET" && String(url).endsWith("/orders");
+      if (isBook && blind-- > 0) return Promise.resolve(new Response("", { status: 503 }));
+      return fetch(url, init);
+    },
+  });
+  await broker.authorize(venue.access);
+  let door: Promise<unknown> = Promise.resolve();
+  const login = async () => {
+    await door;
+    return venue.access;
+  };
+  const feed = new KiteFeed(login, {
+    url: venue.wsUrl,
+    broker,
+    baseWait: 5,
+    jitter: 0,
+    ...options,
+  });
+  const [told, gaps, errors]: [string[][], GapEvent[], FeedError[]] = [[], [], []];
+  feed.orders.on("item", ({ order_id, status }) => told.push([order_id, status]));
+  feed.orders.on("gap", (gap) => gaps.push(gap));
+  feed.on("error", (error) => errors.push(error));
+  return {
+    ...{ venue, broker, feed, told, gaps, errors },
+    blind: (times) => void (blind = times),
+    async during(fn) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      door = promise;
+      const { connections } = feed.stats;
+      venue.inflict("drop");
+      await until(() => venue.connections.size === 0);
+      await fn();
+      resolve();
+      await until(() => feed.stats.connections > connections);
+    },
+    async [Symbol.asyncDispose]() {
+      await feed.close();
+      await broker.close();
+      await venue.close();
+    },
+  };
+}
+
+Deno.test("KiteFeed.orders tells what happened to orders while the socket was down", async () => {
+  await using it = await world();
+  await it.feed.connect();
+  const { order_id: first } = await it.broker.placeOrder(LIMIT);
+  await until(() => it.told.length === 1);
+  let second = "";
+  await it.during(async () => {
+    await it.broker.cancelOrder(first);
+    second = (await it.broker.placeOrder(MARKET)).order_id;
+  });
+  await until(() => it.told.length === 3);
+  const { order_id: third } = await it.broker.placeOrder(MARKET);
+  await until(() => it.told.length === 4);
+  assertEquals(it.told, [
+    [first, "OPEN"],
+    [first, "CANCELLED"],
+    [second, "COMPLETE"],
+    [third, "COMPLETE"],
+  ]);
+  assertEquals(it.gaps.map(({ filled }) => filled), [true]);
+});
+
+for (const drops of [1, 2, 5]) {
+  Deno.test(`KiteFeed.orders tells each update once over ${drops} drops`, async () => {
+    await using it = await world();
+    it.feed.subscribe(INFY);
+    await it.feed.connect();
+    const placed: string[] = [];
+    const place = async () => void placed.push((await it.broker.placeOrder(MARKET)).order_id);
+    for (let i = 0; i < drops; i++) {
+      await place();
+      await it.during(place);
+      await place();
+    }
+    await until(() => it.told.length === placed.length);
+    await until(() => it.gaps.length === drops);
+    assertEquals(it.told, placed.map((id) => [id, "COMPLETE"]));
+  });
+}
+
+Deno.test("KiteFeed.orders tells no order that stood before it connected, until it changes", async () => {
+  await using it = await world();
+  const { order_id: old } = await it.broker.placeOrder(MARKET);
+  const { order_id: open } = await it.broker.placeOrder(LIMIT);
+  await it.feed.connect();
+  await it.during(() => Promise.resolve());
+  await until(() => it.gaps.length === 1);
+  assertEquals(it.told, []);
+  await it.during(() => it.broker.modifyOrder(open, { price: 1_401 }));
+  await until(() => it.gaps.length === 2);
+  assertEquals(it.told, [[open, "OPEN"]]);
+  await it.broker.cancelOrder(open);
+  await until(() => it.told.length === 2);
+  assert(it.told.every(([id]) => id !== old));
+});
+
+Deno.test("KiteFeed.orders tells an order that is placed right after connect(), though the socket drops at once", async () => {
+  await using it = await world();
+  await it.feed.connect();
+  const { order_id } = await it.broker.placeOrder(MARKET);
+  await it.during(() => Promise.resolve());
+  await until(() => it.gaps.length === 1);
+  assertEquals(it.told, [[order_id, "COMPLETE"]]);
+});
+
+Deno.test("KiteFeed.orders asks for the order book until it answers, and updates wait meanwhile", async () => {
+  await using it = await world();
+  await it.feed.connect();
+  let missed = "";
+  await it.during(async () => {
+    missed = (await it.broker.placeOrder(MARKET)).order_id;
+    it.blind(2);
+  });
+  const { order_id: next } = await it.broker.placeOrder(MARKET);
+  await until(() => it.told.length === 2);
+  assertEquals(it.told, [[missed, "COMPLETE"], [next, "COMPLETE"]]);
+  assertEquals(it.gaps.map(({ filled }) => filled), [true]);
+});
+
+Deno.test("KiteFeed.orders tells a gap that it could not fill, and goes on", async () => {
+  await using it = await world({ backfillTimeout: 100 });
+  await it.feed.connect();
+  await it.during(async () => {
+    await it.broker.placeOrder(MARKET);
+    it.blind(Infinity);
+  });
+  const { order_id } = await it.broker.placeOrder(MARKET);
+  await until(() => it.told.length === 1);
+  assertEquals(it.told, [[order_id, "COMPLETE"]]);
+  assertEquals(it.gaps.map(({ filled, cause }) => [filled, cause !== undefined]), [[false, true]]);
+});
+
+Deno.test("KiteFeed.orders without a broker tells the gap, and that nobody fills it", async () => {
+  await using it = await world({ broker: undefined });
+  await it.feed.connect();
+  await it.during(() => it.broker.placeOrder(MARKET));
+  await until(() => it.gaps.length === 1);
+  assertEquals([it.gaps[0].filled, it.told], [false, []]);
+});
+
+Deno.test("KiteFeed connects though the order book cannot be read", async () => {
+  await using it = await world();
+  await it.broker.placeOrder(MARKET);
+  it.blind(1);
+  await it.feed.connect();
+  await it.during(() => Promise.resolve());
+  await until(() => it.told.length === 1); // all orders of the day count as news then
+  assertEquals(it.errors, []);
+});
+
+/** A feed that does nothing but lose its connection. */
+class Dry {
+  readonly closed = new Promise<undefined>(() => {});
+  #listener: (gap: GapEvent) => void = () => {};
+  connect(): Promise<void> {
+    return Promise.resolve();
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+  on(_type: "gap", listener: (gap: GapEvent) => void): void {
+    this.#listener = listener;
+  }
+  lose(): void {
+    this.#listener({ since: 1, until: 2, filled: false });
+  }
+}
+
+/** A state of an order: its status, how much is filled, and the second of its last change. */
+function state(status: string, filled_quantity = 0, second = 0, order_id = "1"): KiteOrder {
+  const exchange_update_timestamp = `2026-11-26 09:15:${String(second).padStart(2, "0")}`;
+  return { order_id, status, filled_quantity, exchange_update_timestamp } as KiteOrder;
+}
+
+const OPEN = state("OPEN");
+const PART = state("OPEN", 1, 1);
+const MORE = state("UPDATE", 2, 2);
+const DONE = state("COMPLETE", 3, 3);
+
+const RACES: [string, {
+  before: KiteOrder[];
+  waiting: KiteOrder[];
+  book: KiteOrder[];
+  after: KiteOrder[];
+  told: KiteOrder[];
+}][] = [
+  ["an update that waits is the state of the book", {
+    ...{ before: [OPEN], waiting: [PART, DONE], book: [DONE], after: [] },
+    told: [OPEN, PART, DONE],
+  }],
+  ["an update comes after the book has told it", {
+    ...{ before: [OPEN], waiting: [], book: [PART], after: [PART, DONE] },
+    told: [OPEN, PART, DONE],
+  }],
+  ["the book is ahead of two updates", {
+    ...{ before: [OPEN], waiting: [], book: [DONE], after: [PART, DONE] },
+    told: [OPEN, DONE],
+  }],
+  ["the book is behind the updates that wait", {
+    ...{ before: [OPEN], waiting: [DONE], book: [PART], after: [] },
+    told: [OPEN, PART, DONE],
+  }],
+  ["the book knows no more than before", {
+    ...{ before: [PART], waiting: [], book: [OPEN], after: [DONE] },
+    told: [PART, DONE],
+  }],
+  ["the socket calls UPDATE what the book calls OPEN", {
+    ...{ before: [OPEN], waiting: [MORE], book: [{ ...MORE, status: "OPEN" }], after: [] },
+    told: [OPEN, MORE],
+  }],
+];
+
+for (const [what, { before, waiting, book, after, told }] of RACES) {
+  Deno.test(`OrderUpdates tells each update once, in order, where ${what}`, async () => {
+    const feed = new Dry();
+    const asked = Promise.withResolvers<KiteOrder[]>();
+    const books = [Promise.resolve([]), asked.promise];
+    const updates = new OrderUpdates(feed, { broker: { orders: () => books.shift()! } });
+    const heard: KiteOrder[] = [];
+    updates.on("item", (order) => heard.push(order));
+    const gap = new Promise((resolve) => updates.on("gap", resolve));
+    await updates.begin(new AbortController().signal);
+    for (const order of before) updates.read(order, 1);
+    feed.lose();
+    for (const order of waiting) updates.read(order, 2);
+    asked.resolve(book);
+    await gap;
+    for (const order of after) updates.read(order, 2);
+    assertEquals(heard, told);
+  });
+}
+
+Deno.test("OrderUpdates delivers an update once that the venue repeats, and every other", () => {
+  const updates = new OrderUpdates(new Dry());
+  const heard: KiteOrder[] = [];
+  updates.on("item", (order) => heard.push(order));
+  const cheaper = { ...OPEN, price: 1 };
+  for (const order of [OPEN, OPEN, cheaper, OPEN, { ...OPEN }, PART, PART]) updates.read(order, 1);
+  assertEquals(heard, [OPEN, cheaper, OPEN, PART]);
+});
+
+Deno.test("OrderUpdates delivers an update once that two connections tell, while one replaces the other", () => {
+  const updates = new OrderUpdates(new Dry());
+  const heard: KiteOrder[] = [];
+  updates.on("item", (order) => heard.push(order));
+  for (const [order, over] of [[OPEN, 1], [OPEN, 2], [PART, 2], [PART, 1], [OPEN, 1], [DONE, 2]]) {
+    updates.read(order as KiteOrder, over);
+  }
+  assertEquals(heard, [OPEN, PART, DONE]);
+});
