@@ -483,7 +483,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Writes the frames that ask the venue. It may return a promise, for a signature, say. The frames
-   * are then sent once it has settled, over this connection or not at all.
+   * are then sent once it has settled, over this connection or not at all. A promise that does not
+   * settle within `connectTimeout` ends the connection.
    *
    * @param op Operation to ask for.
    * @param subs Subscriptions, at most `batch`.
@@ -549,8 +550,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
 
   /**
    * Asks the venue for the items that the feed missed, by REST usually. Called after each loss, once
-   * all is subscribed again, and once the venue has confirmed all (`confirmTimeout`). With `identify`
-   * the feed then promises:
+   * all is subscribed again, and once the venue has confirmed all (`confirmTimeout`). A venue that
+   * confirms nothing gets `overlap` to begin. With `identify` the feed then promises:
    *
    * - The feed delivers each item once that the venue delivered or can still tell.
    * - The items of a backfill come before those of the new connection, so in the order of the venue.
@@ -563,11 +564,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Without `identify`, an item comes twice if both the backfill and a connection bring it. A class
    * without `backfill` is told of every gap, as not filled.
    *
-   * Two things remain for the class:
-   *
-   * - The venue's clock may be behind ours: ask from a little before `since`.
-   * - A venue that confirms nothing begins to deliver a moment after `until`, when the frames have
-   *   arrived. Let the backfill wait before it asks, for a second say.
+   * The venue's clock may be behind ours: let the class ask from a little before `since`.
    *
    * In a `ShardedFeeder`, ask for `this.subscriptions` only: other shards have the rest.
    *
@@ -711,6 +708,7 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
         return batch();
       },
       confirmTimeout: this.#options.confirmTimeout,
+      patience: this.#options.connectTimeout,
       write: (change, connection) => this.#write(change, connection),
       done: (connection) => this.#tellSubscribed(connection),
       unconfirmed: (keys, connection) => this.#giveUp(keys, connection),
@@ -745,7 +743,11 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     this.#untold = undefined;
     const { connections } = this.#stats;
     this.dispatch("subscribed", { connection: connections, count: this.#wanted.all.size });
-    void this.#delivery.recovery.fill();
+    const { confirmTimeout, overlap } = this.#options;
+    const fill = () => void this.#delivery.recovery.fill();
+    // A venue that confirms nothing begins to deliver a moment after the frames were sent.
+    if (confirmTimeout > 0) fill();
+    else connection.after(overlap, fill);
   }
 
   /** Reports subscriptions that the venue does not confirm, and has the connection replaced. */

@@ -79,8 +79,10 @@ export interface Ending {
   clean: boolean;
   /** Whether the connection had been open. */
   opened: boolean;
-  /** The HTTP status that refused the upgrade, where the runtime tells it (Node does not). */
+  /** The HTTP status that refused the upgrade. Browsers do not tell it. */
   status?: number;
+  /** How long the refusal of the upgrade asks to wait, in milliseconds. Only Node tells it. */
+  retryAfter?: number;
   /** The error of the venue's class, where that error ended the connection. */
   cause?: unknown;
 }

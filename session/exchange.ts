@@ -5,13 +5,14 @@
  */
 
 import { BrokerError } from "../common/broker_error.ts";
+import { retryAfter } from "../common/retry_after.ts";
 import { type RateLimiter, Throttler } from "../throttler.ts";
 import { checkBody, encodeFormData, type Outgoing } from "./body.ts";
 import type { Call } from "./call.ts";
 import { SafeHeaders } from "./headers.ts";
 import { tryJson } from "./json.ts";
 import type { Defaults, Draft, Reply, SessionOptions, SessionStep } from "./options.ts";
-import { describe, isRateLimit, refusal, retryAfter } from "./refusal.ts";
+import { describe, isRateLimit, refusal } from "./refusal.ts";
 import { LOGIN_BEGUN, type Renewal } from "./renewal.ts";
 import { decode, type Parse, readRefusal, showsEnd } from "./reply.ts";
 import { nameOf, ReplyError } from "./reply_error.ts";

@@ -27,10 +27,19 @@ export class Socket {
   readonly subscribed = new Set<string>();
   /** Whether the venue still gets through, which the client may not know. */
   isUp = true;
+  readonly #latency: () => number;
 
+  constructor(latency: () => number) {
+    this.#latency = latency;
+  }
   send(frame: string): void {
     const { op, symbols } = JSON.parse(frame);
-    for (const symbol of symbols) this.subscribed[op === "subscribe" ? "add" : "delete"](symbol);
+    const act = () => {
+      for (const symbol of symbols) this.subscribed[op === "subscribe" ? "add" : "delete"](symbol);
+    };
+    const latency = this.#latency();
+    if (latency > 0) setTimeout(act, latency);
+    else act();
   }
   close(): void {
     if (this.readyState < 2) this.end(1000);
@@ -52,6 +61,8 @@ export const SYMBOLS = ["A", "B", "C"];
 export class Venue {
   readonly log: Item[] = [];
   readonly sockets: Socket[] = [];
+  /** How long a frame takes to the venue, in milliseconds. */
+  latency = (): number => 0;
 
   /** Makes an item, and sends it where it is subscribed to. */
   make(symbol: string): void {
@@ -84,7 +95,7 @@ export class Feed extends WebSocketFeeder<Item> {
     return "ws://venue/";
   }
   protected override createSocket(): WebSocket {
-    this.#venue.sockets.push(new Socket());
+    this.#venue.sockets.push(new Socket(() => this.#venue.latency()));
     return this.#venue.sockets.at(-1) as unknown as WebSocket;
   }
   protected override request(op: "subscribe" | "unsubscribe", symbols: string[]) {
@@ -185,6 +196,7 @@ export async function history(seed: number): Promise<void> {
     });
     feed.fill = unreliable(venue, random);
     await live(time, venue, feed);
+    venue.latency = () => random() * 100; // within the overlap of the feed
     const step = async (isCalm: boolean) => {
       for (let n = random() * 4; n > 1; n--) venue.make(SYMBOLS[Math.floor(random() * 3)]);
       const socket = venue.sockets.at(-1)!;

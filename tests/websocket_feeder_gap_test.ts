@@ -23,6 +23,9 @@ async function lose(time: FakeTime, venue: Venue): Promise<void> {
   await pass(time, 0);
 }
 
+/** How long a venue that confirms nothing is given to begin: the `overlap` of the feed. */
+const OVERLAP = 100;
+
 Deno.test("WebSocketFeeder tells of a gap after a loss, from the last frame that was heard to the new subscriptions", async () => {
   using time = new FakeTime(100_000);
   const venue = new Venue();
@@ -33,6 +36,8 @@ Deno.test("WebSocketFeeder tells of a gap after a loss, from the last frame that
   await pass(time, 10_000); // nothing comes for long
   await lose(time, venue);
   venue.make("B");
+  assertEquals(feed.gaps.length, 0);
+  await pass(time, OVERLAP);
   assertEquals(feed.gaps.length, 1);
   const [{ since, until, filled }] = feed.gaps;
   assert(since <= heard && since >= heard - 1_000, `heard at ${heard}, since ${since}`);
@@ -57,12 +62,49 @@ Deno.test("WebSocketFeeder.backfill() is called once all is subscribed again; it
   await lose(time, venue);
   venue.make("B");
   venue.make("C");
+  await pass(time, OVERLAP);
   assertEquals(seqs(feed.delivered), [0]);
   answer();
   await settle();
   venue.make("A");
   assertEquals(subscribed, [SYMBOLS]);
   assertEquals(seqs(feed.delivered), [0, 1, 2, 3, 4]);
+  assertEquals(feed.gaps.map(({ filled }) => filled), [true]);
+  await feed.close();
+});
+
+Deno.test("WebSocketFeeder asks for a backfill only after overlap, where the venue confirms nothing: the frames take a while", async () => {
+  using time = new FakeTime(100_000);
+  const venue = new Venue();
+  const feed = await live(time, venue, new Filling(venue));
+  feed.fill = ({ since }) => venue.log.filter(({ at }) => at >= since);
+  venue.latency = () => 75;
+  await lose(time, venue);
+  await pass(time, 50);
+  venue.make("B"); // neither sent, nor in an answer given before
+  await pass(time, 100);
+  assertEquals(seqs(feed.delivered), [0, 1]);
+  assertEquals(feed.gaps.map(({ filled }) => filled), [true]);
+  await feed.close();
+});
+
+Deno.test("WebSocketFeeder asks for a backfill at once where the venue has confirmed all", async () => {
+  using time = new FakeTime(100_000);
+  const venue = new Venue();
+  class Confirmed extends Filling {
+    protected override request(op: "subscribe" | "unsubscribe", symbols: string[]) {
+      this.confirmed = () => this.confirm(...symbols);
+      return super.request(op, symbols);
+    }
+    confirmed = () => {};
+  }
+  const feed = await live(time, venue, new Confirmed(venue, { confirmTimeout: 5_000 }));
+  feed.confirmed();
+  await lose(time, venue);
+  await pass(time, 1_000);
+  assertEquals(feed.gaps.length, 0);
+  feed.confirmed();
+  await settle();
   assertEquals(feed.gaps.map(({ filled }) => filled), [true]);
   await feed.close();
 });
@@ -78,6 +120,7 @@ Deno.test("WebSocketFeeder asks a backfill that throws again for backfillTimeout
   };
   await lose(time, venue);
   venue.make("B");
+  await pass(time, OVERLAP);
   for (let ms = 0; ms < 2_900; ms += 100) await pass(time, 100);
   assertEquals(feed.delivered, []);
   await pass(time, 100);

@@ -193,7 +193,7 @@ export class Connection implements FeedConnection {
    *
    * @param socket The socket, which is still connecting.
    * @param hooks Login and reading.
-   * @param watch Knows the status of a refused upgrade where the socket does not.
+   * @param watch Knows how an upgrade was refused where the socket does not.
    * @returns A promise that settles as the handshake does, or rejects when the connection has
    *   ended.
    */
@@ -210,7 +210,7 @@ export class Connection implements FeedConnection {
       this.end({ code: code || 1006, reason, clean: wasClean });
     // Node 22 fires nothing after an error while connecting. Elsewhere a close follows the error,
     // and tells no more than 1006. https://github.com/nodejs/undici/issues/3506
-    socket.onerror = (event) => this.end(describe(event, watch?.status));
+    socket.onerror = (event) => this.end(describe(event, watch?.refusal));
     const shaken = new Promise<void>((resolve, reject) => {
       // Deno delivers a frame of the 101's segment before code that awaits this event runs. So
       // the handshake begins inside the event.

@@ -61,6 +61,7 @@ export interface WebSocketFeederOptions {
    * How long a replaced connection delivers beside its replacement, once all subscriptions are
    * asked for: long enough for the venue to begin. It stays longer while it alone delivers. After
    * the swap the old connection is heard for another `overlap`, and then for answers that are due.
+   * After a loss, a gap ends so long after the last request, where the venue confirms nothing.
    *
    * @default {1_000}
    */

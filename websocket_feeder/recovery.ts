@@ -25,7 +25,7 @@ export interface Gap {
   since: number;
   /**
    * The moment at which the feed had asked for everything again, and the venue had confirmed
-   * everything, where it confirms. A venue that confirms nothing begins when the frames arrive.
+   * everything. For a venue that confirms nothing, a moment `overlap` after the last request.
    */
   until: number;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { retryAfter } from "../common/retry_after.ts";
 import type { Ending } from "../feeder.ts";
 
 /** How runtimes and the package `ws` word the status that refused an upgrade. */
@@ -22,16 +23,16 @@ const WORDS: Readonly<Record<number, string>> = {
  * Reads an error event. The URL is cut out: Bun quotes it in the message, and a token may be in it.
  *
  * @param event The event. Node tells nothing in it.
- * @param status Status of the refused upgrade, if another source knows it.
- * @returns Reason and status, as far as known.
+ * @param refusal The refusal of the upgrade, if another source knows it.
+ * @returns Reason, status and wait, as far as known.
  */
-export function describe(event: Event, status?: number): Partial<Ending> {
+export function describe(event: Event, refusal?: Refusal): Partial<Ending> {
   const { message = "" } = event as ErrorEvent;
   const reason = VAGUE.test(message) ? "" : message.replaceAll(/wss?:[^\s']*/gi, "…");
   const told = STATUS.exec(message)?.[1];
   if (told !== undefined) return { reason, status: Number(told) };
-  if (status === undefined) return { reason };
-  return { reason: `the upgrade was refused with the status ${status}`, status };
+  if (!refusal) return { reason };
+  return { reason: `the upgrade was refused with the status ${refusal.status}`, ...refusal };
 }
 
 /**
@@ -58,20 +59,28 @@ interface Diagnostics {
 /** Message of undici about an answer. */
 interface Answered {
   request: { origin?: string | URL; path?: string; headers?: unknown };
-  response: { statusCode: number };
+  response: { statusCode: number; headers?: unknown };
+}
+
+/** How a venue refused an upgrade. */
+export interface Refusal {
+  /** The status. */
+  status: number;
+  /** How long the venue asks to wait, in milliseconds. */
+  retryAfter?: number;
 }
 
 /** An upgrade that is watched. */
 export interface UpgradeWatch {
-  /** Status of the refusal, once known. */
-  readonly status: number | undefined;
+  /** The refusal, once known. */
+  readonly refusal: Refusal | undefined;
   /** Ends the watch. */
   stop(): void;
 }
 
 /**
- * Learns the status of a refused upgrade on Node. Node's sockets hide it, but Node's HTTP client
- * tells it over a diagnostics channel.
+ * Learns status and Retry-After of a refused upgrade on Node. Node's sockets hide the answer, but
+ * Node's HTTP client tells it over a diagnostics channel.
  * https://github.com/nodejs/undici/blob/main/docs/docs/api/DiagnosticsChannel.md
  *
  * Only an answer to a request with this address and these headers counts.
@@ -82,8 +91,8 @@ export interface UpgradeWatch {
  */
 export function watchUpgrade(url: string, headers: Record<string, string> = {}): UpgradeWatch {
   const channel = diagnostics();
-  let status: number | undefined;
-  if (!channel || !URL.canParse(url)) return { status, stop: () => {} };
+  let refusal: Refusal | undefined;
+  if (!channel || !URL.canParse(url)) return { refusal, stop: () => {} };
   const { origin, pathname, search } = new URL(url.replace(/^ws/i, "http"));
   const wanted = Object.entries(headers).map(([name, value]) => `${name.toLowerCase()}: ${value}`);
   const listener = (message: unknown) => {
@@ -91,12 +100,16 @@ export function watchUpgrade(url: string, headers: Record<string, string> = {}):
     if (String(request.origin) !== origin || request.path !== pathname + search) return;
     const sent = headerLines(request.headers);
     if (!sent.includes("sec-websocket-version: 13")) return;
-    if (wanted.every((line) => sent.includes(line))) status = response.statusCode;
+    if (!wanted.every((line) => sent.includes(line))) return;
+    const prefix = "retry-after: ";
+    const line = headerLines(response.headers).find((line) => line.startsWith(prefix));
+    const wait = retryAfter(line?.slice(prefix.length) ?? null);
+    refusal = { status: response.statusCode, ...(wait !== undefined && { retryAfter: wait }) };
   };
   channel.subscribe("undici:request:headers", listener);
   return {
-    get status() {
-      return status;
+    get refusal() {
+      return refusal;
     },
     stop: () => channel.unsubscribe("undici:request:headers", listener),
   };
@@ -114,12 +127,14 @@ function diagnostics(): Diagnostics | undefined {
   }
 }
 
-/** Writes headers as `name: value`. undici tells a list of names and values. */
+/** Writes headers as `name: value`. undici tells a list of names and values, as text or bytes. */
 function headerLines(headers: unknown): string[] {
   if (!Array.isArray(headers)) return [];
+  const text = (part: unknown) =>
+    part instanceof Uint8Array ? new TextDecoder().decode(part) : String(part);
   const lines: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    lines.push(`${String(headers[i]).toLowerCase()}: ${headers[i + 1]}`);
+    lines.push(`${text(headers[i]).toLowerCase()}: ${text(headers[i + 1])}`);
   }
   return lines;
 }

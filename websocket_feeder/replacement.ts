@@ -113,9 +113,11 @@ export class Replacement {
  * Reads how long the venue asks to wait.
  *
  * @param connection An ended connection.
- * @returns Milliseconds, from the error that ended it or that error's cause, else 0.
+ * @returns Milliseconds, from the refused upgrade, the error that ended it or that error's cause,
+ *   else 0.
  */
 export function retryAfter({ ending }: Connection): number {
-  const { retryAfter = Object(Object(ending?.cause).cause).retryAfter } = Object(ending?.cause);
+  const cause = Object(ending?.cause);
+  const { retryAfter = cause.retryAfter ?? Object(cause.cause).retryAfter } = Object(ending);
   return typeof retryAfter === "number" && retryAfter > 0 ? retryAfter : 0;
 }

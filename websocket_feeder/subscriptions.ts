@@ -19,6 +19,8 @@ export interface Asking<S> {
   readonly batch: number;
   /** Longest time to a confirmation, in milliseconds. `0` where the venue confirms nothing. */
   readonly confirmTimeout: number;
+  /** Longest time for the frames of one request, in milliseconds. */
+  readonly patience: number;
   /** Writes the frames of one request. Does not throw. */
   write(change: Change<S>, connection: Connection): Frame[] | Promise<Frame[]>;
   /** Told each time that all is asked for and confirmed. */
@@ -171,7 +173,13 @@ export class Subscriptions<S> {
     if (!(frames instanceof Promise)) this.#request = { frames, asked };
     else {
       this.#isSlow = true;
-      return frames.then((frames) => void (this.#request = { frames, asked }));
+      const reason = "request() gave no frames in time";
+      const { patience } = this.#asking;
+      const stop = this.#connection.after(patience, () => this.#connection.end({ reason }));
+      return frames.then((frames) => {
+        stop();
+        this.#request = { frames, asked };
+      });
     }
   }
 

@@ -164,6 +164,15 @@ for (const code of [401, 403]) {
   }, { upgrade: status(code) });
 }
 
+scene("on Node, a refused upgrade tells how long to wait", { baseWait: 5 }, async (feed, venue) => {
+  const refuse = "HTTP/1.1 429 Slow Down\r\nretry-after: 0.4\r\ncontent-length: 0\r\n\r\n";
+  venue.options.upgrade = (peer) => peer.socket.end(refuse);
+  feed.connect().catch(() => {});
+  await venue.until(() => feed.retries.length > 0);
+  const [{ delay, ending }] = feed.retries;
+  assert.deepEqual([ending.retryAfter, delay], runtime === "node" ? [400, 400] : [undefined, 5]);
+});
+
 scene(
   "the waits grow while connections end at once, and start again after one that was stable",
   { resetRetryAfter: 200, baseWait: 5 },

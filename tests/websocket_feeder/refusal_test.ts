@@ -21,15 +21,18 @@ Deno.test("describe() reads the status in the words of each runtime, and of the 
 });
 
 Deno.test("describe() uses the status that is known from elsewhere, and says it", () => {
-  assertEquals(describe(error(), 401), {
+  assertEquals(describe(error(), { status: 401 }), {
     reason: "the upgrade was refused with the status 401",
     status: 401,
   });
-  assertEquals(describe(error("Unexpected server response: 403"), 401).status, 403);
+  assertEquals(describe(error("Unexpected server response: 403"), { status: 401 }).status, 403);
   assertEquals(describe(error("no"), undefined), { reason: "no" });
   const vague = "Received network error or non-101 status code.";
   assertEquals(describe(error(vague)), { reason: "" }); // inWords() has more to say
-  assertEquals(describe(error(vague), 403).reason, "the upgrade was refused with the status 403");
+  assertEquals(
+    describe(error(vague), { status: 403 }).reason,
+    "the upgrade was refused with the status 403",
+  );
 });
 
 Deno.test("describe() keeps the address out", () => {
@@ -84,13 +87,18 @@ Deno.test("watchUpgrade() counts only the answer to this address and these heade
     publish(answer({ headers: ["X-Key", "8", "sec-websocket-version", "13"] }));
     publish(answer({ headers: ["X-Key", "7"] }));
     publish(answer({ headers: undefined }));
-    assertEquals(watch.status, undefined);
+    assertEquals(watch.refusal, undefined);
     publish(answer({}, 403));
-    assertEquals(watch.status, 403);
+    assertEquals(watch.refusal, { status: 403 });
+    const wait = ["Date", "Retry-After", "Retry-After", "7"].map((text) =>
+      new TextEncoder().encode(text)
+    );
+    publish({ request, response: { statusCode: 429, headers: wait } });
+    assertEquals(watch.refusal, { status: 429, retryAfter: 7_000 });
     watch.stop();
     assertEquals(size(), 0);
     const broken = watchUpgrade("no url");
-    assertEquals([broken.status, size()], [undefined, 0]);
+    assertEquals([broken.refusal, size()], [undefined, 0]);
     broken.stop();
   });
 });
@@ -106,7 +114,7 @@ Deno.test("watchUpgrade() sees nothing on a runtime without the channel, or with
     for (const other of [undefined, {}, { getBuiltinModule: () => undefined }, throwing]) {
       Object.assign(globalThis, { process: other });
       const watch = watchUpgrade("wss://venue/");
-      assertEquals(watch.status, undefined);
+      assertEquals(watch.refusal, undefined);
       watch.stop();
     }
   } finally {

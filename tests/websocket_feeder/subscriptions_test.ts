@@ -369,6 +369,28 @@ Deno.test("WebSocketFeeder.request() whose promise settles after its connection 
   await over(feed, time);
 });
 
+Deno.test("WebSocketFeeder.request() whose promise does not settle within connectTimeout ends the connection", async () => {
+  using time = new FakeTime();
+  const feed = new SigningFeed({ baseWait: 0, connectTimeout: 3_000 });
+  feed.subscribe("a", "b");
+  await connected(feed);
+  await tick(time, 2_000);
+  await feed.sign("s1");
+  feed.subscribe("c");
+  await tick(time, 2_999);
+  assertEquals(feed.state, "live");
+  await tick(time, 1);
+  assertEquals(feed.retries.map(({ ending }) => ending.reason), [
+    "request() gave no frames in time",
+  ]);
+  await tick(time, 0);
+  await connected(feed);
+  await feed.sign("late");
+  await feed.sign("s2");
+  assertEquals(feed.sockets.map(({ sent }) => sent), [["+a,b:s1"], ["+a,b,c:s2"]]);
+  await over(feed, time);
+});
+
 Deno.test("WebSocketFeeder.request() whose promise rejects is reported, or ends the feed", async () => {
   for (const fatal of [false, true]) {
     const feed = new SigningFeed();

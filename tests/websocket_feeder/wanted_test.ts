@@ -10,6 +10,7 @@ function scene() {
   const requests: string[] = [];
   const done: number[] = [];
   const asking: Asking<string> = {
+    patience: Infinity,
     batch: Infinity,
     confirmTimeout: 1_000,
     write: ({ op, subs }, { attempt }) => {

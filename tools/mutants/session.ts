@@ -18,6 +18,7 @@ const json = breaking("session/json.ts");
 const secrets = breaking("session/secrets.ts");
 const spelling = breaking("session/spelling.ts");
 const refusal = breaking("session/refusal.ts");
+const retryAfter = breaking("common/retry_after.ts");
 const reply = breaking("session/reply.ts");
 const session = breaking("session.ts");
 const call = breaking("session/call.ts");
@@ -480,32 +481,32 @@ export const room: Room = {
       "status === 401 || ",
     ]),
     refusal("a 500 may be called rejected by the venue's words", [" || status >= 500;", ";"]),
-    refusal("fractions of a second do not count", [
+    retryAfter("fractions of a second do not count", [
       "/^\\d+(?:\\.\\d*)?$/.test(value)",
       "/^\\d+$/.test(value)",
     ]),
-    refusal("fractions of a second are rounded down", [
+    retryAfter("fractions of a second are rounded down", [
       "/[1-9]/.test(fraction.slice(3)) ? 1 : 0",
       "0",
     ]),
-    refusal("an epoch is a duration", ["if (seconds < MAX_SECONDS) return", "if (true) return"]),
-    refusal("an epoch in milliseconds is none", [
+    retryAfter("an epoch is a duration", ["if (seconds < MAX_SECONDS) return", "if (true) return"]),
+    retryAfter("an epoch in milliseconds is none", [
       "const waits = [seconds * 1_000 - now, seconds - now];",
       "const waits = [seconds * 1_000 - now];",
     ]),
-    refusal("an epoch in seconds is none", [
+    retryAfter("an epoch in seconds is none", [
       "const waits = [seconds * 1_000 - now, seconds - now];",
       "const waits = [seconds - now];",
     ]),
-    refusal("the shortest of two waits counts", [
+    retryAfter("the shortest of two waits counts", [
       "Math.max(longest ?? 0, wait)",
       "Math.min(longest ?? wait, wait)",
     ]),
-    refusal("a two-digit year is one of the future", [
+    retryAfter("a two-digit year is one of the future", [
       "    if (year > new Date(now).getUTCFullYear() + 50) year -= 100;\n",
       "",
     ]),
-    refusal("a date in January is none", [
+    retryAfter("a date in January is none", [
       "!MONTHS.includes(groups.month)",
       "!MONTHS.indexOf(groups.month)",
     ]),

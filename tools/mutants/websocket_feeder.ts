@@ -98,7 +98,7 @@ export const room: Room = {
       "",
     ]),
     connection("an error while connecting is not heard (Node 22)", [
-      "    socket.onerror = (event) => this.end(describe(event, watch?.status));\n",
+      "    socket.onerror = (event) => this.end(describe(event, watch?.refusal));\n",
       "",
     ]),
     connection("bytes come as a Blob", ['    socket.binaryType = "arraybuffer";\n', ""]),
@@ -440,7 +440,7 @@ export const room: Room = {
       "",
     ]),
     refusal("the status that is known from elsewhere is not used", [
-      "  if (status === undefined) return { reason };\n",
+      "  if (!refusal) return { reason };\n",
       "  return { reason };\n",
     ]),
     refusal("the words of the package ws are not read", [
@@ -452,8 +452,32 @@ export const room: Room = {
       "",
     ]),
     refusal("an answer to other headers counts", [
-      "if (wanted.every((line) => sent.includes(line))) status",
-      "status",
+      "    if (!wanted.every((line) => sent.includes(line))) return;\n",
+      "",
+    ]),
+    refusal("Retry-After of a refused upgrade is not read", [
+      "retryAfter(line?.slice(prefix.length) ?? null)",
+      "undefined as number | undefined",
+    ]),
+    replacement("Retry-After of a refused upgrade is ignored", [
+      "} = Object(ending);",
+      "} = {} as { retryAfter?: number };",
+    ]),
+    subscriptions("a request may take for ever", [
+      "this.#connection.after(patience, () => this.#connection.end({ reason }))",
+      "() => {}",
+    ]),
+    subscriptions("a request that came in time ends the connection later", [
+      "        stop();\n",
+      "",
+    ]),
+    feeder("a gap ends before a venue that confirms nothing has begun", [
+      "else connection.after(overlap, fill);",
+      "else fill();",
+    ]),
+    feeder("a gap of a venue that has confirmed all ends late", [
+      "if (confirmTimeout > 0) fill();\n    else connection",
+      "connection",
     ]),
     refusal("the channel is listened to for ever", [
       'stop: () => channel.unsubscribe("undici:request:headers", listener),',
