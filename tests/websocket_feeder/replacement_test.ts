@@ -1,6 +1,8 @@
 import { assertEquals, assertFalse } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import type { FeedConnection } from "../../websocket_feeder.ts";
+import type { Connection } from "../../websocket_feeder/connection.ts";
+import { retryAfter } from "../../websocket_feeder/replacement.ts";
 import { connected, Gate, over, pass, settle, TestFeed, tick } from "./fake_feed.ts";
 
 Deno.test("WebSocketFeeder maxLifetime: the old connection is dropped only once the new one has asked and delivers", async () => {
@@ -329,4 +331,14 @@ Deno.test("WebSocketFeeder maxLifetime: answers over the old connection are no s
   }
   assertEquals([feed.lives.length, feed.retries.length], [2, 0]);
   await over(feed, time);
+});
+
+Deno.test("retryAfter() reads the wait of the refused upgrade, of the error, or of the error's cause", () => {
+  const wait = (ending?: object) => retryAfter({ ending } as Connection);
+  assertEquals(wait({ retryAfter: 7 }), 7);
+  assertEquals(wait({ cause: { retryAfter: 8 } }), 8);
+  assertEquals(wait({ cause: { cause: { retryAfter: 9 } } }), 9);
+  for (const ending of [undefined, {}, { cause: "no" }, { retryAfter: -1 }]) {
+    assertEquals(wait(ending), 0);
+  }
 });

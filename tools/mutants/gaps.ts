@@ -7,6 +7,7 @@
 import { breaking, type Room } from "./mutant.ts";
 
 const delivery = breaking("websocket_feeder/delivery.ts");
+const feeder = breaking("websocket_feeder.ts");
 const handover = breaking("websocket_feeder/handover.ts");
 const memory = breaking("websocket_feeder/memory.ts");
 const quiet = breaking("websocket_feeder/quiet.ts");
@@ -24,6 +25,14 @@ export const room: Room = {
   ],
   mutants: [
     // Gaps
+    feeder("a gap ends before a venue that confirms nothing has begun", [
+      "else connection.after(overlap, fill);",
+      "else fill();",
+    ]),
+    feeder("a gap of a venue that has confirmed all ends late", [
+      "if (confirmTimeout > 0) fill();\n    else connection",
+      "connection",
+    ]),
     recovery("a gap that is open does not grow", [
       "Math.min(since, this.#since ?? Infinity)",
       "since",

@@ -471,14 +471,6 @@ export const room: Room = {
       "        stop();\n",
       "",
     ]),
-    feeder("a gap ends before a venue that confirms nothing has begun", [
-      "else connection.after(overlap, fill);",
-      "else fill();",
-    ]),
-    feeder("a gap of a venue that has confirmed all ends late", [
-      "if (confirmTimeout > 0) fill();\n    else connection",
-      "connection",
-    ]),
     refusal("the channel is listened to for ever", [
       'stop: () => channel.unsubscribe("undici:request:headers", listener),',
       "stop: () => {},",
