@@ -2,8 +2,7 @@
  * Proves that one connection of a feed can take over from another without a gap. Internal.
  *
  * Both connections deliver for a while. An item that came over both proves that there is no gap:
- * the new connection began no later than the old one is by then. Each connection delivers in order.
- * So the old one has no more news once the new one delivers an item first.
+ * the new connection began no later than the old one is by then.
  *
  * @module
  */
@@ -22,14 +21,12 @@ export interface HandoverOptions {
 export class Handover {
   readonly #old: Connection;
   readonly #options: HandoverOptions;
-  /** The connection that was first with the latest item. None while items cannot be told apart. */
-  #leader: number | undefined;
+  /** Whether items can be told apart. */
+  #isNumbered = false;
   /** Whether an item has come from both. */
   #met = false;
   /** Frames that the old connection had delivered when the new one had asked for everything. */
   #framesBefore = Infinity;
-  /** Whether the old connection has not been given up. */
-  #isOpen = true;
 
   constructor(old: Connection, options: HandoverOptions) {
     this.#old = old;
@@ -46,7 +43,7 @@ export class Handover {
 
   /** Whether an item of this connection may come before items that the old one has lost. */
   isDoubtful({ attempt }: Connection): boolean {
-    return attempt > this.#old.attempt && this.#isOpen && !this.isHeard;
+    return attempt > this.#old.attempt && !this.isHeard;
   }
 
   /**
@@ -56,18 +53,13 @@ export class Handover {
    * @param first The connection that brought it before, if one did.
    */
   note(attempt: number, first: number | undefined): void {
-    if (first === undefined) this.#leader = attempt;
-    else if (first !== attempt && Math.max(first, attempt) > this.#old.attempt) this.#met = true;
-    this.#leader ??= first;
+    this.#isNumbered = true;
+    if (first === undefined || first === attempt) return;
+    if (Math.max(first, attempt) > this.#old.attempt) this.#met = true;
   }
 
   /** Waits until the new connection delivers as well, or the market is quiet. */
   async overlap(next: Connection, asked: Promise<void>): Promise<void> {
-    await this.#seeBoth(next, asked);
-    this.#isOpen = false;
-  }
-
-  async #seeBoth(next: Connection, asked: Promise<void>): Promise<void> {
     const old = this.#old;
     const before = next.news;
     await Promise.race([asked, next.ended, old.ended]);
@@ -77,18 +69,10 @@ export class Handover {
       const heard = old.news;
       await Promise.race([next.lasts(this.#options.overlap), old.ended]);
       if (next.ending || old.ending || old.news === heard) return;
-      const isProven = this.#met || this.#leader === undefined;
+      const isProven = this.#met || !this.#isNumbered;
       if (next.news > before && (isProven || isLate())) return;
       if (isLate()) next.end({ reason: "silent while the old one was not" });
     }
-  }
-
-  /** Waits until the new connection has delivered the news that the old one had first. */
-  async catchUp(next: Connection): Promise<void> {
-    const isLate = this.#deadline();
-    do await next.lasts(this.#options.overlap); while (
-      !next.ending && this.#leader !== undefined && this.#leader !== next.attempt && !isLate()
-    );
   }
 
   #deadline(): () => boolean {

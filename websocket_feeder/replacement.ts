@@ -92,7 +92,6 @@ export class Replacement {
     this.#isReady = false;
     if (!next.ending && !this.#isOver && !handover.isHeard) crew.lost(old);
     if (!next.ending && crew.swap(old, next)) void this.#leave();
-    if (!next.ending) await handover.catchUp(next);
     crew.handOver(undefined);
     crew.keep(next);
     return next;

@@ -1,5 +1,7 @@
 import { assertEquals, assertFalse, assertRejects, assertStrictEquals } from "@std/assert";
+import { BrokerError } from "../../common/broker_error.ts";
 import { FeedError } from "../../feeder.ts";
+import type { FeedConnection } from "../../websocket_feeder.ts";
 import { Connection } from "../../websocket_feeder/connection.ts";
 import { connected, Gate, over, settle, TestFeed } from "./fake_feed.ts";
 
@@ -66,4 +68,87 @@ Deno.test("WebSocketFeeder puts no frame into a socket that is closing", async (
   assertEquals([feed.send("x"), feed.socket.sent, feed.errors], [false, [], []]);
   feed.socket.end();
   await over(feed);
+});
+
+Deno.test("WebSocketFeeder has bytes come as an ArrayBuffer", async () => {
+  const feed = await connected(new TestFeed());
+  assertEquals(feed.socket.binaryType, "arraybuffer");
+  await over(feed);
+});
+
+Deno.test("WebSocketFeeder tap: one that throws is reported, and the frame goes its way", async () => {
+  const tap = () => {
+    throw new Error("disk full");
+  };
+  const feed = await connected(new TestFeed({ tap }));
+  feed.socket.say("1");
+  assertEquals([feed.send("2"), feed.socket.sent, feed.items], [true, ["2"], ["1"]]);
+  await settle();
+  assertEquals(feed.errors.map(({ message }) => message), [
+    "Cannot tap a frame: tap() threw",
+    "Cannot tap a frame: tap() threw",
+  ]);
+  await over(feed);
+});
+
+Deno.test("WebSocketFeeder reads no frame after close(), though the venue has not closed yet", async () => {
+  let reads = 0;
+  class Counting extends TestFeed {
+    protected override receive() {
+      reads++;
+    }
+  }
+  const feed = await connected(new Counting());
+  feed.socket.say("1");
+  const closed = feed.close();
+  await settle();
+  feed.socket.say("2");
+  assertEquals(reads, 1);
+  feed.socket.end(1000);
+  await closed;
+});
+
+Deno.test("WebSocketFeeder.ask() whose time is over is not sent, though a pace that hears no signal lets it go", async () => {
+  const go = Promise.withResolvers<void>();
+  const pace = { run: <R>(fn: () => R) => go.promise.then(fn), waitTime: () => 0 };
+  const feed = await connected(new TestFeed({ pace: pace as never }));
+  const controller = new AbortController();
+  const asked = feed.ask("1", "one", { signal: controller.signal });
+  controller.abort();
+  await assertRejects(() => asked, BrokerError);
+  go.resolve();
+  await settle();
+  assertEquals(feed.socket.sent, []);
+  await over(feed);
+});
+
+Deno.test("Connection.after() keeps a time that no timer can hold", async () => {
+  const connection = new Connection({ attempt: 1, report: () => {} });
+  let isCalled = false;
+  connection.after(2 ** 40, () => isCalled = true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  connection.end({});
+  assertFalse(isCalled);
+});
+
+Deno.test("WebSocketFeeder.close() says goodbye once the answers have come that are due", async () => {
+  class Polite extends TestFeed {
+    protected override goodbye() {
+      return "bye";
+    }
+    protected override receive(data: string | ArrayBuffer, connection: FeedConnection) {
+      connection.answer("1", data);
+    }
+  }
+  const feed = await connected(new Polite());
+  const asked = feed.ask("1", "order");
+  const closed = feed.close();
+  await settle();
+  assertEquals(feed.socket.sent, ["order"]);
+  feed.socket.say("filled");
+  assertEquals(await asked, "filled");
+  await settle();
+  assertEquals(feed.socket.sent, ["order", "bye"]);
+  feed.socket.end(1000);
+  await closed;
 });

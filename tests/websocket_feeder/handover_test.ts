@@ -44,6 +44,7 @@ Deno.test("WebSocketFeeder.identify() the old connection is kept until both have
     old.say(`${n}`);
     old.say(`${n}`); // twice from the same one proves nothing
     next.say(`${n + 5}`);
+    next.say(`${n + 5}`);
     await tick(time, 1_000);
     assertEquals(old.closedWith, undefined);
   }

@@ -131,19 +131,15 @@ export const room: Room = {
       "this.#old.frames > 0",
     ]),
     handover("an old connection is doubted", [
-      "attempt > this.#old.attempt && this.#isOpen",
-      "this.#isOpen",
-    ]),
-    handover("the doubt outlives the old connection", [
-      "this.#isOpen && !this.isHeard",
+      "attempt > this.#old.attempt && !this.isHeard",
       "!this.isHeard",
     ]),
     handover("one connection that repeats itself is a proof", [
-      "first !== attempt && Math.max(first, attempt) > this.#old.attempt",
-      "true",
+      "if (first === undefined || first === attempt) return;",
+      "if (first === undefined) return;",
     ]),
     handover("no proof is waited for", [
-      "const isProven = this.#met || this.#leader === undefined;",
+      "const isProven = this.#met || !this.#isNumbered;",
       "const isProven = true;",
     ]),
     handover("the new connection need not deliver", ["if (next.news > before && (", "if (("]),

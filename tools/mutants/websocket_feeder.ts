@@ -222,11 +222,6 @@ export const room: Room = {
     ]),
 
     // One connection after another
-    handover("items are forgotten at the swap", [
-      "do await next.lasts(this.#options.overlap); while (",
-      "do await null; while (false &&",
-    ]),
-    handover("items are kept for ever", [" && !isLate()\n", "\n"]),
 
     // The states
     lifecycle("connect() dials again while it is connecting", [
