@@ -1,5 +1,4 @@
-import { assertEquals, assertGreaterOrEqual } from "@std/assert";
-import { FakeTime } from "@std/testing/time";
+import { assertEquals } from "@std/assert";
 import { describe, isDecisive, isRateLimit, refusal } from "../../session/refusal.ts";
 import { ReplyError } from "../../session/reply_error.ts";
 import { NO_SECRETS } from "../../session/secrets.ts";
