@@ -185,6 +185,7 @@ export async function history(seed: number): Promise<void> {
   const random = randomOf(seed);
   const { random: own } = Math;
   Math.random = random;
+  const ownNow = Object.getOwnPropertyDescriptor(performance, "now"); // only Bun has one
   const time = new FakeTime(1_000_000); // Node 22 has no `using`
   performance.now = () => Date.now() - 1_000_000; // FakeTime leaves it alone
   try {
@@ -234,5 +235,6 @@ export async function history(seed: number): Promise<void> {
     Math.random = own;
     time.restore();
     delete (performance as Partial<Performance>).now; // the prototype's shows again
+    if (ownNow) Object.defineProperty(performance, "now", ownNow);
   }
 }
