@@ -97,7 +97,7 @@ const REFUSALS = /^(?:Input|Order|Margin|Holding|Permission|User)Exception$/;
  * Words of a 400 behind which the order may stand: "Order request timed out. Please check the order
  * book and confirm before placing again." Source: kite.trade/forum/discussion/35732.
  */
-const DOUBTS = /\btimed?[ -]?out\b|\border ?book\b/i;
+const DOUBTS = /\btimed?[ -]?out\b|\bconfirm before placing\b/i;
 
 /** States in which an order has ended. */
 const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;

@@ -4,36 +4,28 @@
  * @module
  */
 
-import { seeded } from "../market.ts";
-import type { KiteOrder, KitePosition, KiteVariety } from "./broker.ts";
+import type { KiteOrder, KitePlaced, KitePosition, KiteTrade, KiteVariety } from "./account.ts";
 import { india, type Listing } from "./listing.ts";
+import { freezeOf, judge, type KiteForm, numberOf, Refusal } from "./rules.ts";
 
-/** What the venue says no to. */
-export class Refusal extends Error {
-  /** The venue's own name of the error. */
-  readonly type: string;
-  /** The HTTP status. */
-  readonly status: number;
+/** An order as the desk keeps it: with all that the venue tells of it. */
+export type DeskOrder = { -readonly [K in keyof Required<KiteOrder>]: Required<KiteOrder>[K] } & {
+  /** Another name at each request, so that no two updates are the same. */
+  guid: string;
+  /** Protection, in percent. */
+  market_protection: number;
+  /** Minutes until it is cancelled, for TTL. */
+  validity_ttl: number;
+  /** How much was cancelled. */
+  cancelled_quantity: number;
+  /** The first leg, for a later leg of an iceberg. */
+  parent_order_id: string | null;
+  /** Which leg of which iceberg. */
+  meta: { iceberg?: { leg: number; legs: number; leg_quantity: number; left: number } };
+};
 
-  /**
-   * Makes the error.
-   *
-   * @param type The venue's name of it.
-   * @param message What is wrong.
-   * @param status The HTTP status.
-   */
-  constructor(type: string, message: string, status = 400) {
-    super(message);
-    this.type = type;
-    this.status = status;
-  }
-}
-
-/** An order as the desk keeps it. */
-type Entry = { -readonly [K in keyof KiteOrder]: KiteOrder[K] };
-
-/** Most that one order may cost, in rupees. */
-const FUNDS = 1_000_000;
+/** States in which an order waits for the market. */
+const OPEN: ReadonlySet<string> = new Set(["OPEN", "TRIGGER PENDING"]);
 
 /** The user's orders. */
 export class Desk {
@@ -43,10 +35,19 @@ export class Desk {
     modified: 0,
     cancelled: 0,
   };
+  /** The day's trades, the oldest first. */
+  readonly trades: KiteTrade[] = [];
+  /** Every update that was told, the oldest first. */
+  readonly log: KiteOrder[] = [];
   readonly #listings: readonly Listing[];
   readonly #onUpdate: (order: KiteOrder) => void;
-  readonly #orders = new Map<string, Entry>();
-  readonly #random: () => number;
+  readonly #orders = new Map<string, DeskOrder>();
+  /** The states of each order, the oldest first. */
+  readonly #history = new Map<string, KiteOrder[]>();
+  /** When TTL orders end, in epoch milliseconds. */
+  readonly #ends = new Map<string, number>();
+  readonly #seed: number;
+  #requests = 0;
 
   /**
    * Opens the desk.
@@ -55,18 +56,14 @@ export class Desk {
    * @param seed Where the names of the orders start.
    * @param onUpdate Told whenever an order has changed.
    */
-  constructor(
-    listings: readonly Listing[],
-    seed: number,
-    onUpdate: (order: KiteOrder) => void,
-  ) {
+  constructor(listings: readonly Listing[], seed: number, onUpdate: (order: KiteOrder) => void) {
     this.#listings = listings;
-    this.#random = seeded(seed);
+    this.#seed = seed;
     this.#onUpdate = onUpdate;
   }
 
   /** All orders, the oldest first. */
-  get orders(): readonly KiteOrder[] {
+  get orders(): readonly DeskOrder[] {
     return [...this.#orders.values()];
   }
 
@@ -74,136 +71,285 @@ export class Desk {
    * Takes an order.
    *
    * @param variety Which kind.
-   * @param form What the client sent.
-   * @returns Its name.
-   * @throws {Refusal} If it makes no sense, or costs too much.
+   * @param fields What the client sent.
+   * @returns Its name, and with `autoslice` those of all slices.
+   * @throws {Refusal} If it breaks a rule.
    */
-  place(variety: string, form: URLSearchParams): { order_id: string } {
-    const text = (name: string) => form.get(name) ?? "";
-    const listing = this.#listings.find(({ id, isIndex }) =>
-      !isIndex && id === `${text("exchange")}:${text("tradingsymbol")}`
-    );
-    if (!listing) throw new Refusal("InputException", "Invalid `tradingsymbol`.");
-    const order: Entry = {
-      order_id: `26112300${String(Math.floor(this.#random() * 1e7)).padStart(7, "0")}`,
-      status: "OPEN",
-      status_message: null,
-      variety: variety as KiteVariety,
-      exchange: text("exchange"),
-      tradingsymbol: text("tradingsymbol"),
-      instrument_token: listing.instrument.token,
-      transaction_type: one(form, "transaction_type", ["BUY", "SELL"]),
-      order_type: one(form, "order_type", ["MARKET", "LIMIT", "SL", "SL-M"]),
-      product: one(form, "product", ["CNC", "NRML", "MIS", "MTF"]),
-      quantity: number(form, "quantity", 0),
-      price: number(form, "price", 0),
-      trigger_price: number(form, "trigger_price", 0),
-      filled_quantity: 0,
-      average_price: 0,
-      tag: form.get("tag"),
-      order_timestamp: india(Date.now()),
-    };
-    check(order);
-    const cost = order.quantity * listing.lastPrice;
-    if (cost > FUNDS) {
-      const message = `Insufficient funds. Required margin is ${cost.toFixed(2)}.`;
-      throw new Refusal("MarginException", message);
-    }
-    this.executions.placed++;
-    this.#orders.set(order.order_id, order);
-    this.#trade(order, listing);
-    this.#onUpdate(order);
-    return { order_id: order.order_id };
+  place(variety: string, fields: URLSearchParams): Omit<KitePlaced, "tag"> {
+    const form: KiteForm = Object.fromEntries(fields);
+    const name = `${form.exchange}:${form.tradingsymbol}`;
+    const draft = { variety, form, listing: this.#listings.find(({ id }) => id === name) };
+    judge(draft);
+    const { listing } = draft;
+    const order = this.#draw(variety as KiteVariety, form, listing);
+    if (order.meta.iceberg) return { order_id: this.#begin(order, listing).order_id };
+    const sizes = slices(order.quantity, freezeOf(listing));
+    const placed = sizes.map((quantity) => this.#begin({ ...order, quantity }, listing));
+    const children = placed.map(({ order_id }) => ({ order_id }));
+    return { ...children[0], ...form.autoslice === "true" && { children } };
   }
 
-  /** Changes an order that is open. */
-  modify(id: string, form: URLSearchParams): { order_id: string } {
+  /**
+   * Changes an order that is open.
+   *
+   * @param id Its name.
+   * @param fields What is new.
+   * @throws {Refusal} If it is not open, or would break a rule.
+   */
+  modify(id: string, fields: URLSearchParams): { order_id: string } {
     const order = this.#open(id);
-    const changed = {
-      ...order,
-      quantity: number(form, "quantity", order.quantity),
-      price: number(form, "price", order.price),
-      trigger_price: number(form, "trigger_price", order.trigger_price),
-      order_type: form.get("order_type") ?? order.order_type,
-    };
-    check(changed);
+    const listing = this.#listingOf(order);
+    const { autoslice: _, ...form } = Object.fromEntries(fields);
+    const merged: KiteForm = { ...formOf(order), ...form };
+    judge({
+      variety: order.variety === "iceberg" ? "regular" : order.variety,
+      form: merged,
+      listing,
+    });
+    if (!(numberOf(merged, "quantity") > order.filled_quantity)) {
+      throw new Refusal("InputException", "Invalid `quantity`. More of it is executed.");
+    }
     this.executions.modified++;
-    Object.assign(order, changed);
-    this.#onUpdate(order);
+    const wasTriggered = isStop(order) && order.status === "OPEN";
+    const { order_type = "", validity = "" } = merged;
+    const number = (field: string) => numberOf(merged, field);
+    Object.assign(order, {
+      ...{ order_type, validity, quantity: number("quantity"), price: number("price") },
+      ...{ trigger_price: number("trigger_price"), validity_ttl: number("validity_ttl") },
+      ...{ disclosed_quantity: number("disclosed_quantity") },
+      ...{ market_protection: number("market_protection"), guid: this.#guid() },
+    });
+    order.pending_quantity = order.quantity - order.filled_quantity;
+    // A stop that was triggered stays so.
+    if (!wasTriggered) order.status = firstStatus(order, listing);
+    this.#tell(order, "UPDATE");
+    this.#match(order, listing);
     return { order_id: id };
   }
 
-  /** Cancels an order that is open. */
+  /**
+   * Cancels an order that is open.
+   *
+   * @param id Its name.
+   * @throws {Refusal} If it is not open.
+   */
   cancel(id: string): { order_id: string } {
     const order = this.#open(id);
     this.executions.cancelled++;
-    order.status = "CANCELLED";
-    this.#onUpdate(order);
+    order.guid = this.#guid();
+    this.#cancel(order);
     return { order_id: id };
   }
 
   /** Trades the open orders whose price has come. */
   match(listing: Listing): void {
     for (const order of this.#orders.values()) {
-      const { instrument_token, status } = order;
-      if (status !== "OPEN" || instrument_token !== listing.instrument.token) continue;
-      if (this.#trade(order, listing)) this.#onUpdate(order);
+      if (order.instrument_token === listing.instrument.token) this.#match(order, listing);
     }
+  }
+
+  /** Ends the orders whose time is over. */
+  expire(): void {
+    for (const [id, end] of this.#ends) {
+      if (Date.now() < end) continue;
+      this.#ends.delete(id);
+      const order = this.#orders.get(id)!;
+      if (OPEN.has(order.status)) this.#cancel(order);
+    }
+  }
+
+  /**
+   * Fills an open order, or a part of it.
+   *
+   * @param id Its name.
+   * @param quantity How much.
+   * @param price At which price; at the best one unless given.
+   * @throws {Refusal} If it is not open.
+   */
+  fill(id: string, quantity: number, price?: number): void {
+    const order = this.#open(id);
+    this.#fill(order, quantity, price ?? this.#listingOf(order).best(order.transaction_type));
+  }
+
+  /**
+   * Tells the states of an order, the oldest first.
+   *
+   * @param id Its name.
+   * @throws {Refusal} If there is no such order.
+   */
+  history(id: string): readonly KiteOrder[] {
+    const states = this.#history.get(id);
+    if (states) return states;
+    throw new Refusal("GeneralException", "Couldn't find that `order_id`.", 404);
   }
 
   /** What the trades have come to. */
   positions(): KitePosition[] {
-    const filled = this.orders.filter(({ status }) => status === "COMPLETE");
-    const groups = Map.groupBy(filled, (it) => `${it.instrument_token} ${it.product}`);
+    const groups = Map.groupBy(this.trades, (it) => `${it.instrument_token} ${it.product}`);
     return [...groups.values()].map((group) => {
       const [{ exchange, tradingsymbol, product, instrument_token }] = group;
-      const sign = ({ transaction_type }: KiteOrder) => transaction_type === "BUY" ? 1 : -1;
-      const sum = (of: (order: KiteOrder) => number) => group.reduce((all, it) => all + of(it), 0);
+      const sign = ({ transaction_type }: KiteTrade) => transaction_type === "BUY" ? 1 : -1;
+      const sum = (of: (trade: KiteTrade) => number) => group.reduce((all, it) => all + of(it), 0);
       const quantity = sum((it) => sign(it) * it.quantity);
       const value = sum((it) => sign(it) * it.quantity * it.average_price);
-      const last_price = this.#listings.find((it) => it.instrument.token === instrument_token)!
-        .lastPrice;
+      const last_price = this.#listingOf({ instrument_token }).lastPrice;
       const average_price = quantity === 0 ? 0 : value / quantity;
       const pnl = quantity * last_price - value;
       return { exchange, tradingsymbol, product, quantity, average_price, last_price, pnl };
     });
   }
 
-  #open(id: string): Entry {
-    const order = this.#orders.get(id);
-    if (order?.status === "OPEN") return order;
-    throw new Refusal("OrderException", `Order ${id} is not open.`);
+  /** Draws an order up, as it was sent. It has no name yet. */
+  #draw(variety: KiteVariety, form: KiteForm, listing: Listing): DeskOrder {
+    const number = (field: string) => numberOf(form, field);
+    const [legs, leg_quantity] = [number("iceberg_legs"), number("iceberg_quantity")];
+    const all = number("quantity");
+    const iceberg = { leg: 1, legs, leg_quantity, left: all - leg_quantity };
+    const isIceberg = variety === "iceberg";
+    const now = india(Date.now());
+    return {
+      ...{ order_id: "", parent_order_id: null, guid: this.#guid(), tag: form.tag ?? null },
+      ...{ status: "", status_message: null, variety, meta: isIceberg ? { iceberg } : {} },
+      ...{ exchange: form.exchange!, tradingsymbol: form.tradingsymbol! },
+      ...{ instrument_token: listing.instrument.token, product: form.product! },
+      ...{
+        transaction_type: form.transaction_type as "BUY" | "SELL",
+        order_type: form.order_type!,
+      },
+      ...{ validity: form.validity ?? "DAY", validity_ttl: number("validity_ttl") },
+      ...{ quantity: isIceberg ? Math.min(leg_quantity, all) : all, price: number("price") },
+      ...{ trigger_price: number("trigger_price"), market_protection: number("market_protection") },
+      ...{ disclosed_quantity: number("disclosed_quantity"), filled_quantity: 0, average_price: 0 },
+      ...{ pending_quantity: 0, cancelled_quantity: 0 },
+      ...{ order_timestamp: now, exchange_update_timestamp: now },
+    };
+  }
+
+  /** Puts an order on the book, and lets it trade. */
+  #begin(draft: DeskOrder, listing: Listing): DeskOrder {
+    const order = { ...draft, pending_quantity: draft.quantity };
+    order.order_id = `261123${
+      String(this.#seed * 1e6 + ++this.executions.placed).padStart(9, "0")
+    }`;
+    order.status = firstStatus(order, listing);
+    this.#orders.set(order.order_id, order);
+    this.#history.set(order.order_id, [{ ...order, status: "PUT ORDER REQ RECEIVED" }]);
+    if (order.validity === "TTL") {
+      this.#ends.set(order.order_id, Date.now() + order.validity_ttl * 60_000);
+    }
+    if (this.#match(order, listing)) return order;
+    if (order.validity === "IOC") this.#cancel(order);
+    else this.#tell(order);
+    return order;
   }
 
   /** Fills an order at the best price, if that is one that it takes. */
-  #trade(order: Entry, listing: Listing): boolean {
-    const { transaction_type, order_type, price, quantity } = order;
-    const best = listing.best(transaction_type);
-    const takes = order_type === "LIMIT" &&
-      (transaction_type === "BUY" ? price >= best : price <= best);
-    if (order_type !== "MARKET" && !takes) return false;
-    Object.assign(order, { status: "COMPLETE", filled_quantity: quantity, average_price: best });
+  #match(order: DeskOrder, listing: Listing): boolean {
+    if (!OPEN.has(order.status)) return false;
+    if (order.status === "TRIGGER PENDING") {
+      if (!isReached(order, listing)) return false;
+      order.status = "OPEN";
+      this.#tell(order);
+    }
+    const best = listing.best(order.transaction_type);
+    const isMarket = order.order_type === "MARKET" || order.order_type === "SL-M";
+    // An auction is held by the exchange.
+    if (order.variety === "auction" || !(isMarket || takes(order, order.price, best))) return false;
+    this.#fill(order, order.pending_quantity, best);
     return true;
   }
-}
 
-function one<T extends string>(form: URLSearchParams, name: string, allowed: readonly T[]): T {
-  const value = allowed.find((it) => it === form.get(name));
-  if (value === undefined) throw new Refusal("InputException", `Invalid \`${name}\`.`);
-  return value;
-}
-
-function number(form: URLSearchParams, name: string, otherwise: number): number {
-  const value = Number(form.get(name) ?? otherwise);
-  if (value >= 0) return value;
-  throw new Refusal("InputException", `Invalid \`${name}\`.`);
-}
-
-function check({ quantity, order_type, price }: KiteOrder): void {
-  if (!(Number.isInteger(quantity) && quantity > 0)) {
-    throw new Refusal("InputException", "Invalid `quantity`.");
+  #fill(order: DeskOrder, quantity: number, price: number): void {
+    const { order_id, exchange, tradingsymbol, instrument_token, transaction_type, product } =
+      order;
+    const value = order.filled_quantity * order.average_price + quantity * price;
+    order.filled_quantity += quantity;
+    order.average_price = value / order.filled_quantity;
+    order.pending_quantity -= quantity;
+    this.trades.push({
+      ...{ trade_id: String(10_000_000 + this.trades.length), order_id, exchange, tradingsymbol },
+      ...{ instrument_token, transaction_type, product, quantity, average_price: price },
+      fill_timestamp: india(Date.now()),
+    });
+    if (order.pending_quantity > 0) return this.#tell(order, "UPDATE");
+    order.status = "COMPLETE";
+    this.#tell(order);
+    const { iceberg } = order.meta;
+    if (iceberg && iceberg.left > 0) this.#nextLeg(order, iceberg);
   }
-  if (order_type === "LIMIT" && price === 0) {
-    throw new Refusal("InputException", "Missing or empty field `price`.");
+
+  /** The next leg of an iceberg comes once the one before it is executed. */
+  #nextLeg(
+    order: DeskOrder,
+    { leg, legs, leg_quantity, left }: Required<DeskOrder["meta"]>["iceberg"],
+  ): void {
+    const quantity = Math.min(leg_quantity, left);
+    const iceberg = { leg: leg + 1, legs, leg_quantity, left: left - quantity };
+    this.#begin({
+      ...order,
+      ...{ quantity, filled_quantity: 0, average_price: 0, status: "", meta: { iceberg } },
+      ...{ parent_order_id: order.parent_order_id ?? order.order_id, guid: this.#guid() },
+    }, this.#listingOf(order));
   }
+
+  #cancel(order: DeskOrder): void {
+    order.status = "CANCELLED";
+    order.cancelled_quantity = order.pending_quantity;
+    order.pending_quantity = 0;
+    this.#tell(order);
+  }
+
+  #open(id: string): DeskOrder {
+    const order = this.#orders.get(id);
+    if (order && OPEN.has(order.status)) return order;
+    throw new Refusal("OrderException", `Order ${id} is not open.`);
+  }
+
+  #listingOf({ instrument_token }: Pick<KiteOrder, "instrument_token">): Listing {
+    return this.#listings.find(({ instrument }) => instrument.token === instrument_token)!;
+  }
+
+  /** Tells the state of an order. The socket calls an open order that has changed `"UPDATE"`. */
+  #tell(order: DeskOrder, status = order.status): void {
+    order.exchange_update_timestamp = india(Date.now());
+    const state = { ...order };
+    this.#history.get(order.order_id)!.push(state);
+    const update = { ...state, status };
+    this.log.push(update);
+    this.#onUpdate(update);
+  }
+
+  #guid(): string {
+    return `guid-${++this.#requests}`;
+  }
+}
+
+/** Whether a price is as good as the other, or better, for the other side. */
+function takes({ transaction_type }: DeskOrder, price: number, other: number): boolean {
+  return transaction_type === "BUY" ? price >= other : price <= other;
+}
+
+function isStop({ order_type }: DeskOrder): boolean {
+  return order_type === "SL" || order_type === "SL-M";
+}
+
+/** The status of an order that is new, or as good as new. */
+function firstStatus(order: DeskOrder, listing: Listing): string {
+  return isStop(order) && !isReached(order, listing) ? "TRIGGER PENDING" : "OPEN";
+}
+
+function isReached(order: DeskOrder, { lastPrice }: Listing): boolean {
+  return takes(order, lastPrice, order.trigger_price);
+}
+
+/** An order as the form that would place it. */
+function formOf(order: DeskOrder): KiteForm {
+  const fields = Object.entries(order).filter(([, value]) => value !== null);
+  return Object.fromEntries(fields.map(([field, value]) => [field, String(value)]));
+}
+
+function slices(quantity: number, most: number): number[] {
+  const sizes = [];
+  for (let left = quantity; left > 0; left -= most) sizes.push(Math.min(left, most));
+  return sizes;
 }

@@ -4,16 +4,20 @@
  * It speaks as the venue does: a login whose checksum is verified and whose request token is good for
  * once; envelopes with `error_type`; 429 without Retry-After to those who are too fast; binary frames
  * of all kinds of packets for every segment, and now and then of a kind that nobody knows; a heartbeat
- * of one byte; no answer to a subscription; orders that trade, and updates of them as text.
+ * of one byte; no answer to a subscription; orders that trade, and updates of them as text. What the
+ * venue refuses is a table: `rules.ts`.
  *
  * @module
  */
 
 import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
 import { seeded } from "../market.ts";
-import type { KiteAccess, KiteLogin, KiteOrder } from "./broker.ts";
-import { Desk, Refusal } from "./desk.ts";
-import { encodeFrame, INDIA, india, INSTRUMENTS, Listing } from "./listing.ts";
+import type { KiteAccess, KiteLogin, KiteOrder } from "./account.ts";
+import { Desk } from "./desk.ts";
+import { GttDesk } from "./gtt_desk.ts";
+import { encodeFrame, INSTRUMENTS, Listing } from "./listing.ts";
+import { candles, list, quotes } from "./reports.ts";
+import { FUNDS, Refusal } from "./rules.ts";
 import type { KiteMode } from "./ticks.ts";
 
 /** Options of {@linkcode KiteSimulator}. */
@@ -30,18 +34,29 @@ export interface KiteSimulatorOptions extends LoopbackOptions {
    * @default {true}
    */
   readonly limited?: boolean;
+  /**
+   * Time from one REST request to the next that is not answered with 429, in milliseconds, beside
+   * the venue's limits. `0`: none.
+   *
+   * @default {0}
+   */
+  readonly restInterval?: number;
 }
 
-/** The venue's limits: requests per milliseconds. */
+/**
+ * The venue's limits: requests per milliseconds. Source: kite.trade/docs/connect/v3/exceptions,
+ * "API rate limit".
+ */
 const LIMITS = {
   quotes: [[1, 1_000]],
   history: [[3, 1_000]],
-  orders: [[10, 1_000], [200, 60_000]],
+  orders: [[10, 1_000], [400, 60_000]],
+  placements: [[5_000, 86_400_000]],
   rest: [[10, 1_000]],
 } as const;
 
 /** How many of them have to be remembered. */
-const MOST_STARTS = 200;
+const MOST_STARTS = 5_000;
 
 /** A request, taken apart. */
 interface Asked {
@@ -54,17 +69,18 @@ interface Asked {
 /** Every how many frames there is a packet of a kind that nobody knows. */
 const NOVELTY = 16;
 
-/** Most candles in one answer. */
-const MOST_CANDLES = 2_000;
-
 /** The venue. Its REST is at the root, and so is its WebSocket. */
 export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   /** What it lists, by token. */
   readonly listings: ReadonlyMap<number, Listing>;
   /** Where the orders go. */
   readonly desk: Desk;
+  /** Where the triggers go. */
+  readonly gtts: GttDesk;
   readonly #random: () => number;
   readonly #limited: boolean;
+  readonly #restInterval: number;
+  #nextRequest = 0;
   /** When the requests that counted came, by what they counted against. */
   readonly #starts = new Map<keyof typeof LIMITS, number[]>();
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
@@ -81,20 +97,29 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
    */
   constructor(options: KiteSimulatorOptions = {}) {
     super(options);
-    const { seed = 1, heartbeat = 2_000, limited = true } = options;
+    const { seed = 1, heartbeat = 2_000, limited = true, restInterval = 0 } = options;
     this.#random = seeded(seed);
     this.#limited = limited;
+    this.#restInterval = restInterval;
     this.#accessToken = this.#token();
     this.listings = new Map(
       INSTRUMENTS.map((it, i) => [it.token, new Listing(it, seed * 1_000 + i)]),
     );
-    this.desk = new Desk([...this.listings.values()], seed, (order) => this.#tell(order));
+    const listings = [...this.listings.values()];
+    this.desk = new Desk(listings, seed, (order) => this.#tell(order));
+    this.gtts = new GttDesk(this.desk, listings);
+    this.every(100, () => this.desk.expire());
     this.every(heartbeat, () => {
       for (const connection of this.connections) connection.greet();
     });
   }
 
-  /** What a client has that has logged in. */
+  /** What a client has that has logged in: `broker.authorize(venue.login)`. */
+  get login(): KiteAccess {
+    return this.access;
+  }
+
+  /** The same login, under the name that a broker gives it. */
   get access(): KiteAccess {
     return { apiKey: this.#app.apiKey, accessToken: this.#accessToken };
   }
@@ -126,6 +151,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     for (const listing of moved) {
       listing.step();
       this.desk.match(listing);
+      this.gtts.match(listing);
     }
     for (const connection of this.connections) connection.publish(moved);
   }
@@ -164,7 +190,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     const form = new URLSearchParams(await request.text());
     const asked = { method: request.method, path, query, form };
     try {
-      if (!this.#admits(limitOf(asked))) {
+      if (!this.#admits(limitsOf(asked))) {
         this.stats.throttled++;
         return this.tooMany();
       }
@@ -185,23 +211,33 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   }
 
   #answer({ method, path: [first, second, third, fourth], query, form }: Asked): unknown {
-    const { desk } = this;
+    const { desk, gtts } = this;
     const listings = [...this.listings.values()];
     switch (`${method} ${first}`) {
       case "POST session":
         return this.#login(form);
       case "GET user":
-        return second === "profile" ? PROFILE : MARGINS;
+        return second === "profile" ? PROFILE : third ? marginOf(third) : MARGINS;
       case "GET portfolio":
         return second === "holdings" ? HOLDINGS : { net: desk.positions(), day: desk.positions() };
+      case "GET trades":
+        return desk.trades;
       case "GET orders":
-        return desk.orders;
+        return second === undefined ? desk.orders : this.#order(second, third);
       case "POST orders":
         return desk.place(second, form);
       case "PUT orders":
         return desk.modify(third, form);
       case "DELETE orders":
         return desk.cancel(third);
+      case "GET gtt":
+        return third === undefined ? gtts.triggers : gtts.get(Number(third));
+      case "POST gtt":
+        return gtts.place(form);
+      case "PUT gtt":
+        return gtts.place(form, gtts.get(Number(third)).id);
+      case "DELETE gtt":
+        return gtts.cancel(Number(third));
       case "GET quote":
         return quotes(listings, query.getAll("i"), second);
       case "GET instruments":
@@ -210,6 +246,12 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
           : list(listings, second);
     }
     throw new Refusal("GeneralException", "Route not found", 404);
+  }
+
+  /** The states of an order, or its trades. */
+  #order(id: string, what: string | undefined): unknown {
+    const history = this.desk.history(id);
+    return what === "trades" ? this.desk.trades.filter((it) => it.order_id === id) : history;
   }
 
   async #login(form: URLSearchParams): Promise<unknown> {
@@ -225,14 +267,25 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     return { ...PROFILE, api_key: apiKey, access_token: this.#accessToken };
   }
 
-  /** Whether one more request is within the venue's limits. */
-  #admits(kind: keyof typeof LIMITS): boolean {
+  /** Whether one more request is within the venue's limits, all of those that it counts against. */
+  #admits(kinds: readonly (keyof typeof LIMITS)[]): boolean {
     const now = performance.now();
-    const starts = this.#starts.get(kind) ?? [];
-    this.#starts.set(kind, starts);
-    const isFree = LIMITS[kind].every(([limit, period]) => !(now - starts.at(-limit)! < period));
-    if (isFree && starts.push(now) > MOST_STARTS) starts.shift();
-    return isFree || !this.#limited;
+    if (now < this.#nextRequest) return false;
+    this.#nextRequest = now + this.#restInterval;
+    const startsOf = (kind: keyof typeof LIMITS) => {
+      const starts = this.#starts.get(kind) ?? [];
+      this.#starts.set(kind, starts);
+      return starts;
+    };
+    const isFree = kinds.every((kind) =>
+      LIMITS[kind].every(([limit, period]) => !(now - startsOf(kind).at(-limit)! < period))
+    );
+    if (!isFree) return !this.#limited;
+    for (const kind of kinds) {
+      const starts = startsOf(kind);
+      if (starts.push(now) > MOST_STARTS) starts.shift();
+    }
+    return true;
   }
 
   #tell(order: KiteOrder): void {
@@ -333,7 +386,7 @@ const PROFILE = {
 };
 
 const MARGINS = {
-  equity: { enabled: true, net: 1_000_000 },
+  equity: { enabled: true, net: FUNDS },
   commodity: { enabled: true, net: 0 },
 };
 
@@ -347,64 +400,16 @@ const HOLDINGS = [{
   pnl: 501,
 }];
 
-function limitOf({ method, path: [first, second] }: Asked): keyof typeof LIMITS {
-  if (first === "quote") return "quotes";
-  if (first === "instruments" && second === "historical") return "history";
-  return first === "orders" && method !== "GET" ? "orders" : "rest";
+function marginOf(segment: string): unknown {
+  if (segment in MARGINS) return MARGINS[segment as keyof typeof MARGINS];
+  throw new Refusal("InputException", "Invalid `segment`.");
 }
 
-function quotes(
-  listings: readonly Listing[],
-  names: readonly string[],
-  kind: string | undefined,
-): Record<string, unknown> {
-  const found = listings.filter(({ id }) => names.includes(id));
-  return Object.fromEntries(found.map((listing) => {
-    const quote = listing.quote();
-    const { instrument_token, last_price, ohlc } = quote;
-    const short = { instrument_token, last_price, ...kind === "ohlc" && { ohlc } };
-    return [listing.id, kind ? short : quote];
-  }));
-}
-
-/** The list of instruments, as CSV. */
-function list(listings: readonly Listing[], exchange: string | undefined): Response {
-  const lines = listings.map((listing) => listing.line())
-    .filter((line) => !exchange || line.exchange === exchange);
-  const cell = (value: unknown) => `${value}`.includes(",") ? `"${value}"` : value;
-  const rows = lines.map((line) => Object.values(line).map(cell).join(","));
-  const text = [Object.keys(lines[0] ?? {}).join(","), ...rows, ""].join("\n");
-  return new Response(text, { headers: { "content-type": "text/csv" } });
-}
-
-/** Candles made of nothing but their time: the same time has always the same. */
-function candles(
-  listing: Listing | undefined,
-  interval: string,
-  query: URLSearchParams,
-): unknown[] {
-  if (!listing) throw new Refusal("InputException", "invalid token");
-  const [, count, unit] = /^(\d*)(minute|day)$/.exec(interval) ?? [];
-  const [from, to] = ["from", "to"].map((name) =>
-    Date.parse(`${query.get(name)?.replace(" ", "T")}+05:30`)
-  );
-  if (!unit || !(from <= to)) throw new Refusal("InputException", "invalid date or interval");
-  const length = (unit === "day" ? 86_400_000 : 60_000) * Number(count || 1);
-  const { price, token } = listing.instrument;
-  const rows = [];
-  // The Indian day does not begin at midnight UTC.
-  const begin = Math.ceil((from + INDIA) / length) * length - INDIA;
-  for (let at = begin; at <= to && rows.length < MOST_CANDLES; at += length) {
-    const random = seeded(token ^ at / 60_000);
-    const [open, close] = [0, 0].map(() => price + Math.floor(40 * random()));
-    const high = Math.max(open, close) + Math.floor(20 * random());
-    const low = Math.min(open, close) - Math.floor(20 * random());
-    const prices = [open, high, low, close].map((ticks) => listing.price(ticks));
-    const oi = query.get("oi") === "1" ? [1_000_000] : [];
-    const volume = Math.floor(1_000 * random());
-    rows.push([`${india(at).replace(" ", "T")}+0530`, ...prices, volume, ...oi]);
-  }
-  return rows;
+function limitsOf({ method, path: [first, second] }: Asked): (keyof typeof LIMITS)[] {
+  if (first === "quote") return ["quotes"];
+  if (first === "instruments" && second === "historical") return ["history"];
+  if (first !== "orders" || method === "GET") return ["rest"];
+  return method === "POST" ? ["orders", "placements"] : ["orders"];
 }
 
 function refuse({ type, message, status }: Refusal): Response {

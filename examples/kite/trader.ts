@@ -25,6 +25,9 @@ const INFY = {
 /** How many orders the trader places. The venue loses the answer to the second. */
 const ORDERS = 3;
 
+/** States on the way. */
+const STEPS: ReadonlySet<string> = new Set(["OPEN", "UPDATE"]);
+
 /** A broker and what it is asked. */
 export class KiteTrader {
   /** What is traded with. */
@@ -108,7 +111,7 @@ export class KiteTrader {
     const ends = () =>
       desk.orders.map(({ order_id }) => {
         const told = this.#told.get(order_id) ?? [];
-        return `${order_id} ${told.filter((status) => status !== "OPEN").join(" ")}`;
+        return `${order_id} ${told.filter((status) => !STEPS.has(status)).join(" ")}`;
       }).join();
     for (let i = 0; i < 100 && book() !== ends(); i++) await delay(20);
     const { placed } = desk.executions;
@@ -132,11 +135,9 @@ export class KiteTrader {
           venue.loseAnswer();
           this.#stage.step(story, "venue executes it and answers 400, its fate is unknown");
         }
-        const price = isLimit ? venue.listings.get(408_065)!.best("BUY") : 0;
+        const price = Math.floor(venue.listings.get(408_065)!.lastPrice * 0.99);
         const order_id = await this.#place(
-          isLimit
-            ? { ...INFY, order_type: "LIMIT", price: price * 0.99 - price * 0.99 % 0.05 }
-            : { ...INFY, order_type: "MARKET" },
+          isLimit ? { ...INFY, order_type: "LIMIT", price } : { ...INFY, order_type: "MARKET" },
         );
         this.#placed.push(order_id);
         const found = number === 2 ? "found by its tag, placed once" : "placed";

@@ -117,6 +117,7 @@ test("kiteconnect is refused by the simulator for the reasons that KiteBroker is
       transaction_type: "BUY",
       order_type: "MARKET",
       product: "CNC",
+      market_protection: -1,
     } as const;
     const refused = async (quantity: number) => {
       const mine = await assertRejects(() => ours.placeOrder({ ...order, quantity }), BrokerError);

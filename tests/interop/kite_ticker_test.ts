@@ -20,6 +20,7 @@ const ORDER = new URLSearchParams({
   order_type: "MARKET",
   product: "CNC",
   quantity: "1",
+  market_protection: "-1",
 });
 
 /** What its types do not tell: `root`, and the parser. */

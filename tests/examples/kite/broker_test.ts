@@ -325,6 +325,12 @@ const ENVELOPES: [number, unknown, Partial<BrokerError>][] = [
     outcome: "rejected",
     code: "InputException",
   }],
+  [400, {
+    status: "error",
+    error_type: "MarginException",
+    message: "Insufficient funds. Required margin is 2.0 but available margin is 1.0. Check the " +
+      "orderbook for open orders.",
+  }, { kind: "rejected", outcome: "rejected", code: "MarginException" }],
   [403, { status: "error", error_type: "PermissionException" }, {
     kind: "rejected",
     outcome: "rejected",
@@ -364,7 +370,7 @@ const ENVELOPES: [number, unknown, Partial<BrokerError>][] = [
     "Order request timed out. Please check the order book and confirm before placing again.",
     "Request timed out.",
     "Gateway timeout",
-    "Something went wrong. Check the orderbook before you place it again.",
+    "Something went wrong. Look at the order book and confirm before placing again.",
   ].map((message): [number, unknown, Partial<BrokerError>] => [
     400,
     { status: "error", error_type: "OrderException", message },

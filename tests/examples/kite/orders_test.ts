@@ -29,7 +29,7 @@ const LOSSES: [string, Loss][] = [
   ["a 400 that timed out", says(400, "OrderException", TIMED_OUT)],
   ["a 400 that timed out, as an InputException", says(400, "InputException", TIMED_OUT)],
   ["a 400 of few words", says(400, "OrderException", "Request timed-out")],
-  ["a 400 that points at the order book", says(400, "OrderException", "Check your order book")],
+  ["a 400 that wants it confirmed", says(400, "OrderException", "Confirm before placing again")],
   ["a 503 NetworkException", says(503, "NetworkException", "OMS is down")],
   ["a 500 GeneralException", says(500, "GeneralException", "Something went wrong")],
   ["a 200 DataException", says(200, "DataException", "Cannot parse the answer of the OMS")],

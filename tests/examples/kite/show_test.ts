@@ -36,7 +36,7 @@ Deno.test("the Kite demo survives its faults with exit 0, allowed nothing but lo
   );
   assertMatch(
     out,
-    /order 3: .*\n.* → placed: \d+\n.*✓ → feed tells OPEN, then (OPEN, then )?COMPLETE/,
+    /order 3: .*\n.* → placed: \d+\n.*✓ → feed tells OPEN, then (UPDATE, then )?COMPLETE/,
   );
   assertMatch(out, /✓ 3 of 3 orders executed, each once, also the one whose answer was lost/);
   assertMatch(out, /✓ 1 of 1 frames that were cut short caught/);

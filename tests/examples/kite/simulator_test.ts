@@ -126,6 +126,7 @@ const FORM = {
   order_type: "MARKET",
   product: "CNC",
   quantity: "1",
+  market_protection: "-1",
 };
 
 const REFUSALS: [string, Record<string, string>, string][] = [
