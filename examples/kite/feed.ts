@@ -77,6 +77,8 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   readonly #url: string;
   readonly #orders: OrderUpdates;
   readonly #messages: SideChannel<unknown>;
+  /** When the latest frame came, in epoch milliseconds. */
+  #heardAt = Date.now();
   /** Whether ticks confirm subscriptions. */
   readonly #confirms: boolean;
 
@@ -99,6 +101,10 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
     this.#confirms = confirmTimeout > 0;
     this.orders = this.#orders = new OrderUpdates(this, { broker, backfillTimeout });
     this.messages = this.#messages = new SideChannel(this);
+    this.on("state", ({ previous }) => {
+      if (previous === "live") this.#orders.lose(this.#heardAt);
+    });
+    this.on("live", () => this.#orders.resume());
   }
 
   /**
@@ -150,6 +156,7 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   }
 
   protected override receive(data: string | ArrayBuffer, connection?: FeedConnection): void {
+    this.#heardAt = Date.now();
     if (typeof data === "string") return this.#read(JSON.parse(data), connection);
     try {
       this.#deliver(parseTicks(data));

@@ -7,16 +7,10 @@
  * @module
  */
 
-import { type FeedEvents, retry } from "@aio-trader/core";
+import { retry } from "@aio-trader/core";
 import type { KiteOrder } from "./account.ts";
 import type { KiteBroker } from "./broker.ts";
 import { type MainFeed, SideChannel } from "./side_channel.ts";
-
-/** The feed whose socket tells the updates. */
-export interface UpdatedFeed extends MainFeed {
-  /** Adds a listener for the gaps of the feed. */
-  on(type: "gap", listener: (gap: FeedEvents<unknown>["gap"]) => void): unknown;
-}
 
 /** Options of {@linkcode OrderUpdates}. */
 export interface OrderUpdatesOptions {
@@ -57,7 +51,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   /** The orders before the first connection, by name. */
   readonly #before = new Map<string, KiteOrder>();
   /** The latest update of each order that was delivered. */
-  #told = new Map<string, Update>();
+  readonly #told = new Map<string, Update>();
   /** Updates that wait until a gap is filled. */
   #held: Update[] | undefined;
   #filling: AbortController | undefined;
@@ -70,11 +64,10 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
    * @param feed The feed whose socket tells the updates.
    * @param options Whom to ask for what was missed.
    */
-  constructor(feed: UpdatedFeed, { broker, backfillTimeout = 30_000 }: OrderUpdatesOptions = {}) {
+  constructor(feed: MainFeed, { broker, backfillTimeout = 30_000 }: OrderUpdatesOptions = {}) {
     super(feed);
     this.#broker = broker;
     this.#timeout = backfillTimeout;
-    feed.on("gap", (gap) => void this.#fill(gap));
     feed.closed.then(() => this.#filling?.abort());
   }
 
@@ -123,9 +116,25 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
     this.publish(order);
   }
 
-  /** Asks for the order book, until it answers. Another gap meanwhile takes this one over. */
-  async #fill({ since, until }: { since: number; until: number }): Promise<void> {
+  /**
+   * Notes that the connection was lost.
+   *
+   * @param since When it was last heard, in epoch milliseconds.
+   */
+  lose(since: number): void {
     this.#since = Math.min(this.#since, since);
+    // An answer that is under way may know nothing of what is missed from now on.
+    this.#filling?.abort();
+    this.#filling = undefined;
+  }
+
+  /** Notes that there is a connection. After a loss the order book is asked for, until it answers. */
+  resume(): void {
+    if (this.#since < Infinity) void this.#fill(Date.now());
+  }
+
+  /** Fills the gap. Another loss meanwhile makes the gap grow. */
+  async #fill(until: number): Promise<void> {
     this.#filling?.abort();
     const filling = this.#filling = new AbortController();
     const end = (cause?: unknown) => {
@@ -162,19 +171,21 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
     return ask();
   }
 
-  /** Delivers the orders that changed. One that an update tells which waits is left to that. */
+  /** Delivers the orders that changed: by the updates that wait, where those tell it. */
   #catchUp(orders: readonly KiteOrder[]): void {
-    const told = this.#told;
-    this.#told = new Map(); // orders of an earlier day are not in the book any more
+    const names = new Set(orders.map(({ order_id }) => order_id));
+    // Orders of an earlier day are not in the book any more.
+    for (const id of this.#told.keys()) if (!names.has(id)) this.#told.delete(id);
     for (const order of orders) {
       const id = order.order_id;
-      const known = told.get(id);
-      const last = known?.order ?? this.#before.get(id);
-      const waits = this.#held?.some((it) => it.order.order_id === id && isSame(it.order, order));
-      if (waits || (last && !isNews(order, last))) {
-        if (known) this.#told.set(id, known);
-        continue;
+      const waiting = this.#held!.filter((it) => it.order.order_id === id);
+      const upTo = waiting.findLastIndex((it) => isSame(it.order, order));
+      for (const update of waiting.slice(0, upTo + 1)) {
+        this.#held!.splice(this.#held!.indexOf(update), 1);
+        this.#deliver(update);
       }
+      const last = this.#told.get(id)?.order ?? this.#before.get(id);
+      if (last && !isNews(order, last)) continue;
       this.#told.set(id, { order, over: undefined });
       this.publish(order);
     }
