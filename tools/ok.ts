@@ -40,7 +40,7 @@ export function steps(before: string): Map<string, Step> {
   return new Map<string, Step>([
     ["test", ["task", "test"]],
     ["fmt", ["fmt", "--check"]],
-    ...["lint", "check", "doc", "house", ...tests].map((task) =>
+    ...["lint", "check", "doc", "score", "house", ...tests].map((task) =>
       [task, ["task", task]] as [string, Step]
     ),
     ["publish", ["task", "publish", "--dry-run", "--allow-dirty"]],

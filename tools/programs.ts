@@ -12,39 +12,60 @@ const cache = new URL("../.cache/", import.meta.url);
 /**
  * Installs a program from npm unless it is there.
  *
- * @param wanted The package with its exact version, `bun@1.4.5`. The program has the package's name.
+ * @param wanted The package with its exact version, `bun@1.4.5`.
+ * @param name The name of the program, unless it is the package's.
  * @returns The path of the program.
  * @throws {Error} If npm fails, or the program does not answer `--version`.
  */
-export async function install(wanted: string): Promise<string> {
-  const name = wanted.split("@")[0];
-  const home = new URL(`runtimes/${wanted}/`, cache);
-  const program = new URL(`node_modules/.bin/${name}`, home);
-  if (await answers(program)) return fileURLToPath(program);
+export async function install(
+  wanted: string,
+  name: string = wanted.split("@")[0],
+): Promise<string> {
+  const program = new URL(`.bin/${name}`, await modules([wanted], name));
+  if (!await answers(program)) {
+    throw new Error(`Cannot run ${wanted}: its program does not answer --version`);
+  }
+  return fileURLToPath(program);
+}
+
+/**
+ * Installs packages from npm into one folder, unless they are there.
+ *
+ * @param wanted The packages with their exact versions.
+ * @param program A program that answers `--version` once the packages are there, if they have one.
+ * @returns The folder `node_modules`.
+ * @throws {Error} If npm fails.
+ */
+export async function modules(wanted: readonly string[], program?: string): Promise<URL> {
+  const home = new URL(`runtimes/${wanted.join("+").replaceAll("/", "-")}/`, cache);
+  const folder = new URL("node_modules/", home);
+  const isThere = () => program ? answers(new URL(`.bin/${program}`, folder)) : exists(folder);
+  if (await isThere()) return folder;
 
   // Installed aside and renamed whole, so that an installation cut short is not taken for a runtime.
-  console.error(`Fetching ${wanted} from npm`);
+  console.error(`Fetching ${wanted.join(", ")} from npm`);
   const aside = new URL(`runtimes/.${crypto.randomUUID()}/`, cache);
   await Deno.mkdir(aside, { recursive: true });
   try {
     await Deno.writeTextFile(new URL("package.json", aside), "{}");
     const npm = await new Deno.Command(Deno.build.os === "windows" ? "npm.cmd" : "npm", {
-      args: ["install", "--no-audit", "--no-fund", "--loglevel=error", wanted],
+      args: ["install", "--no-audit", "--no-fund", "--loglevel=error", ...wanted],
       cwd: aside,
       stdout: "null",
     }).output();
     if (!npm.success) throw new Error(`Cannot install ${wanted}: npm exited with ${npm.code}`);
     await Deno.remove(home, { recursive: true }).catch(() => {});
     await Deno.rename(aside, home).catch(async (error) => {
-      if (!await answers(program)) throw error; // else another run has just installed the same
+      if (!await isThere()) throw error; // else another run has just installed the same
     });
   } finally {
     await Deno.remove(aside, { recursive: true }).catch(() => {});
   }
-  if (!await answers(program)) {
-    throw new Error(`Cannot run ${wanted}: its program does not answer --version`);
-  }
-  return fileURLToPath(program);
+  return folder;
+}
+
+async function exists(folder: URL): Promise<boolean> {
+  return await Deno.stat(folder).then(() => true, () => false);
 }
 
 async function answers(program: URL): Promise<boolean> {

@@ -14,8 +14,8 @@
  */
 
 import { bundle, install } from "./programs.ts";
+import { VERSIONS } from "./versions.ts";
 
-const VERSIONS = { node22: "node@22.23.3", node24: "node@24.21.0", bun: "bun@1.4.5" };
 /** Longest time of one check file on one runtime, in milliseconds. */
 const LIMIT = 120_000;
 

@@ -1,0 +1,33 @@
+import { assertEquals } from "@std/assert";
+import { type Docs, judgeDocs } from "../../tools/score.ts";
+
+/** A module whose symbols are documented or not. */
+function module(doc: string | undefined, ...symbols: boolean[]): Docs {
+  const nodes = {
+    "file:///a.ts": {
+      ...(doc !== undefined && { module_doc: { doc } }),
+      symbols: symbols.map((isDocumented) => ({
+        name: "a",
+        declarations: [isDocumented ? { jsDoc: { doc: "Does." } } : {}],
+      })),
+    },
+  };
+  return { nodes };
+}
+
+Deno.test("judgeDocs() wants a doc of each module, and of 80 in 100 symbols", () => {
+  const judge = (...modules: Docs[]) =>
+    judgeDocs(new Map(modules.map((docs, i) => [`./m${i}`, docs])))
+      .map(({ isMet, found }) => [isMet, found]);
+  const four = [true, true, true, true];
+  assertEquals(judge(module("Doc.", ...four, false)), [[true, "1 of 1"], [true, "4 of 5"]]);
+  assertEquals(judge(module("Doc.", true, true, true, false)), [[true, "1 of 1"], [
+    false,
+    "3 of 4",
+  ]]);
+  assertEquals(judge(module("Doc.", true), module(undefined, true), module("", true)), [
+    [false, "without: ./m1, ./m2"],
+    [true, "3 of 3"],
+  ]);
+  assertEquals(judge().map(([isMet]) => isMet), [false, false]);
+});

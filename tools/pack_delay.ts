@@ -1,0 +1,7 @@
+/**
+ * The dependency of the packed module, to be bundled.
+ *
+ * @module
+ */
+
+export { delay } from "@std/async/delay";

@@ -1,0 +1,12 @@
+/**
+ * The exact versions of the runtimes and compilers that checks use, from npm.
+ *
+ * @module
+ */
+
+/** The runtimes. */
+export const VERSIONS = {
+  node22: "node@22.23.3",
+  node24: "node@24.21.0",
+  bun: "bun@1.4.5",
+} as const;
