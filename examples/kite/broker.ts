@@ -208,7 +208,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
         throw new Error(`Cannot tell the order: ${found.length} have the tag, wanted 1`);
       }
       const children = found.map(({ order_id }) => ({ order_id }));
-      return found.length === 0 ? undefined : { ...children[0], ...!isOne && { children } };
+      return found.length === 0 ? undefined : { ...children[0], ...order.autoslice && { children } };
     };
     const path = `orders/${order.variety ?? "regular"}`;
     const placed = await this.#order<Omit<KitePlaced, "tag">>("POST", path, { form, find });
