@@ -208,7 +208,9 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
         throw new Error(`Cannot tell the order: ${found.length} have the tag, wanted 1`);
       }
       const children = found.map(({ order_id }) => ({ order_id }));
-      return found.length === 0 ? undefined : { ...children[0], ...order.autoslice && { children } };
+      return found.length === 0
+        ? undefined
+        : { ...children[0], ...order.autoslice && { children } };
     };
     const path = `orders/${order.variety ?? "regular"}`;
     const placed = await this.#order<Omit<KitePlaced, "tag">>("POST", path, { form, find });
@@ -391,8 +393,10 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
       const words = message ? `Kite says ${code}: ${message}` : `Kite says ${code}`;
       return new BrokerError(words, { kind, outcome, code });
     }
-    // The list of instruments comes without an envelope.
-    if (status >= 400 || said === "success" || Array.isArray(data)) return undefined;
+    // The list of instruments comes without an envelope. Kite's own refusals have one: a bare 400
+    // may be another request's answer on the same connection.
+    if (status > 400) return undefined;
+    if (status < 400 && (said === "success" || Array.isArray(data))) return undefined;
     const text = "Cannot read Kite's answer: it does not say success";
     return new BrokerError(text, { kind: "decode", outcome: "unknown" });
   }

@@ -341,6 +341,9 @@ const ENVELOPES: [number, unknown, Partial<BrokerError>][] = [
     outcome: "rejected",
     code: "TokenException",
   }],
+  [400, { error: "of another request" }, { kind: "decode", outcome: "unknown" }],
+  [400, "<html>Bad request</html>", { kind: "decode", outcome: "unknown" }],
+  [400, { status: "success", data: {} }, { kind: "decode", outcome: "unknown" }],
   [403, "<html>Forbidden</html>", { kind: "rejected", outcome: "rejected", code: undefined }],
   [429, { status: "error", error_type: "NetworkException" }, {
     kind: "rate-limited",
