@@ -250,10 +250,11 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   /**
    * Asks for the orders of the day, the oldest first. The venue answers with all of them at once.
    *
-   * @param signal Ends the call. That of a reconciliation lets it go first.
+   * @param options `signal` ends the call; that of a reconciliation lets it go first, as `urgent`
+   *   does.
    */
-  orders(signal?: AbortSignal): Promise<KiteOrder[]> {
-    return this.#list("orders", signal);
+  orders(options: Pick<RequestOptions, "signal" | "urgent"> = {}): Promise<KiteOrder[]> {
+    return this.#list("orders", options);
   }
 
   /**
@@ -263,7 +264,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
    * @param signal Ends the call. That of a reconciliation lets it go first.
    */
   async findOrders(tag: string, signal?: AbortSignal): Promise<KiteOrder[]> {
-    return (await this.orders(signal)).filter((order) => order.tag === tag);
+    return (await this.orders({ signal })).filter((order) => order.tag === tag);
   }
 
   /** Asks for the states that an order of the day went through, the oldest first. */
@@ -419,8 +420,11 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   /** Asks for a list. An answer without one is no empty list. */
-  async #list<T>(path: string, signal?: AbortSignal): Promise<T[]> {
-    const list = await this.#get<T[]>(path, { signal });
+  async #list<T>(
+    path: string,
+    options: Pick<RequestOptions, "signal" | "urgent"> = {},
+  ): Promise<T[]> {
+    const list = await this.#get<T[]>(path, options);
     if (Array.isArray(list)) return list;
     const text = `Cannot read Kite's answer to ${path}: wanted a list`;
     throw new BrokerError(text, { kind: "decode", outcome: "unknown" });
@@ -435,7 +439,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   ): Promise<{ order_id: string }> {
     let ended: string | undefined;
     const find = async ({ signal }: ReconcileContext) => {
-      const order = (await this.orders(signal)).find(({ order_id }) => order_id === id);
+      const order = (await this.orders({ signal })).find(({ order_id }) => order_id === id);
       const done = order && isDone(order);
       if (done === undefined) throw new Error("Cannot tell from the order book whether it is done");
       if (!done && !ENDS.test(order!.status)) return undefined;

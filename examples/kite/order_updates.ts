@@ -84,7 +84,8 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
     const late = new AbortController();
     const timer = setTimeout(() => late.abort(), PATIENCE);
     try {
-      const orders = await this.#broker.orders(AbortSignal.any([signal, late.signal]));
+      const either = AbortSignal.any([signal, late.signal]);
+      const orders = await this.#broker.orders({ signal: either, urgent: true });
       for (const order of orders) this.#before.set(order.order_id, order);
     } catch {
       // Ticks do not wait for an order book that cannot be read.
@@ -164,7 +165,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   }
 
   #ask(broker: Pick<KiteBroker, "orders">, signal: AbortSignal): Promise<KiteOrder[]> {
-    const ask = retry(() => broker.orders(signal), {
+    const ask = retry(() => broker.orders({ signal, urgent: true }), {
       ...{ maxRetries: Infinity, baseWait: 500, maxWait: 5_000, jitter: 0.5 },
       ...{ signal, shouldRetry: () => !signal.aborted },
     });

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
 import type { FeedError, FeedEvents } from "@aio-trader/core";
 import { KiteBroker, type KiteOrder } from "../../../examples/kite/broker.ts";
 import { KiteFeed, type KiteFeedOptions } from "../../../examples/kite/feed.ts";
@@ -242,6 +243,8 @@ const OPEN = state("OPEN");
 const PART = state("OPEN", 1, 1);
 const MORE = state("UPDATE", 2, 2);
 const DONE = state("COMPLETE", 3, 3);
+const DEAR = { ...state("OPEN", 0, 1), price: 2 };
+const CHEAP = { ...state("OPEN", 0, 2), price: 1 };
 
 const RACES: [string, {
   before: KiteOrder[];
@@ -270,6 +273,18 @@ const RACES: [string, {
     ...{ before: [PART], waiting: [], book: [OPEN], after: [DONE] },
     told: [PART, DONE],
   }],
+  ["an update of the same second is of a smaller fill than the book", {
+    ...{ before: [OPEN], waiting: [], book: [state("OPEN", 2, 1)], after: [PART, MORE, DONE] },
+    told: [OPEN, state("OPEN", 2, 1), DONE],
+  }],
+  ["an update of the same second is of an order that has ended in the book", {
+    ...{ before: [], waiting: [], book: [state("CANCELLED")], after: [OPEN, state("CANCELLED")] },
+    told: [state("CANCELLED")],
+  }],
+  ["an update is a change of an earlier second than the book", {
+    ...{ before: [OPEN], waiting: [], book: [CHEAP], after: [DEAR, CHEAP, DONE] },
+    told: [OPEN, CHEAP, DONE],
+  }],
   ["the socket calls UPDATE what the book calls OPEN", {
     ...{ before: [OPEN], waiting: [MORE], book: [{ ...MORE, status: "OPEN" }], after: [] },
     told: [OPEN, MORE],
@@ -295,6 +310,84 @@ for (const [what, { before, waiting, book, after, told }] of RACES) {
     assertEquals(heard, told);
   });
 }
+
+/** What happens to one order, step by step. */
+type Step = "change" | "tell" | "lose" | "resume" | "ask" | "answer";
+
+Deno.test("OrderUpdates tells states of an order in order, each once, the last one too, whatever happens", async () => {
+  const steps = fc.array(
+    fc.constantFrom<Step>("change", "tell", "lose", "resume", "ask", "answer"),
+    { maxLength: 40 },
+  );
+  await fc.assert(
+    fc.asyncProperty(steps, async (steps) => {
+      let version = 0;
+      /** Updates on their way over the connection, and the book of a question. */
+      let wire: number[] = [];
+      let isUp = true;
+      let connection = 1;
+      let seen: number | undefined;
+      const questions: ((orders: KiteOrder[]) => void)[] = [];
+      const at = (version: number) => state(version === 9 ? "COMPLETE" : "OPEN", version, version);
+      const orders = () => new Promise<KiteOrder[]>((resolve) => questions.push(resolve));
+      const updates = new OrderUpdates(new Dry(), { broker: { orders } });
+      const begun = updates.begin(new AbortController().signal);
+      questions.shift()!([]);
+      await begun;
+      const told: number[] = [];
+      updates.on("item", ({ filled_quantity }) => told.push(filled_quantity));
+      const play = async (step: Step) => {
+        if (step === "change" && version < 9) {
+          version++;
+          if (isUp) wire.push(version);
+        } else if (step === "tell" && wire.length > 0) {
+          updates.read(at(wire.shift()!), connection);
+        } else if (step === "lose" && isUp) {
+          isUp = false;
+          wire = [];
+          updates.lose(1);
+        } else if (step === "resume" && !isUp) {
+          isUp = true;
+          connection++;
+          updates.resume();
+        } else if (step === "ask" && questions.length > 0) seen ??= version;
+        else if (step === "answer" && questions.length > 0) {
+          questions.shift()!([at(seen ?? version)].slice(0, (seen ?? version) || 0));
+          seen = undefined;
+        }
+        for (let i = 0; i < 10; i++) await null;
+      };
+      for (const step of steps) await play(step);
+      await play("resume");
+      while (questions.length > 0) await play("answer");
+      while (wire.length > 0) await play("tell");
+      assertEquals(told, told.toSorted((a, b) => a - b));
+      assertEquals(new Set(told).size, told.length);
+      assertEquals(told.at(-1) ?? 0, version);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+Deno.test("OrderUpdates asks for the order book after a loss only, and tells its gap", async () => {
+  let asked = 0;
+  const orders = () => Promise.resolve([]).finally(() => asked++);
+  const updates = new OrderUpdates(new Dry(), { broker: { orders } });
+  const gaps: GapEvent[] = [];
+  updates.on("gap", (gap) => gaps.push(gap));
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 1));
+  updates.resume(); // the first connection
+  await settle();
+  assertEquals(asked, 0);
+  const before = Date.now();
+  updates.lose(7);
+  updates.resume();
+  await settle();
+  updates.resume(); // one connection replaces another
+  await settle();
+  assertEquals([asked, gaps.length, gaps[0].since, gaps[0].filled], [1, 1, 7, true]);
+  assert(gaps[0].until >= before);
+});
 
 Deno.test("OrderUpdates delivers an update once that the venue repeats, and every other", () => {
   const updates = new OrderUpdates(new Dry());
