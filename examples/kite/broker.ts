@@ -118,6 +118,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     orders: new Throttler([limit(10, 1_000), limit(400, 60_000)]),
     rest: new Throttler(limit(10, 1_000)),
   };
+  readonly #given: SessionOptions["throttlers"];
   readonly #reconcile: KiteBrokerOptions["reconcile"];
   /** Orders that an answer or a look-up has named. */
   readonly #answered = new Set<string>();
@@ -126,16 +127,17 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   /**
    * Makes a client. Nothing is sent yet.
    *
-   * @param options The venue's address, and anything a session takes. `onUnauthorized` may call
-   *   `authorize` with a new token, where a program can get one: calls refused for the old one wait
-   *   for it and are replayed.
+   * @param options The venue's address, and anything a session takes. `throttlers` replaces all the
+   *   limits. `onUnauthorized` may call `authorize` with a new token, where a program can get one:
+   *   calls refused for the old one wait for it and are replayed.
    */
   constructor(
     { baseUrl = "https://api.kite.trade", reconcile = {}, ...options }: KiteBrokerOptions = {},
   ) {
     super();
+    this.#given = options.throttlers;
     this.#reconcile = reconcile;
-    this.initialiseSession({ throttlers: [this.throttlers.rest], ...options, baseUrl });
+    this.initialiseSession({ ...options, throttlers: this.#limits("rest"), baseUrl });
     this.session.headers.set("x-kite-version", "3");
   }
 
@@ -330,17 +332,17 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
    * @returns By name. One that does not exist is absent.
    */
   quote(...names: string[]): Promise<Record<string, KiteQuote>> {
-    return this.#get("quote", { query: { i: names }, throttlers: [this.throttlers.quotes] });
+    return this.#get("quote", { query: { i: names }, throttlers: this.#limits("quotes") });
   }
 
   /** Asks for the day of at most 1000 instruments. */
   ohlc(...names: string[]): Promise<Record<string, KiteOhlc>> {
-    return this.#get("quote/ohlc", { query: { i: names }, throttlers: [this.throttlers.quotes] });
+    return this.#get("quote/ohlc", { query: { i: names }, throttlers: this.#limits("quotes") });
   }
 
   /** Asks for the last price of at most 1000 instruments. */
   ltp(...names: string[]): Promise<Record<string, KiteLtp>> {
-    return this.#get("quote/ltp", { query: { i: names }, throttlers: [this.throttlers.quotes] });
+    return this.#get("quote/ltp", { query: { i: names }, throttlers: this.#limits("quotes") });
   }
 
   /**
@@ -363,7 +365,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
       oi: Number(oi),
     };
     const path = `instruments/historical/${token}/${interval}`;
-    const options = { query, throttlers: [this.throttlers.history] };
+    const options = { query, throttlers: this.#limits("history") };
     return (await this.#get<{ candles: CandleRow[] }>(path, options)).candles.map(candle);
   }
 
@@ -458,7 +460,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
 
   /** Sends an order, within the limits of orders. */
   #order<T>(method: string, path: string, options: Sending<T>): Promise<T> {
-    return this.#send(method, path, { throttlers: [this.throttlers.orders], ...options });
+    return this.#send(method, path, { throttlers: this.#limits("orders"), ...options });
   }
 
   async #send<T>(method: string, path: string, { find, ...options }: Sending<T>): Promise<T> {
@@ -474,6 +476,11 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
       ...reconcile && { reconcile },
     });
     return data.data;
+  }
+
+  /** The limits of a call: those that were given, or the venue's. */
+  #limits(kind: keyof KiteBroker["throttlers"]): SessionOptions["throttlers"] {
+    return this.#given ?? [this.throttlers[kind]];
   }
 
   #remember(id: string | undefined): void {

@@ -456,6 +456,36 @@ Deno.test("KiteBroker places at most 10 orders in any second, and 400 in any min
   await broker.close();
 });
 
+Deno.test("KiteBroker keeps the limits that it is given instead of the venue's", async () => {
+  using _time = fakeClock();
+  const answered = (throttlers?: []) => {
+    let count = 0;
+    const broker = new KiteBroker({
+      throttlers,
+      fetch: () => {
+        count++;
+        return Promise.resolve(Response.json({ status: "success", data: { candles: [] } }));
+      },
+    });
+    const range = { from: 0, to: 1 };
+    const calls = Array.from({ length: 12 }, () => [
+      ...[broker.placeOrder(ORDER), broker.holdings(), broker.ltp("NSE:INFY")],
+      broker.candles(1, "day", range),
+    ]).flat();
+    const ended = Promise.allSettled(calls);
+    return { broker, ended, count: () => count };
+  };
+  const free = answered([]);
+  await free.ended;
+  assertEquals(free.count(), 48);
+  await free.broker.close();
+  const limited = answered(undefined);
+  for (let i = 0; i < 100; i++) await null;
+  assert(limited.count() <= 10 + 10 + 1 + 3, `${limited.count()}`);
+  await limited.broker.close();
+  await limited.ended;
+});
+
 Deno.test("KiteBroker repeats a question that was asked too early, but not an order", async () => {
   await using venue = still();
   await using broker = await loggedIn(venue, { retry: { baseWait: 10 } });
