@@ -1,5 +1,5 @@
 /**
- * An account at Kite in types: the user, orders, trades and what is held, as REST tells them.
+ * An account at Kite in types: the user, orders, trades, holdings and positions, as REST tells them.
  *
  * Source: kite.trade/docs/connect/v3, "Orders", "Portfolio", "User".
  *
@@ -14,7 +14,7 @@ export interface KiteAccess {
   readonly accessToken: string;
 }
 
-/** The credentials of a login: a token of this day, or what Kite's login page sent back, for once. */
+/** The credentials of a login: a token of this day, or the request token of Kite's login page. */
 export type KiteLogin = KiteAccess | {
   /** The app. */
   readonly apiKey: string;

@@ -110,7 +110,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   /**
    * The venue's limits. `"after-finish"` keeps them by the venue's own clock, so that no difference in
    * latency can bring two requests closer together: its 429 does not say when to come again. The
-   * day's 5000 orders are left to the venue: it helps nobody to wait for the next day.
+   * day's 5000 orders are left to the venue: an order that waits for the next day is no help.
    */
   readonly throttlers: Readonly<Record<"quotes" | "history" | "orders" | "rest", Throttler>> = {
     quotes: new Throttler(limit(1, 1_000)),
@@ -142,9 +142,9 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   /**
-   * What the feed needs: `new KiteFeed(broker.access)`.
+   * The login, as a feed takes it: `new KiteFeed(broker.access, { broker })`.
    *
-   * @throws {Error} If nobody has logged in.
+   * @throws {Error} Before a login.
    */
   get access(): KiteAccess {
     if (this.#access) return this.#access;
@@ -180,12 +180,12 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     return this.#get(segment ? `user/margins/${segment}` : "user/margins");
   }
 
-  /** Asks for what is held for good. */
+  /** Asks for the holdings. */
   holdings(): Promise<KitePosition[]> {
     return this.#get("portfolio/holdings");
   }
 
-  /** Asks for what is held of today's trades (`day`), and with what was carried over (`net`). */
+  /** Asks for the positions: those of today's trades (`day`), and with earlier ones (`net`). */
   positions(): Promise<Record<"net" | "day", KitePosition[]>> {
     return this.#get("portfolio/positions");
   }
@@ -326,7 +326,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   /**
-   * Asks for all that is known of instruments.
+   * Asks for full quotes of instruments.
    *
    * @param names Which, as in `"NSE:INFY"`: at most 500.
    * @returns By name. One that does not exist is absent.
@@ -370,7 +370,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   /**
-   * Asks what can be traded: some 100,000 instruments, a list that the venue makes once a day.
+   * Asks for the list of instruments: some 100,000, listed anew once a day.
    *
    * @param exchange Only there, `"NSE"`.
    * @throws {BrokerError} If the answer is no such list, or an empty one: kind "decode".
@@ -380,9 +380,9 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     return this.session.get(path, { parse: parseInstruments });
   }
 
-  /** The venue says what is wrong as `{"status": "error", "error_type": …, "message": …}`. */
+  /** The venue's errors read `{"status": "error", "error_type": …, "message": …}`. */
   protected override failure({ data, status }: Reply): BrokerError | undefined {
-    // Of these the session knows all: what became of the order, and whether to ask again.
+    // The session knows the fate of such a request, and whether to ask again.
     if (status === 408 || status === 429 || status >= 500) return undefined;
     const { status: said, error_type, message } = Object(data);
     const code = /^\w+Exception$/.test(error_type) ? error_type : undefined;
@@ -496,9 +496,9 @@ interface Envelope<T> {
   readonly data: T;
 }
 
-/** How something is sent that must not be done twice. */
+/** Options of a request that must not be executed twice. */
 interface Sending<T> extends Pick<RequestOptions, "form" | "urgent" | "throttlers"> {
-  /** Finds what no answer came for. */
+  /** Finds the order, or the change, that no answer came for. */
   readonly find?: (context: ReconcileContext) => Promise<T | undefined>;
 }
 

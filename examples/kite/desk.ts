@@ -8,7 +8,7 @@ import type { KiteOrder, KitePlaced, KitePosition, KiteTrade, KiteVariety } from
 import { india, type Listing } from "./listing.ts";
 import { freezeOf, judge, type KiteForm, numberOf, Refusal } from "./rules.ts";
 
-/** An order as the desk keeps it: with all that the venue tells of it. */
+/** An order at the desk, with further fields of the venue. */
 export type DeskOrder = { -readonly [K in keyof Required<KiteOrder>]: Required<KiteOrder>[K] } & {
   /** Another name at each request, so that no two updates are the same. */
   guid: string;
@@ -16,7 +16,7 @@ export type DeskOrder = { -readonly [K in keyof Required<KiteOrder>]: Required<K
   market_protection: number;
   /** Minutes until it is cancelled, for TTL. */
   validity_ttl: number;
-  /** How much was cancelled. */
+  /** Quantity that was cancelled. */
   cancelled_quantity: number;
   /** The first leg, for a later leg of an iceberg. */
   parent_order_id: string | null;
@@ -29,7 +29,7 @@ const OPEN: ReadonlySet<string> = new Set(["OPEN", "TRIGGER PENDING"]);
 
 /** The user's orders. */
 export class Desk {
-  /** What was done: each is counted once it has happened, whatever becomes of the answer. */
+  /** Counts of the requests that were executed, answered or not. */
   readonly executions: { placed: number; modified: number; cancelled: number } = {
     placed: 0,
     modified: 0,
@@ -52,7 +52,7 @@ export class Desk {
   /**
    * Opens the desk.
    *
-   * @param listings What can be traded.
+   * @param listings The instruments.
    * @param seed Where the names of the orders start.
    * @param onUpdate Told whenever an order has changed.
    */
@@ -70,8 +70,8 @@ export class Desk {
   /**
    * Takes an order.
    *
-   * @param variety Which kind.
-   * @param fields What the client sent.
+   * @param variety The kind.
+   * @param fields The client's form.
    * @returns Its name, and with `autoslice` those of all slices.
    * @throws {Refusal} If it breaks a rule.
    */
@@ -93,7 +93,7 @@ export class Desk {
    * Changes an order that is open.
    *
    * @param id Its name.
-   * @param fields What is new.
+   * @param fields The fields that are new.
    * @throws {Refusal} If it is not open, or would break a rule.
    */
   modify(id: string, fields: URLSearchParams): { order_id: string } {
@@ -141,7 +141,7 @@ export class Desk {
     return { order_id: id };
   }
 
-  /** Trades the open orders whose price has come. */
+  /** Lets open orders trade whose price has come. */
   match(listing: Listing): void {
     for (const order of this.#orders.values()) {
       if (order.instrument_token === listing.instrument.token) this.#match(order, listing);
@@ -183,7 +183,7 @@ export class Desk {
     throw new Refusal("GeneralException", "Couldn't find that `order_id`.", 404);
   }
 
-  /** What the trades have come to. */
+  /** The positions that the trades have come to. */
   positions(): KitePosition[] {
     const groups = Map.groupBy(this.trades, (it) => `${it.instrument_token} ${it.product}`);
     return [...groups.values()].map((group) => {

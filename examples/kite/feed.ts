@@ -1,5 +1,5 @@
 /**
- * Zerodha's Kite Connect (WebSocket): ticks, and what becomes of one's orders.
+ * Zerodha's Kite Connect (WebSocket): ticks, and updates of own orders.
  *
  * ```ts ignore
  * await using feed = new KiteFeed(broker.access, { broker });
@@ -25,7 +25,7 @@ import { OrderUpdates } from "./order_updates.ts";
 import { SideChannel } from "./side_channel.ts";
 import { type KiteMode, parseTicks, type Tick, TickError } from "./ticks.ts";
 
-/** What a feed can be subscribed to: one instrument, in one mode. */
+/** A subscription: one instrument, in one mode. */
 export interface KiteSubscription {
   /** The instrument's token. */
   readonly token: number;
@@ -65,12 +65,12 @@ const MODES: readonly unknown[] = ["ltp", "quote", "full"];
  */
 export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   /**
-   * What becomes of one's orders, whoever placed them: each update once, over lost connections too,
+   * Updates of the account's orders, placed here or elsewhere: each once, over lost connections too,
    * if there is a `broker`. The channel has queues of its own, where no tick takes an order's place;
    * it connects and closes with this feed.
    */
   readonly orders: AbstractFeeder<KiteOrder>;
-  /** What the venue has to say to people. */
+  /** The venue's messages to people. */
   readonly messages: AbstractFeeder<unknown>;
   protected override readonly limit = 3_000;
   readonly #login: () => KiteAccess | Promise<KiteAccess>;
@@ -85,8 +85,8 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   /**
    * Makes a feed.
    *
-   * @param login What a logged-in client has, or a function that gets it: called for every attempt,
-   *   as a token is good for one day.
+   * @param login The login, or a function that gets one: called for every attempt, as a token is
+   *   good for one day.
    * @param options The venue's address, the broker, and how to stay connected. Unless told
    *   otherwise, 5 seconds of silence mean a new connection: heartbeats come about every 2.
    */
@@ -187,7 +187,7 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
   }
 }
 
-/** Says what was left out, so that equal subscriptions look equal. */
+/** Fills in the default mode, so that equal subscriptions look equal. */
 function complete(sub: number | KiteSubscription): Required<KiteSubscription> {
   const { token, mode = "quote" } = typeof sub === "object" ? sub : { token: sub };
   if (!(Number.isInteger(token) && token >= 1)) {

@@ -21,13 +21,13 @@ export interface KiteGttOrder {
   readonly order_type?: "LIMIT";
 }
 
-/** What every new trigger says. */
+/** Fields of every new trigger. */
 interface Watched {
   /** `"NSE"`, `"BSE"`, `"NFO"` and so on. */
   readonly exchange: string;
   /** Instrument, `"INFY"`. */
   readonly tradingsymbol: string;
-  /** Last price of the instrument now: it tells from which side a trigger is reached. */
+  /** Last price of the instrument now: a trigger below is reached by a fall, one above by a rise. */
   readonly last_price: number;
 }
 
@@ -60,9 +60,9 @@ export interface KiteGtt {
   readonly created_at: string;
   /** When it ends, in India. */
   readonly expires_at: string;
-  /** What is watched. */
+  /** The condition. */
   readonly condition: Watched & { readonly trigger_values: readonly number[] };
-  /** What is placed, and what came of it. */
+  /** The orders that the trigger places, and the result of each. */
   readonly orders: readonly (KiteGttOrder & { readonly result?: unknown })[];
 }
 

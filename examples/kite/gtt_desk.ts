@@ -1,5 +1,5 @@
 /**
- * The simulated Kite's triggers: they wait for a price, and then place their order.
+ * The simulated Kite's triggers: each waits for a price, and then places an order.
  *
  * @module
  */
@@ -24,7 +24,7 @@ export class GttDesk {
    * Opens the desk.
    *
    * @param desk Where the orders go.
-   * @param listings What can be watched.
+   * @param listings The instruments.
    */
   constructor(desk: Desk, listings: readonly Listing[]) {
     this.#desk = desk;
@@ -40,7 +40,7 @@ export class GttDesk {
    * Tells of a trigger.
    *
    * @param id Its name.
-   * @throws {Refusal} If there is none.
+   * @throws {Refusal} If no trigger has the name.
    */
   get(id: number): KiteGtt {
     const found = this.#triggers.get(id);
@@ -51,7 +51,7 @@ export class GttDesk {
   /**
    * Takes a trigger, or replaces an active one.
    *
-   * @param form What the client sent.
+   * @param form The client's form.
    * @param id The one to replace.
    * @throws {Refusal} If it breaks a rule.
    */

@@ -1,16 +1,16 @@
 /**
- * What can be traded at Kite: the venue's list, which comes as CSV.
+ * Kite's list of instruments, which comes as CSV.
  *
  * @module
  */
 
 /** Something to trade, or an index. */
 export interface KiteInstrument {
-  /** What the feed and the candles call it; another one every day for derivatives. */
+  /** Its name in the feed and for candles; another one every day for derivatives. */
   readonly instrument_token: number;
-  /** What the exchange calls it. */
+  /** Its name at the exchange. */
   readonly exchange_token: number;
-  /** What orders call it, `"INFY"`. */
+  /** Its name in orders, `"INFY"`. */
   readonly tradingsymbol: string;
   /** Whose it is, for equity. */
   readonly name: string;
@@ -60,7 +60,7 @@ const NUMBERS: ReadonlySet<string> = new Set([
   "lot_size",
 ]);
 
-/** One field and what ends it: in quotes, where it may hold anything, or plain. */
+/** One field and its end: a field in quotes may hold anything. */
 const FIELD = /(?:"((?:[^"]|"")*)"|([^",\r\n][^,\r\n]*|))(,|\r?\n|$)/y;
 
 /**
@@ -68,8 +68,8 @@ const FIELD = /(?:"((?:[^"]|"")*)"|([^",\r\n][^,\r\n]*|))(,|\r?\n|$)/y;
  *
  * @param csv The text, its first line naming the columns.
  * @returns The instruments, one for each line, at least one.
- * @throws {SyntaxError} If the text is another one, such as a page of HTML; if it names no
- *   instrument; if a line has not as many fields as the first, or a quote is not closed.
+ * @throws {SyntaxError} If the text is another one, such as a page of HTML, or names no instrument.
+ *   If a line has not as many fields as the first, or a quote is not closed.
  */
 export function parseInstruments(csv: string): KiteInstrument[] {
   const [names = [], ...rows] = lines(csv);

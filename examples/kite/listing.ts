@@ -1,5 +1,5 @@
 /**
- * What the simulated Kite lists: one instrument of each segment, its market, and its packets.
+ * The listings of the simulated Kite: one instrument of each segment, its market, and its packets.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type Instrument, Market } from "../market.ts";
 import type { KiteInstrument } from "./instruments.ts";
 import type { KiteLevel, KiteMode } from "./ticks.ts";
 
-/** An instrument, with what the wire and the list of instruments say of it. */
+/** An instrument, with its facts on the wire and in the list of instruments. */
 export interface KiteSimulated extends Instrument {
   /** Its token; the low byte is the segment. */
   readonly token: number;
@@ -38,7 +38,7 @@ const DIVISORS: Readonly<Record<number, number>> = { 3: 10_000_000, 6: 10_000 };
 /** How many levels of each side are told. */
 const DEPTH = 5;
 
-/** What the simulator lists: something of every segment. */
+/** Instruments of the simulator: at least one of every segment. */
 export const INSTRUMENTS: readonly KiteSimulated[] = [
   { symbol: "INFY", token: 408_065, exchange: "NSE", price: 30_012, unit: 5, size: 60 },
   { symbol: "TATAMOTORS", token: 884_737, exchange: "NSE", price: 13_401, unit: 5, size: 200 },
@@ -81,7 +81,7 @@ export const INSTRUMENTS: readonly KiteSimulated[] = [
 
 /** One instrument and its market. */
 export class Listing {
-  /** What it is. */
+  /** The instrument. */
   readonly instrument: KiteSimulated;
   /** Its orders and trades. */
   readonly market: Market;
@@ -92,7 +92,7 @@ export class Listing {
   /**
    * Opens a market.
    *
-   * @param instrument What is traded.
+   * @param instrument The instrument.
    * @param seed Where its random numbers start.
    */
   constructor(instrument: KiteSimulated, seed: number) {
@@ -106,7 +106,7 @@ export class Listing {
     return `${this.instrument.exchange}:${this.instrument.symbol}`;
   }
 
-  /** Whether it is an index, which nobody can trade. */
+  /** Whether the instrument is an index, which cannot be traded. */
   get isIndex(): boolean {
     return (this.instrument.token & 0xff) === INDICES;
   }
@@ -142,7 +142,7 @@ export class Listing {
   }
 
   /**
-   * Writes what the feed tells of it.
+   * Writes a tick.
    *
    * @param mode How much.
    * @returns A packet of 8, 28, 32, 44 or 184 bytes.
@@ -174,7 +174,7 @@ export class Listing {
     ]);
   }
 
-  /** What REST tells of it. */
+  /** A full quote, as REST tells it. */
   quote(): Record<string, unknown> {
     const { market: { prices: { open, high, low }, traded, bids, asks } } = this;
     const total = (side: readonly { qty: number }[]) => side.reduce((sum, { qty }) => sum + qty, 0);
@@ -226,7 +226,7 @@ export class Listing {
     );
   }
 
-  /** Open interest, of what expires: every trade opens something. */
+  /** Open interest, of futures: every trade opens a contract. */
   #interest(): { oi: number; high: number; low: number } {
     const low = this.instrument.type === "FUT" ? 1_000_000 : 0;
     const oi = low === 0 ? 0 : low + this.market.traded.lots;
@@ -274,7 +274,7 @@ function now(): number {
   return Math.floor(Date.now() / 1_000);
 }
 
-/** Adds what follows from the segment. */
+/** Adds the facts that follow from the segment. */
 function simulated(
   it: Pick<KiteSimulated, "symbol" | "token" | "exchange" | "price" | "unit" | "size">,
 ): KiteSimulated {

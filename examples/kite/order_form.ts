@@ -29,8 +29,8 @@ export interface KiteOrderCommon {
    */
   readonly autoslice?: boolean;
   /**
-   * How far the price of MARKET and SL-M may go, in percent: above 0 to 100, or `-1` for what the
-   * exchange recommends. The venue refuses such an order without protection, or with `0`.
+   * How far the price of MARKET and SL-M may go, in percent: above 0 to 100, or `-1` for the
+   * exchange's recommendation. The venue refuses such an order without protection, or with `0`.
    *
    * @default {-1} for MARKET and SL-M
    */
@@ -150,7 +150,7 @@ export interface KiteOrderChange {
   /** Quantity that the exchange shows. */
   readonly disclosed_quantity?: number;
   /**
-   * How far the price may go, in percent, or `-1` for what the exchange recommends.
+   * How far the price may go, in percent, or `-1` for the exchange's recommendation.
    *
    * @default {-1} where `order_type` becomes MARKET or SL-M
    */
@@ -182,7 +182,7 @@ const BELONGS: readonly [field: string, to: string, is: (order: Fields) => boole
  * @param order The order.
  * @returns The form that is sent, with a `tag` and, where the venue wants it, market protection.
  * @throws {TypeError} If a field does not belong to such an order, and the venue would ignore it.
- *   What the venue refuses in words is left to the venue.
+ *   Orders that the venue refuses in words are left to the venue.
  */
 export function completeOrder(order: KiteOrderRequest): Fields & { tag: string } {
   const { variety: _, tag = freshTag(), ...form } = order;

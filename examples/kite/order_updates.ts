@@ -1,8 +1,8 @@
 /**
  * Updates of own orders at Kite, each delivered once, also over lost connections.
  *
- * The venue sends an update once. What it sent while the socket was down never comes again (source:
- * kite.trade/forum/discussion/9855), so the order book is asked for after each loss.
+ * The venue sends an update once, and never again if the socket was down (source:
+ * kite.trade/forum/discussion/9855). So the order book is asked for after each loss.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { type MainFeed, SideChannel } from "./side_channel.ts";
 
 /** Options of {@linkcode OrderUpdates}. */
 export interface OrderUpdatesOptions {
-  /** Is asked for what was missed. Without a broker the channel tells gaps, and fills none. */
+  /** Fills the gaps. Without a broker the channel tells gaps, and fills none. */
   readonly broker?: Pick<KiteBroker, "orders"> | undefined;
   /**
    * Longest time for all attempts to fill a gap, in milliseconds.
@@ -37,7 +37,7 @@ const MAX_TIMER = 2 ** 31 - 1;
 const PATIENCE = 2_000;
 
 /**
- * What becomes of one's orders, whoever placed them.
+ * Updates of the account's orders, placed here or elsewhere.
  *
  * - Each update that the venue sends is delivered once, in the order of the venue.
  * - After a loss the order book is asked for. Orders that changed meanwhile are delivered first, in
@@ -62,7 +62,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
    * Makes the channel.
    *
    * @param feed The feed whose socket tells the updates.
-   * @param options Whom to ask for what was missed.
+   * @param options The broker that fills the gaps.
    */
   constructor(feed: MainFeed, { broker, backfillTimeout = 30_000 }: OrderUpdatesOptions = {}) {
     super(feed);
@@ -72,8 +72,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   }
 
   /**
-   * Takes note of the orders that stand before the first connection. Whatever happens later is
-   * news. If the order book cannot be read in time, all orders of the day count as news after a
+   * Takes note of the orders that stand before the first connection. Every later change is news. If the order book cannot be read in time, all orders of the day count as news after a
    * loss.
    *
    * @param signal Ends it.
@@ -124,7 +123,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
    */
   lose(since: number): void {
     this.#since = Math.min(this.#since, since);
-    // An answer that is under way may know nothing of what is missed from now on.
+    // An answer that is under way may not know the orders that change from now on.
     this.#filling?.abort();
     this.#filling = undefined;
   }
@@ -193,7 +192,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   }
 }
 
-/** What a state of an order consists of. */
+/** Fields that make up the state of an order. */
 const STATE = [
   "quantity",
   "filled_quantity",

@@ -1,5 +1,5 @@
 /**
- * What the simulated Kite tells of its markets over REST: quotes, candles, and the list.
+ * Reports of the simulated Kite's markets over REST: quotes, candles, and the list of instruments.
  *
  * @module
  */
@@ -14,8 +14,8 @@ const MOST_CANDLES = 2_000;
 /**
  * Quotes by name. Those of names that are not listed are absent.
  *
- * @param listings What is listed.
- * @param names What is asked for.
+ * @param listings The instruments.
+ * @param names The names that were asked for.
  * @param kind `"ltp"`, `"ohlc"`, or all if none is given.
  */
 export function quotes(
@@ -35,7 +35,7 @@ export function quotes(
 /**
  * The list of instruments, as CSV.
  *
- * @param listings What is listed.
+ * @param listings The instruments.
  * @param exchange Only there.
  */
 export function list(listings: readonly Listing[], exchange: string | undefined): Response {

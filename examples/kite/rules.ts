@@ -1,5 +1,5 @@
 /**
- * What the simulated Kite refuses, as a table: the rule, its source, the venue's exception and words.
+ * The refusals of the simulated Kite, as a table: rule, source, the venue's exception and words.
  *
  * Where no document quotes the venue's words, they are ours, in its manner: programs go by the
  * exception.
@@ -68,7 +68,7 @@ export function freezeOf(listing: Listing): number {
   return instrument_type === "FUT" ? FREEZE_LOTS * lot_size : Infinity;
 }
 
-/** What an order takes of the funds, in rupees. */
+/** The funds that an order takes, in rupees. */
 function costOf({ form, listing }: KiteDraft): number {
   const share = listing!.instrument.type === "FUT" ? MARGIN : 1;
   return numberOf(form, "quantity") * listing!.lastPrice * share;
@@ -257,7 +257,7 @@ export const RULES: readonly KiteRule[] = [
   },
 ];
 
-/** What the venue says no to. */
+/** A refusal of the venue. */
 export class Refusal extends Error {
   /** The venue's own name of the error. */
   readonly type: string;
@@ -268,7 +268,7 @@ export class Refusal extends Error {
    * Makes the error.
    *
    * @param type The venue's name of it.
-   * @param message What is wrong.
+   * @param message The reason.
    * @param status The HTTP status.
    */
   constructor(type: string, message: string, status = 400) {

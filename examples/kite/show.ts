@@ -178,7 +178,7 @@ export class KiteShow implements Show {
         return tick?.last_price === listing.lastPrice &&
           (!tick.depth || JSON.stringify(tick.depth) === JSON.stringify(listing.depth()));
       }).length;
-    // What is under way still arrives.
+    // Ticks that are under way still arrive.
     for (let tries = 0; tries < 100 && equal() < size; tries++) await delay(20);
     const lost = size - this.#held;
     return [

@@ -1,11 +1,11 @@
 /**
  * A Kite on 127.0.0.1: its login, its REST and its ticks, over synthetic markets, with faults.
  *
- * It speaks as the venue does: a login whose checksum is verified and whose request token is good for
- * once; envelopes with `error_type`; 429 without Retry-After to those who are too fast; binary frames
- * of all kinds of packets for every segment, and now and then of a kind that nobody knows; a heartbeat
- * of one byte; no answer to a subscription; orders that trade, and updates of them as text. What the
- * venue refuses is a table: `rules.ts`.
+ * It speaks as the venue does: a login whose checksum is verified, with a request token for one use;
+ * envelopes with `error_type`; 429 without Retry-After to those who are too fast; binary frames
+ * of all kinds of packets for every segment, and now and then of an unknown kind; a heartbeat
+ * of one byte; no answer to a subscription; orders that trade, and updates of them as text. The
+ * refusals are a table: `rules.ts`.
  *
  * @module
  */
@@ -66,12 +66,12 @@ interface Asked {
   readonly form: URLSearchParams;
 }
 
-/** Every how many frames there is a packet of a kind that nobody knows. */
+/** One frame of so many holds a packet of an unknown kind. */
 const NOVELTY = 16;
 
 /** The venue. Its REST is at the root, and so is its WebSocket. */
 export class KiteSimulator extends LoopbackVenue<KiteConnection> {
-  /** What it lists, by token. */
+  /** The instruments, by token. */
   readonly listings: ReadonlyMap<number, Listing>;
   /** Where the orders go. */
   readonly desk: Desk;
@@ -81,10 +81,10 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   readonly #limited: boolean;
   readonly #restInterval: number;
   #nextRequest = 0;
-  /** When the requests that counted came, by what they counted against. */
+  /** When requests came, by the limit that each counts against. */
   readonly #starts = new Map<keyof typeof LIMITS, number[]>();
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
-  /** What becomes of the next orders. */
+  /** The fates of the next orders. */
   readonly #losses: ("answer" | "order")[] = [];
   #requestToken: string | undefined;
   #accessToken: string;
@@ -114,7 +114,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     });
   }
 
-  /** What a client has that has logged in: `broker.authorize(venue.login)`. */
+  /** A login of this day: `broker.authorize(venue.login)`. */
   get login(): KiteAccess {
     return this.access;
   }
@@ -124,7 +124,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     return { apiKey: this.#app.apiKey, accessToken: this.#accessToken };
   }
 
-  /** Does what the login page does: gives a request token, which is good for one login. */
+  /** Gives a request token, as the login page does. It is good for one login. */
   grant(): Exclude<KiteLogin, KiteAccess> {
     this.#requestToken = this.#token();
     return { ...this.#app, requestToken: this.#requestToken };
@@ -156,7 +156,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     for (const connection of this.connections) connection.publish(moved);
   }
 
-  /** What is left of a frame: all, unless `corrupt` has struck. */
+  /** Cuts a frame short if `corrupt` has struck. */
   cut(frame: ArrayBuffer): ArrayBuffer {
     if (this.#cuts === 0) return frame;
     this.#cuts--;
@@ -301,7 +301,7 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
 
 /** One client of the simulator. */
 export class KiteConnection extends Connection {
-  /** What the client has subscribed to: modes by token. */
+  /** The client's subscriptions: modes by token. */
   readonly subscriptions: Map<number, KiteMode> = new Map();
   readonly #venue: KiteSimulator;
   #frames = 0;
@@ -327,7 +327,7 @@ export class KiteConnection extends Connection {
     this.send(new ArrayBuffer(1));
   }
 
-  /** Obeys, and answers with nothing but ticks. What makes no sense is an error in text. */
+  /** Obeys, and answers with nothing but ticks. A frame without sense gets an error in text. */
   override receive(frame: string | ArrayBuffer): void {
     let asked: { a?: unknown; v?: unknown };
     try {
@@ -373,7 +373,7 @@ const MODES: readonly unknown[] = ["ltp", "quote", "full"];
 
 const NO_LOGIN = new Refusal("TokenException", "Incorrect `api_key` or `access_token`.", 403);
 
-/** What the venue says though the order may stand. Source: kite.trade/forum/discussion/35732. */
+/** The venue's words behind which the order may stand. Source: kite.trade/forum/discussion/35732. */
 const TIMED_OUT = new Refusal(
   "OrderException",
   "Order request timed out. Please check the order book and confirm before placing again.",

@@ -67,8 +67,8 @@ export class TickError extends FeedError {
   /**
    * Makes the error.
    *
-   * @param message What is missing.
-   * @param ticks What is not.
+   * @param message The reason.
+   * @param ticks The ticks that are whole.
    */
   constructor(message: string, ticks: readonly Tick[]) {
     super(message);

@@ -1,6 +1,6 @@
 /**
- * The demo's trader: places orders with nobody's money, one of which the venue loses track of, and
- * follows them on the feed. Then it asks for prices.
+ * The demo's trader: places orders with play money, one of which gets no answer, and follows all
+ * on the feed. Then it asks for prices.
  *
  * @module
  */
@@ -28,9 +28,9 @@ const ORDERS = 3;
 /** States on the way. */
 const STEPS: ReadonlySet<string> = new Set(["OPEN", "UPDATE"]);
 
-/** A broker and what it is asked. */
+/** A broker at work. */
 export class KiteTrader {
-  /** What is traded with. */
+  /** The broker. */
   readonly broker: KiteBroker;
   readonly #stage: Stage;
   readonly #venue: KiteSimulator | undefined;
@@ -44,7 +44,7 @@ export class KiteTrader {
   /**
    * Prepares a broker.
    *
-   * @param stage Where it is told what happens.
+   * @param stage Tells the story.
    * @param venue The simulator; without it, there is no trading, for it would be with real money.
    */
   constructor(stage: Stage, venue: KiteSimulator | undefined) {
@@ -74,7 +74,7 @@ export class KiteTrader {
     this.#refused = this.#stage.begin("venue answers the next REST request with 429");
   }
 
-  /** How many requests wait, and what became of the others. */
+  /** How many requests wait, and how the others ended. */
   requests(): { queue: number; asked: string[] } {
     const { answered, told } = this.#requests;
     const queue = Object.values(this.broker.throttlers).reduce((sum, { size }) => sum + size, 0);
@@ -96,7 +96,7 @@ export class KiteTrader {
     await Promise.all(calls);
   }
 
-  /** What has come of it all. */
+  /** The result, in figures. */
   async figures(): Promise<Figure[]> {
     const { made, answered, told } = this.#requests;
     const text = `${answered} of ${made} requests answered, ${told} told 429 and repeated`;
@@ -104,7 +104,7 @@ export class KiteTrader {
     return this.#venue ? [await this.#compare(this.#venue), requests] : [requests];
   }
 
-  /** Compares what the feed told with the order book of the venue. */
+  /** Compares the feed's updates with the order book of the venue. */
   async #compare({ desk }: KiteSimulator): Promise<Figure> {
     const book = () => desk.orders.map(({ order_id, status }) => `${order_id} ${status}`).join();
     // An order may be told on its way; its end is told once.
@@ -150,7 +150,7 @@ export class KiteTrader {
     }
   }
 
-  /** Places an order: again where it was refused for haste, but never where nobody knows. */
+  /** Places an order: again if it was refused for haste, never if its fate is unknown. */
   async #place(order: KiteOrderRequest): Promise<string> {
     try {
       return (await this.broker.placeOrder(order)).order_id;
