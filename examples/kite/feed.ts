@@ -95,11 +95,11 @@ export class KiteFeed extends WebSocketFeeder<Tick, KiteSubscription> {
     { url = "wss://ws.kite.trade", broker, ...options }: KiteFeedOptions = {},
   ) {
     super({ staleAfter: 5_000, ...options });
-    const { confirmTimeout = 0, backfillTimeout } = options;
+    const { confirmTimeout = 0, backfillTimeout, overlap } = options;
     this.#login = typeof login === "function" ? login : () => login;
     this.#url = url;
     this.#confirms = confirmTimeout > 0;
-    this.orders = this.#orders = new OrderUpdates(this, { broker, backfillTimeout });
+    this.orders = this.#orders = new OrderUpdates(this, { broker, backfillTimeout, overlap });
     this.messages = this.#messages = new SideChannel(this);
     this.on("state", ({ previous }) => {
       if (previous === "live") this.#orders.lose(this.#heardAt);

@@ -8,6 +8,7 @@
  */
 
 import { retry } from "@aio-trader/core";
+import { delay } from "@std/async/delay";
 import type { KiteOrder } from "./account.ts";
 import type { KiteBroker } from "./broker.ts";
 import { type MainFeed, SideChannel } from "./side_channel.ts";
@@ -22,6 +23,13 @@ export interface OrderUpdatesOptions {
    * @default {30_000}
    */
   readonly backfillTimeout?: number | undefined;
+  /**
+   * How long after the socket is open the venue may begin to send, in milliseconds: the order book
+   * is read once more then.
+   *
+   * @default {1_000}
+   */
+  readonly overlap?: number | undefined;
 }
 
 /** An update, and the connection that it came over: none, for one of the order book. */
@@ -41,13 +49,14 @@ const PATIENCE = 2_000;
  *
  * - Each update that the venue sends is delivered once, in the order of the venue.
  * - After a loss the order book is asked for. Orders that changed meanwhile are delivered first, in
- *   the state that they have now; updates of the new connection wait. The event `gap` tells how that
- *   ended.
+ *   the state that they have now; updates of the new connection wait. The book is read once more
+ *   after `overlap`, and the event `gap` tells how that ended.
  * - Orders that stood before the feed first connected are no news until they change.
  */
 export class OrderUpdates extends SideChannel<KiteOrder> {
   readonly #broker: OrderUpdatesOptions["broker"];
   readonly #timeout: number;
+  readonly #overlap: number;
   /** The orders before the first connection, by name. */
   readonly #before = new Map<string, KiteOrder>();
   /** The latest update of each order that was delivered. */
@@ -64,10 +73,12 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
    * @param feed The feed whose socket tells the updates.
    * @param options The broker that fills the gaps.
    */
-  constructor(feed: MainFeed, { broker, backfillTimeout = 30_000 }: OrderUpdatesOptions = {}) {
+  constructor(feed: MainFeed, options: OrderUpdatesOptions = {}) {
     super(feed);
+    const { broker, backfillTimeout = 30_000, overlap = 1_000 } = options;
     this.#broker = broker;
-    this.#timeout = backfillTimeout;
+    this.#timeout = backfillTimeout + overlap;
+    this.#overlap = overlap;
     feed.closed.then(() => this.#filling?.abort());
   }
 
@@ -130,37 +141,51 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
 
   /** Notes that there is a connection. After a loss the order book is asked for, until it answers. */
   resume(): void {
-    if (this.#since < Infinity) void this.#fill(Date.now());
+    if (this.#since < Infinity) void this.#fill();
   }
 
   /** Fills the gap. Another loss meanwhile makes the gap grow. */
-  async #fill(until: number): Promise<void> {
+  async #fill(): Promise<void> {
     this.#filling?.abort();
     const filling = this.#filling = new AbortController();
-    const end = (cause?: unknown) => {
-      const filled = cause === undefined;
-      const gap = { since: this.#since, until, filled, ...!filled && { cause } };
-      this.#since = Infinity;
-      this.#filling = undefined;
-      this.dispatch("gap", gap);
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const update of held) this.#deliver(update);
-    };
-    if (!this.#broker) return end(new Error("Cannot fill the gap: no broker, wanted one"));
+    const { signal } = filling;
+    const isOver = () => this.#filling !== filling;
+    if (!this.#broker) return this.#end(new Error("Cannot fill the gap: no broker, wanted one"));
     this.#held ??= [];
     const late = () => filling.abort(new Error("Cannot fill the gap: no order book in time"));
     const timer = setTimeout(late, Math.min(this.#timeout, MAX_TIMER));
     try {
-      const orders = await this.#ask(this.#broker, filling.signal);
-      if (this.#filling !== filling) return;
-      this.#catchUp(orders);
-      end();
+      for (const wait of [0, this.#overlap]) {
+        // The venue may begin to send a moment after the socket is open: hence a second look.
+        if (wait > 0) await delay(wait, { signal });
+        const orders = await this.#ask(this.#broker, signal);
+        if (isOver()) return;
+        this.#catchUp(orders);
+        this.#release();
+      }
+      this.#end();
     } catch (cause) {
-      if (this.#filling === filling) end(cause);
+      if (!isOver()) this.#end(cause);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** Ends the gap, and tells whether it is filled. */
+  #end(cause?: unknown): void {
+    const filled = cause === undefined;
+    const gap = { since: this.#since, until: Date.now(), filled, ...!filled && { cause } };
+    this.#since = Infinity;
+    this.#filling = undefined;
+    this.dispatch("gap", gap);
+    this.#release();
+  }
+
+  /** Delivers the updates that wait. */
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const update of held) this.#deliver(update);
   }
 
   #ask(broker: Pick<KiteBroker, "orders">, signal: AbortSignal): Promise<KiteOrder[]> {
@@ -173,15 +198,16 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
 
   /** Delivers the orders that changed: by the updates that wait, where those tell it. */
   #catchUp(orders: readonly KiteOrder[]): void {
+    const held = this.#held ?? [];
     const names = new Set(orders.map(({ order_id }) => order_id));
     // Orders of an earlier day are not in the book any more.
     for (const id of this.#told.keys()) if (!names.has(id)) this.#told.delete(id);
     for (const order of orders) {
       const id = order.order_id;
-      const waiting = this.#held!.filter((it) => it.order.order_id === id);
+      const waiting = held.filter((it) => it.order.order_id === id);
       const upTo = waiting.findLastIndex((it) => isSame(it.order, order));
       for (const update of waiting.slice(0, upTo + 1)) {
-        this.#held!.splice(this.#held!.indexOf(update), 1);
+        held.splice(held.indexOf(update), 1);
         this.#deliver(update);
       }
       const last = this.#told.get(id)?.order ?? this.#before.get(id);
