@@ -140,7 +140,7 @@ export class SimulatedVenue extends VenueScript {
     url: string,
     { headers = {} }: { headers?: Record<string, string> } = {},
   ): WebSocket => {
-    const travel = () => this.#travel();
+    const travel = () => wait(this.#delay());
     const { pathname, search } = new URL(url);
     const venue = { feed: this.feed, runtime: this.#runtime, travel, isDown: () => this.#isDown };
     return new SimulatedSocket(url, `${pathname}${search}`, new Headers(headers), venue);
@@ -149,8 +149,10 @@ export class SimulatedVenue extends VenueScript {
   async #exchange(url: string, init: RequestInit): Promise<Response> {
     const { method = "GET", keepalive = true, body } = init;
     const { pathname, search, host } = new URL(url);
+    // Drawn before anything is awaited: runtimes take their turns in different orders.
+    const [there, back] = [this.#delay(), this.#delay()];
     const text = body ? await new Response(body).text() : "";
-    await this.#travel();
+    await wait(there);
     if (this.#isDown) throw fetchError(this.#runtime, "refused");
     const early = this.#unasked;
     this.#unasked = undefined;
@@ -166,13 +168,14 @@ export class SimulatedVenue extends VenueScript {
       connection: this.#connections,
     };
     const turn = this.play(incoming, wait);
-    if (early) return await this.#end(early, init); // an answer that lay there
+    if (early) return await this.#end(early, init, back); // an answer that lay there
     return await this.#settle(
       await turn,
       { method, body, keepalive },
       isWarm,
       () => this.play(incoming, wait),
       init,
+      back,
     );
   }
 
@@ -183,6 +186,7 @@ export class SimulatedVenue extends VenueScript {
     isWarm: boolean,
     again: () => Promise<Turn>,
     init: RequestInit,
+    back: number,
   ): Promise<Response> {
     const isClosed = turn.ends === "reset" || turn.ends === "finish";
     if (isClosed && isWarm && repeats(this.#runtime, request, "closed")) turn = await again();
@@ -195,13 +199,17 @@ export class SimulatedVenue extends VenueScript {
     if (turn.isUnasked) {
       this.#unasked = { ends: "answer", reply: reply(400, { error: "unasked" }), isUnasked: false };
     }
-    return await this.#end(turn, init);
+    return await this.#end(turn, init, back);
   }
 
-  async #end({ ends, reply: answer }: Turn, { signal, method }: RequestInit): Promise<Response> {
+  async #end(
+    { ends, reply: answer }: Turn,
+    { signal, method }: RequestInit,
+    back: number,
+  ): Promise<Response> {
     const fail = (failure: FetchFailure) => fetchError(this.#runtime, failure);
     if (ends === "hang") return await new Promise(() => {});
-    await this.#travel();
+    await wait(back);
     if (ends === "reset" || ends === "finish" || ends === "half-head") throw fail("closed");
     if (ends === "garbage") throw fail("garbage");
     const { status } = answer;
@@ -225,9 +233,10 @@ export class SimulatedVenue extends VenueScript {
     return new Response(partOf(half, ending, signal), { status, headers });
   }
 
-  #travel(): Promise<void> {
+  /** Draws how long the next way to the venue, or back, takes, in milliseconds. */
+  #delay(): number {
     const [least, most] = this.#latency;
-    return wait(least + this.#random() * (most - least));
+    return least + this.#random() * (most - least);
   }
 }
 

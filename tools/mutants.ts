@@ -15,23 +15,8 @@
  */
 
 import { apply, type Mutant, type Room } from "./mutants/mutant.ts";
-import { room as feeder } from "./mutants/feeder.ts";
-import { room as gaps } from "./mutants/gaps.ts";
-import { room as reconcile } from "./mutants/reconcile.ts";
-import { room as retry } from "./mutants/retry.ts";
-import { room as session } from "./mutants/session.ts";
-import { room as throttler } from "./mutants/throttler.ts";
-import { room as websocketFeeder } from "./mutants/websocket_feeder.ts";
-
-const ROOMS: Record<string, Room> = {
-  throttler,
-  retry,
-  feeder,
-  session,
-  reconcile,
-  gaps,
-  "websocket-feeder": websocketFeeder,
-};
+import { Sandbox } from "./mutants/sandbox.ts";
+import { ROOMS } from "./mutants/rooms.ts";
 
 /** How many times as long as the untouched tests a mutant's may take; in milliseconds, the bounds. */
 const PATIENCE = { factor: 5, least: 60_000, most: 900_000 };
@@ -52,95 +37,39 @@ interface Case {
 /** The fate of a mutant: the test that noticed the mutant, or the reason why none did. */
 type Verdict = { killer: string } | { failure: string };
 
-/** A copy of the library and its tests, in which mutants are made, one after the other. */
-class Sandbox {
-  readonly #folder: string;
-
-  private constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  static async make(): Promise<Sandbox> {
-    const folder = await Deno.makeTempDir({ prefix: "mutants-" });
-    const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
-    const { imports, workspace, compilerOptions, publish } = config;
-    await Deno.writeTextFile(
-      `${folder}/deno.json`,
-      JSON.stringify({ imports, workspace, compilerOptions, lock: false }),
-    );
-    const folders = publish.include.filter((path: string) => path.endsWith("/"));
-    for await (const { name, isFile } of Deno.readDir(root)) {
-      if (isFile && name.endsWith(".ts")) await copy(name, folder);
+/** Runs tests against the sources, one of them broken. */
+async function judged(sandbox: Sandbox, one: Case, timeout: number): Promise<Verdict> {
+  const { mutant: { file }, source, room, mirrored } = one;
+  if (typeof source !== "string") return { failure: `DOES NOT FIT: ${source.message}` };
+  return await sandbox.broken(file, source, async () => {
+    for (const files of mirrored ? [[mirrored], room.tests] : [room.tests]) {
+      const killer = await firstFailure(sandbox, files, timeout, room.runs);
+      if (killer !== undefined) return { killer };
     }
-    for (const path of [...folders, "tests/"]) await copyFolder(path, folder);
-    return new Sandbox(folder);
-  }
-
-  /** Runs tests against the sources, one of them broken if a mutant is given. */
-  async judge({ mutant, source, room, mirrored }: Case, timeout: number): Promise<Verdict> {
-    if (typeof source !== "string") return { failure: `DOES NOT FIT: ${source.message}` };
-    await Deno.writeTextFile(`${this.#folder}/${mutant.file}`, source);
-    try {
-      for (const files of mirrored ? [[mirrored], room.tests] : [room.tests]) {
-        const killer = await this.run(files, timeout, room.runs);
-        if (killer !== undefined) return { killer };
-      }
-      return { failure: "NOTHING: it survived" };
-    } finally {
-      await copy(mutant.file, this.#folder);
-    }
-  }
-
-  /** Runs test files. Resolves to the name of the first test that failed, if any did. */
-  async run(
-    files: readonly string[],
-    timeout: number,
-    runs?: number,
-  ): Promise<string | undefined> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--no-check", "--fail-fast", ...files],
-      cwd: this.#folder,
-      env: {
-        NO_COLOR: "1",
-        ...(runs && { RUNS: `${runs}` }),
-        DENO_TEST_SANITIZE_OPS: "1",
-        DENO_TEST_SANITIZE_RESOURCES: "1",
-      },
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    let isHung = false;
-    const timer = setTimeout(() => {
-      isHung = true;
-      child.kill("SIGKILL");
-    }, timeout);
-    const { success, stdout, stderr } = await child.output();
-    clearTimeout(timer);
-    if (success) return undefined;
-    if (isHung) return "(no end)";
-    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    const [, failed] = / FAILURES \n\n(.+?) => /.exec(text) ??
-      // The first test that is cancelled was running when an error came from outside of any test.
-      /^(.+?) \.\.\..*(?:FAILED|cancelled)/m.exec(text) ?? [];
-    if (failed !== undefined) return failed;
-    throw new Error(`The tests did not run:\n${text}`);
-  }
-
-  async remove(): Promise<void> {
-    await Deno.remove(this.#folder, { recursive: true });
-  }
+    return { failure: "NOTHING: it survived" };
+  });
 }
 
-async function copy(path: string, folder: string): Promise<void> {
-  await Deno.copyFile(new URL(path, root), `${folder}/${path}`);
-}
-
-async function copyFolder(path: string, folder: string): Promise<void> {
-  await Deno.mkdir(`${folder}/${path}`, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(new URL(path, root))) {
-    if (isDirectory) await copyFolder(`${path}${name}/`, folder);
-    else await copy(`${path}${name}`, folder);
-  }
+/** Runs test files. Resolves to the name of the first test that failed, if any did. */
+async function firstFailure(
+  sandbox: Sandbox,
+  files: readonly string[],
+  timeout: number,
+  runs?: number,
+): Promise<string | undefined> {
+  const args = ["test", "-A", "--no-check", "--fail-fast", ...files];
+  const { success, isHung, text } = await sandbox.deno(args, timeout, {
+    ...(runs && { RUNS: `${runs}` }),
+    DENO_TEST_SANITIZE_OPS: "1",
+    DENO_TEST_SANITIZE_RESOURCES: "1",
+  });
+  if (success) return undefined;
+  if (isHung) return "(no end)";
+  const [, failed] = / FAILURES \n\n(.+?) => /.exec(text) ??
+    // The first test that is cancelled was running when an error came from outside of any test.
+    /^(.+?) \.\.\..*(?:FAILED|cancelled)/m.exec(text) ?? [];
+  if (failed !== undefined) return failed;
+  throw new Error(`The tests did not run:\n${text}`);
 }
 
 /** The mutants that the command line asks for. */
@@ -181,7 +110,7 @@ function broken(mutant: Mutant, text: string): string | RangeError {
 async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Verdict>> {
   const start = performance.now();
   for (const room of new Set(cases.map(({ room }) => room))) {
-    const failed = await sandboxes[0].run(room.tests, PATIENCE.most, room.runs);
+    const failed = await firstFailure(sandboxes[0], room.tests, PATIENCE.most, room.runs);
     if (failed) throw new Error(`The tests fail without any mutant: ${failed}`);
   }
   const { factor, least, most } = PATIENCE;
@@ -191,7 +120,7 @@ async function judge(cases: Case[], sandboxes: Sandbox[]): Promise<Map<Case, Ver
   const queue = [...cases];
   await Promise.all(sandboxes.map(async (sandbox) => {
     for (let next; (next = queue.shift());) {
-      const verdict = await sandbox.judge(next, timeout);
+      const verdict = await judged(sandbox, next, timeout);
       verdicts.set(next, verdict);
       const failure = "failure" in verdict ? `: ${verdict.failure}` : "";
       console.error(`${verdicts.size}/${cases.length} ${next.mutant.name}${failure}`);
