@@ -41,6 +41,9 @@ interface Update {
 /** Longest time that a timer takes, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
 
+/** Most orders that are remembered: more than the venue takes in a day. */
+const MOST_TOLD = 10_000;
+
 /** Longest wait for the order book before the first connection, in milliseconds. */
 const PATIENCE = 2_000;
 
@@ -123,8 +126,16 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
     if (last && (last.over === over ? isRepeated(order, last.order) : !isNews(order, last.order))) {
       return;
     }
-    this.#told.set(order.order_id, update);
-    this.publish(order);
+    this.#tell(update);
+  }
+
+  #tell(update: Update): void {
+    const told = this.#told;
+    const { order_id } = update.order;
+    told.delete(order_id); // to be the youngest again
+    told.set(order_id, update);
+    if (told.size > MOST_TOLD) told.delete(told.keys().next().value!);
+    this.publish(update.order);
   }
 
   /**
@@ -199,9 +210,6 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   /** Delivers the orders that changed: by the updates that wait, where those tell it. */
   #catchUp(orders: readonly KiteOrder[]): void {
     const held = this.#held ?? [];
-    const names = new Set(orders.map(({ order_id }) => order_id));
-    // Orders of an earlier day are not in the book any more.
-    for (const id of this.#told.keys()) if (!names.has(id)) this.#told.delete(id);
     for (const order of orders) {
       const id = order.order_id;
       const waiting = held.filter((it) => it.order.order_id === id);
@@ -212,8 +220,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
       }
       const last = this.#told.get(id)?.order ?? this.#before.get(id);
       if (last && !isNews(order, last)) continue;
-      this.#told.set(id, { order, over: undefined });
-      this.publish(order);
+      this.#tell({ order, over: undefined });
     }
   }
 }
