@@ -20,10 +20,10 @@ import {
   type Draft,
   type Reply,
   type RequestOptions,
-  retry,
   Session,
   type SessionOptions,
   Throttler,
+  VenueClock,
 } from "@aio-trader/core";
 import type { DepthSnapshot } from "./book.ts";
 
@@ -41,16 +41,23 @@ export interface BinanceOrder {
   readonly symbol: string;
   /** What to do. */
   readonly side: "BUY" | "SELL";
-  /** How: `LIMIT`, `MARKET`, `LIMIT_MAKER` … */
-  readonly type: string;
+  /** How. The `STOP` and `TAKE_PROFIT` types need a `stopPrice`. */
+  readonly type:
+    | "LIMIT"
+    | "MARKET"
+    | "LIMIT_MAKER"
+    | "STOP_LOSS"
+    | "STOP_LOSS_LIMIT"
+    | "TAKE_PROFIT"
+    | "TAKE_PROFIT_LIMIT";
   /** How much of the base asset. */
   readonly quantity?: string;
-  /** How much of the quote asset, instead of `quantity`. */
+  /** How much of the quote asset, instead of `quantity`; of a `MARKET` order only. */
   readonly quoteOrderQty?: string;
   /** The limit. */
   readonly price?: string;
-  /** How long the limit lasts: `GTC`, `IOC`, `FOK`. */
-  readonly timeInForce?: string;
+  /** How long the limit lasts: until it is cancelled, not at all, or whole or not at all. */
+  readonly timeInForce?: "GTC" | "IOC" | "FOK";
   /** The price that triggers it. */
   readonly stopPrice?: string;
   /**
@@ -77,6 +84,61 @@ export interface BinanceOrderState {
   readonly origQty: string;
   /** How much has been traded. */
   readonly executedQty: string;
+  /** When it came, in epoch milliseconds. */
+  readonly time: number;
+}
+
+/** A trade of the account. */
+export interface BinanceTradeState {
+  /** What was traded. */
+  readonly symbol: string;
+  /** The venue's name for the trade. */
+  readonly id: number | bigint;
+  /** The venue's name for the order. */
+  readonly orderId: number | bigint;
+  /** At which price. */
+  readonly price: string;
+  /** How much of the base asset. */
+  readonly qty: string;
+  /** How much of the quote asset. */
+  readonly quoteQty: string;
+  /** The fee. */
+  readonly commission: string;
+  /** In what it was paid. */
+  readonly commissionAsset: string;
+  /** When, in epoch milliseconds. */
+  readonly time: number;
+  /** Whether we bought. */
+  readonly isBuyer: boolean;
+  /** Whether our order was there before. */
+  readonly isMaker: boolean;
+}
+
+/** Which orders or trades are asked for. Times are in epoch milliseconds, at most 24 h apart. */
+export interface BinanceListOptions {
+  /** From this moment on. */
+  readonly startTime?: number;
+  /** Until this moment. */
+  readonly endTime?: number;
+  /** From this order on. */
+  readonly orderId?: number | bigint;
+  /**
+   * Most entries, up to 1,000.
+   *
+   * @default {500}
+   */
+  readonly limit?: number;
+}
+
+/** The rules of a symbol. More fields come with it. */
+export interface BinanceSymbol {
+  /** The symbol. */
+  readonly symbol: string;
+  /** `TRADING`, or why not. */
+  readonly status: string;
+  /** The filters, with `tickSize`, `stepSize`, `minNotional` and others as decimals. */
+  readonly filters:
+    readonly ({ readonly filterType: string } & Readonly<Record<string, unknown>>)[];
 }
 
 /** The account. More fields come with it. */
@@ -128,17 +190,22 @@ export interface BinanceBrokerOptions
   recvWindow?: number;
   /**
    * How long after that an order may take to become known, before an order that the venue does not
-   * know is given up.
+   * know is believed to be absent.
    *
    * @default {3_000}
    */
   settleTime?: number;
+  /**
+   * Longest time to find out the fate of an order, above `recvWindow` and `settleTime` together.
+   *
+   * @default {60_000}
+   */
+  lookUpTimeout?: number;
 }
 
 /**
- * An order of which nobody knows what became, for now: no answer came, and looking it up did not tell.
- * `cause` is why the look-up did not. Do not place the order again before `order()` has said, or the
- * venue's own list, that there is none of that name.
+ * An order of which nobody knows what became: no answer came, and the venue could not be asked.
+ * `cause` tells why. Do not place the order again before `order()` has told its fate.
  */
 export class UnknownOrderError extends BrokerError {
   /** `"UnknownOrderError"`. */
@@ -151,19 +218,14 @@ export class UnknownOrderError extends BrokerError {
   /**
    * Makes an error of the one that the order ended with.
    *
-   * @param error Why there was no answer.
-   * @param lookUp Why the look-up did not help.
+   * @param error Why the fate is unknown.
    * @param symbol What is traded.
    * @param clientOrderId The name of the order.
    */
-  constructor(error: BrokerError, lookUp: BrokerError, symbol: string, clientOrderId: string) {
-    const why = lookUp.code === NO_SUCH_ORDER
-      ? "which the venue did not know when the time to take it was over"
-      : `which could not be looked up: ${lookUp.message}`;
-    super(`${error.message}, as newClientOrderId ${clientOrderId}, ${why}`, {
+  constructor(error: BrokerError, symbol: string, clientOrderId: string) {
+    super(`${error.message}, as newClientOrderId ${clientOrderId}`, {
       ...error,
-      retriable: false,
-      cause: lookUp,
+      cause: error.cause,
     });
     this.symbol = symbol;
     this.clientOrderId = clientOrderId;
@@ -179,6 +241,9 @@ const UNSURE = new Set([-1000, -1001, -1006, -1007]);
 
 const MINUTE = 60_000;
 
+/** Hosts of the futures markets, whose API is another. */
+const FUTURES = /^(?:[fd]api|testnet\.binancefuture|[fd]stream)\b/;
+
 /** What a book costs, by its most levels. */
 const DEPTH_WEIGHTS = [[100, 5], [500, 25], [1_000, 50], [5_000, 250]];
 
@@ -193,6 +258,12 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     period: MINUTE,
     refill: "after-finish",
   });
+  /** The part of the weight that queries may use: the rest is for orders and cancels. */
+  readonly queries: Throttler = new Throttler({
+    limit: 5_700,
+    period: MINUTE,
+    refill: "after-finish",
+  });
   /** The orders that this account may place. */
   readonly orders: Throttler = new Throttler([
     { limit: 50, period: 10_000, refill: "after-finish" },
@@ -201,15 +272,18 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   readonly #market: Session;
   readonly #recvWindow: number;
   readonly #settleTime: number;
+  readonly #lookUpTimeout: number;
+  readonly #clock = new VenueClock(() => this.time());
+  /** The first reading of the clock. */
+  #measured: Promise<void> | undefined;
   #key: CryptoKey | undefined;
-  /** The venue's time less ours. Measured on the clock that nobody sets. */
-  #offset: Promise<number> | undefined;
 
   /**
    * Makes a broker. Nothing is sent yet.
    *
    * @param options The venue's addresses, and anything a session takes.
    * @throws {RangeError} If `recvWindow` is not above 0 and at most 60,000, or `settleTime` is below 0.
+   * @throws {TypeError} If an address is that of a futures market, whose API is another.
    */
   constructor(options: BinanceBrokerOptions = {}) {
     super();
@@ -218,8 +292,14 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
       dataUrl = "https://data-api.binance.vision",
       recvWindow = 5_000,
       settleTime = 3_000,
+      lookUpTimeout = 60_000,
       ...rest
     } = options;
+    for (const url of [baseUrl, dataUrl]) {
+      const { hostname } = new URL(url);
+      if (!FUTURES.test(hostname)) continue;
+      throw new TypeError(`Cannot make a broker: ${hostname} is futures, wanted the spot market`);
+    }
     if (!(recvWindow > 0 && recvWindow <= MINUTE && settleTime >= 0)) {
       throw new RangeError(
         `Cannot make a broker: recvWindow is ${recvWindow} and settleTime ${settleTime}, ` +
@@ -228,6 +308,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     }
     this.#recvWindow = recvWindow;
     this.#settleTime = settleTime;
+    this.#lookUpTimeout = lookUpTimeout;
     const common = {
       timeout: 10_000,
       throttlers: [this.weights],
@@ -235,7 +316,8 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
       sync: usedWeight,
       ...rest,
     };
-    this.#market = new Session({ ...common, baseUrl: new URL("api/v3", dataUrl) });
+    const throttlers = [this.queries, this.weights];
+    this.#market = new Session({ ...common, throttlers, baseUrl: new URL("api/v3", dataUrl) });
     this.initialiseSession({
       ...common,
       baseUrl: new URL("api/v3", baseUrl),
@@ -285,40 +367,81 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     return this.#signed("GET", "openOrders", { query: { symbol }, cost: symbol ? 6 : 80 });
   }
 
+  /** Asks for the rules of a symbol: its tick, its step, the least that an order must be worth. */
+  async exchangeInfo(symbol: string): Promise<BinanceSymbol> {
+    const { symbols: [info] } = await this.#market.get<{ symbols: BinanceSymbol[] }>(
+      "exchangeInfo",
+      { query: { symbol }, cost: 20 },
+    );
+    return info;
+  }
+
   /**
-   * Looks an order up by our name for it.
+   * Looks an order up.
    *
+   * @param symbol What is traded.
+   * @param name Our name for it, or the venue's id as a number.
+   * @param options More of the call.
    * @throws {BrokerError} If the venue knows none, or not yet: kind "rejected", code -2013.
    */
-  order(symbol: string, origClientOrderId: string): Promise<BinanceOrderState> {
-    return this.#signed("GET", "order", { query: { symbol, origClientOrderId }, cost: 4 });
+  order(
+    symbol: string,
+    name: string | number | bigint,
+    options: RequestOptions<BinanceOrderState> = {},
+  ): Promise<BinanceOrderState> {
+    return this.#signed("GET", "order", { ...options, query: named(symbol, name), cost: 4 });
   }
 
-  /** Cancels an order by our name for it. Sent once. */
-  cancel(symbol: string, origClientOrderId: string): Promise<BinanceOrderState> {
-    return this.#signed("DELETE", "order", { query: { symbol, origClientOrderId } });
+  /** Asks for all orders of a symbol, open or not, the oldest first. Costs 20. */
+  allOrders(symbol: string, options: BinanceListOptions = {}): Promise<BinanceOrderState[]> {
+    return this.#signed("GET", "allOrders", { query: { symbol, ...options }, cost: 20 });
+  }
+
+  /** Asks for the trades of the account in a symbol, the oldest first. Costs 20. */
+  myTrades(symbol: string, options: BinanceListOptions = {}): Promise<BinanceTradeState[]> {
+    return this.#signed("GET", "myTrades", { query: { symbol, ...options }, cost: 20 });
   }
 
   /**
-   * Places an order. Sent once. Where no answer says what became of it, it is looked up by its name,
+   * Cancels an order. Sent once, before all that wait.
+   *
+   * @param symbol What is traded.
+   * @param name Our name for it, or the venue's id as a number.
+   * @returns The order. The venue names the cancel in `clientOrderId`; here it is the order's name.
+   */
+  async cancel(symbol: string, name: string | number | bigint): Promise<BinanceOrderState> {
+    const { origClientOrderId, ...order } = await this.#signed<
+      BinanceOrderState & { origClientOrderId: string }
+    >("DELETE", "order", { query: named(symbol, name), throttlers: [this.weights], urgent: true });
+    return { ...order, clientOrderId: origClientOrderId };
+  }
+
+  /**
+   * Places an order. Sent once. Where no answer tells its fate, the venue is asked for it by its name,
    * until it is found, or until the venue can no longer take it (`recvWindow`) and has had the time to
    * show it (`settleTime`).
    *
    * @param order The order.
    * @returns The order as the venue has it.
-   * @throws {UnknownOrderError} If there was no answer, and looking it up did not help.
-   * @throws {BrokerError} If it was not sent, or was rejected: then nothing was executed.
+   * @throws {UnknownOrderError} If there was no answer, and the venue could not be asked.
+   * @throws {BrokerError} If it was not sent, was rejected, or is absent: then nothing was executed.
    */
   async placeOrder(order: BinanceOrder): Promise<BinanceOrderState> {
     const { symbol, newClientOrderId = crypto.randomUUID() } = order;
+    const horizon = this.#recvWindow + this.#settleTime;
     try {
-      return await this.#signed("POST", "order", {
+      return await this.#signed<BinanceOrderState>("POST", "order", {
         form: { newOrderRespType: "RESULT", ...order, newClientOrderId },
         throttlers: [this.weights, this.orders],
+        reconcile: {
+          find: ({ signal }) => this.#find(symbol, newClientOrderId, signal),
+          horizon,
+          timeout: horizon + this.#lookUpTimeout,
+        },
       });
     } catch (error) {
       if (!(error instanceof BrokerError) || error.outcome !== "unknown") throw error;
-      return await this.#find(symbol, newClientOrderId, error);
+      throw new UnknownOrderError(error, symbol, newClientOrderId);
     }
   }
 
@@ -331,73 +454,69 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   protected override failure({ data, status }: Reply): BrokerError | undefined {
     const { code, msg }: { code?: unknown; msg?: unknown } = Object(data);
     if (typeof code !== "number" || typeof msg !== "string") return undefined;
-    if (code === BAD_TIMESTAMP) this.#offset = undefined; // measured anew for the next request
     if (status >= 500 || [401, 408, 418, 429].includes(status)) return undefined;
     return new BrokerError(`Binance says ${code}: ${msg}`, {
       kind: "rejected",
       outcome: UNSURE.has(code) ? "unknown" : "rejected",
       code,
-      retriable: code === BAD_TIMESTAMP,
     });
   }
 
-  /** Not to be found yet is not the same as never to be: the request may still be under way. */
-  async #find(symbol: string, name: string, error: BrokerError): Promise<BinanceOrderState> {
-    const settled = performance.now() + this.#recvWindow + this.#settleTime;
-    let asked = 0;
-    const lookUp = retry(() => {
-      asked = performance.now();
-      return this.order(symbol, name);
-    }, {
-      maxRetries: Infinity,
-      baseWait: 100,
-      maxWait: 1_000,
-      shouldRetry: (error) => (error as BrokerError).code === NO_SUCH_ORDER && asked < settled,
-    });
+  /** Looks for an order: the venue shows open and closed ones in one place. */
+  async #find(
+    symbol: string,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<BinanceOrderState | undefined> {
     try {
-      return await lookUp();
-    } catch (cause) {
-      throw new UnknownOrderError(error, cause as BrokerError, symbol, name);
+      return await this.order(symbol, name, { signal });
+    } catch (error) {
+      if (error instanceof BrokerError && error.code === NO_SUCH_ORDER) return undefined;
+      throw error;
     }
   }
 
+  /**
+   * Sends a signed request. A timestamp that the venue refuses has executed nothing: the clock is read
+   * anew, and the request sent again, once.
+   */
   async #signed<T>(method: string, path: string, options: RequestOptions<T>): Promise<T> {
     if (!this.#key) {
       throw new BrokerError(
         `Cannot ${method} ${path}: there is no login, wanted authorize() first`,
-        {
-          kind: "unauthorized",
-          outcome: "not-sent",
-        },
+        { kind: "unauthorized", outcome: "not-sent" },
       );
     }
-    await this.#measured();
-    return (await this.session.request<T>(method, path, options)).data;
+    const isQuery = method === "GET" && !options.throttlers;
+    const all = isQuery ? { ...options, throttlers: [this.queries, this.weights] } : options;
+    await this.#readClock(this.#measured ??= this.#clock.sync());
+    try {
+      return (await this.session.request<T>(method, path, all)).data;
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
+      await this.#readClock(this.#clock.sync());
+      return (await this.session.request<T>(method, path, all)).data;
+    }
   }
 
-  /** Measures the offset, unless it is known: once for everyone who waits for it. */
-  #measured(): Promise<number> {
-    const measure = async () => {
-      const before = performance.now();
-      try {
-        return await this.time() - (before + performance.now()) / 2;
-      } catch (cause) {
-        this.#offset = undefined;
-        const { kind, message, retriable } = cause as BrokerError;
-        // It says that a GET is of unknown outcome, which must not be taken for that of an order.
-        throw new BrokerError(`Cannot sign: the venue's time is not known (${message})`, {
-          kind,
-          outcome: "not-sent",
-          retriable,
-          cause,
-        });
-      }
-    };
-    return this.#offset ??= measure();
+  /** Waits for a reading of the clock. Its failure must not be taken for that of an order. */
+  async #readClock(reading: Promise<void>): Promise<void> {
+    try {
+      await reading;
+    } catch (cause) {
+      this.#measured = undefined;
+      const { kind = "network", message, retriable } = cause as BrokerError;
+      throw new BrokerError(`Cannot sign: the venue's time is not known (${message})`, {
+        kind,
+        outcome: "not-sent",
+        retriable,
+        cause,
+      });
+    }
   }
 
   async #sign(draft: Draft): Promise<void> {
-    const timestamp = Math.floor(performance.now() + await this.#measured());
+    const timestamp = Math.floor(this.#clock.now());
     const stamp = `recvWindow=${this.#recvWindow}&timestamp=${timestamp}`;
     const append = (text: string, more: string) => text ? `${text}&${more}` : more;
     const query = draft.url.search.slice(1);
@@ -432,6 +551,13 @@ export function importSecret(secret: string): Promise<CryptoKey> {
 export async function sign(key: CryptoKey, payload: string): Promise<string> {
   const hash = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(payload));
   return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The order that is meant: by our name, a text, or by the venue's id, a number. */
+function named(symbol: string, name: string | number | bigint): Record<string, unknown> {
+  return typeof name === "string"
+    ? { symbol, origClientOrderId: name }
+    : { symbol, orderId: String(name) };
 }
 
 /** What the venue has counted in this minute, whoever sent it. */

@@ -36,7 +36,8 @@ export interface BinanceSubscription {
 
 /**
  * An order book: from a snapshot, or after an event. When an event was missing (`"lost"`), or prices
- * have moved beyond what the snapshot held, there is no book until the next snapshot.
+ * have leapt beyond what the snapshot held, there is no book until the next snapshot. Where prices
+ * only walk, the next snapshot takes over before.
  */
 export interface BinanceBook {
   /** The channel. */
@@ -47,6 +48,8 @@ export interface BinanceBook {
   readonly symbol: string;
   /** The venue's number of the last change in it. */
   readonly updateId: number;
+  /** When the venue sent the event, in epoch milliseconds. A snapshot does not tell. */
+  readonly time: number | undefined;
   /** The best bids, the highest first. */
   readonly bids: readonly Level[];
   /** The best asks, the lowest first. */
@@ -95,6 +98,9 @@ export interface BinanceFeedOptions extends WebSocketFeederOptions {
 /** Levels of a snapshot. More cost five times as much. */
 const SNAPSHOT_LEVELS = 1_000;
 
+/** Levels of a snapshot that are left when the next one is asked for. */
+const FEW_LEVELS = 600;
+
 /** When to ask again where a snapshot was too old to go on from, and when to try a new connection. */
 const RELOAD = { maxRetries: 8, baseWait: 50, maxWait: 400 };
 
@@ -108,6 +114,8 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   readonly #broker: Pick<BinanceBroker, "depth">;
   readonly #depth: number;
   readonly #books = new Map<string, Book>();
+  /** Books that are to take over from those whose prices walk out of their snapshot. */
+  readonly #next = new Map<string, Book>();
   /** Books that a snapshot is being asked for. */
   readonly #loading = new WeakSet<Book>();
   /** What was asked and not answered yet, by the number of the request. */
@@ -155,6 +163,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
         void own?.close();
       }
       this.#books.clear();
+      this.#next.clear();
       this.#asked.clear();
     });
     this.on("live", () => this.#onLive());
@@ -227,10 +236,15 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
       const isWanted = this.subscriptions.has(this.key(sub));
       if (isRefused && op === "subscribe") this.refuse(sub, why);
       else if (sub.channel === "book") {
-        if (op === "unsubscribe") this.#books.delete(sub.symbol);
+        if (op === "unsubscribe") this.#forget(sub.symbol);
         else if (isWanted && !this.#books.has(sub.symbol)) this.#open(sub);
       }
     }
+  }
+
+  #forget(symbol: string): void {
+    this.#books.delete(symbol);
+    this.#next.delete(symbol);
   }
 
   #open(sub: BinanceSubscription): void {
@@ -239,14 +253,15 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     void this.#load(sub, book);
   }
 
-  #event(event: DepthEvent & { s: string }, attempt: number): void {
-    const { s: symbol } = event;
+  #event(event: DepthEvent & { s: string; E: number }, attempt: number): void {
+    const { s: symbol, E: time } = event;
     const sub = this.subscriptions.get(`book ${symbol}`);
     const book = this.#books.get(symbol);
     if (!sub || !book) return; // what was under way when it was unsubscribed
     const hadBook = book.updateId !== undefined;
     const result = book.update(event);
-    if (result === "applied") this.#tell("update", sub, book);
+    this.#next.get(symbol)?.update(event);
+    if (result === "applied") this.#tell("update", sub, book, time);
     // What a new connection is ahead by, the one that it replaces still delivers.
     else if (hadBook && result === "ahead" && attempt <= this.#attempt) this.#miss(sub, book);
     else if (!hadBook) void this.#load(sub, book);
@@ -266,18 +281,29 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     this.#lose(sub, book);
   }
 
-  #tell(type: "snapshot" | "update", sub: BinanceSubscription, book: Book): void {
+  #tell(type: BinanceBook["type"], sub: BinanceSubscription, book: Book, time?: number): void {
     if (book.reach < this.#depth) return this.#lose(sub, book);
     const { symbol } = sub;
+    if (book.reach < FEW_LEVELS) this.#renew(sub);
     const [bids, asks] = [book.bids.slice(0, this.#depth), book.asks.slice(0, this.#depth)];
-    this.emit({ channel: "book", type, symbol, updateId: book.updateId!, bids, asks });
+    this.emit({ channel: "book", type, symbol, updateId: book.updateId!, time, bids, asks });
+  }
+
+  /** Loads a book beside the one that its prices are about to leave. */
+  #renew(sub: BinanceSubscription): void {
+    if (this.#next.has(sub.symbol)) return;
+    const next = new Book();
+    this.#next.set(sub.symbol, next);
+    void this.#load(sub, next);
   }
 
   #lose(sub: BinanceSubscription, book: Book): void {
     const { symbol } = sub;
     const updateId = book.updateId!;
     book.reset();
-    this.emit({ channel: "book", type: "lost", symbol, updateId, bids: [], asks: [] });
+    this.#next.delete(symbol);
+    const none = { bids: [], asks: [] };
+    this.emit({ channel: "book", type: "lost", symbol, updateId, time: undefined, ...none });
     void this.#load(sub, book);
   }
 
@@ -286,12 +312,18 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     if (this.#loading.has(book)) return;
     this.#loading.add(book);
     const { symbol } = sub;
-    const isGone = () => this.#books.get(symbol) !== book;
+    const isNext = () => this.#next.get(symbol) === book;
+    const isGone = () => this.#books.get(symbol) !== book && !isNext();
     const load = retry(async () => {
       const snapshot: DepthSnapshot = await this.#broker.depth(symbol, SNAPSHOT_LEVELS);
       if (isGone()) return;
-      if (!book.snapshot(snapshot, SNAPSHOT_LEVELS)) {
+      const atLeast = isNext() ? this.#books.get(symbol)?.updateId ?? 0 : 0;
+      if (!book.snapshot(snapshot, SNAPSHOT_LEVELS) || book.updateId! < atLeast) {
         throw new FeedError(`Cannot load ${symbol}: the snapshots are too old`);
+      }
+      if (isNext()) {
+        this.#next.delete(symbol);
+        this.#books.set(symbol, book);
       }
       this.#loading.delete(book); // at once: the next event may show another gap
       this.counts.snapshots++;
@@ -305,7 +337,8 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
       await load();
     } catch (error) {
       this.#loading.delete(book);
-      if (!isGone()) this.#onLoadError(sub, error as FeedError | BrokerError);
+      if (isNext()) this.#next.delete(symbol); // the next event asks for another one
+      else if (!isGone()) this.#onLoadError(sub, error as FeedError | BrokerError);
     }
   }
 

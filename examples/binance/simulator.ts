@@ -13,7 +13,10 @@ import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts"
 import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
 import type { Sides } from "../levels.ts";
 import type { DepthEvent, DepthLevel, DepthSnapshot } from "./book.ts";
-import type { BinanceLogin, BinanceOrderState } from "./broker.ts";
+import type { BinanceLogin } from "./broker.ts";
+import { describe, Desk, type SimulatedOrder } from "./desk.ts";
+
+export type { SimulatedOrder } from "./desk.ts";
 
 /** What the simulator trades: one price of thousands, one of hundreds, one far below 1. */
 export const INSTRUMENTS: readonly Instrument[] = [
@@ -56,14 +59,6 @@ export interface BinanceSimulatorOptions extends LoopbackOptions {
   readonly visibleAfter?: number;
 }
 
-/** An order of the simulator. */
-export interface SimulatedOrder extends BinanceOrderState {
-  /** When it came, by `performance.now()`. */
-  readonly at: number;
-  /** What is traded, how and in which direction. */
-  readonly fields: Readonly<Record<string, string>>;
-}
-
 /** Binance, simulated. WebSocket at `wsUrl + "/stream"` or `"/ws"`, REST at `httpUrl + "/api/v3/"`. */
 export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
   /** What has happened, with the orders that came through all checks and those that were executed. */
@@ -77,8 +72,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     /** Depth events that were withheld from everyone. */
     withheld: 0,
   };
-  /** The orders, by their client's names. */
-  readonly orders: Map<string, SimulatedOrder> = new Map();
+  readonly #desk = new Desk();
   readonly #books: ReadonlyMap<string, NumberedMarket>;
   readonly #random: () => number;
   readonly #options: Required<Omit<BinanceSimulatorOptions, keyof LoopbackOptions>>;
@@ -99,6 +93,11 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     this.#books = new Map(
       INSTRUMENTS.map((it, i) => [it.symbol, new NumberedMarket(it, seed * 1_000 + i)]),
     );
+  }
+
+  /** The orders, by their client's names. */
+  get orders(): ReadonlyMap<string, SimulatedOrder> {
+    return this.#desk.orders;
   }
 
   /** The venue's time, in epoch milliseconds. */
@@ -231,12 +230,14 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     if (asked === "ping") return Response.json({});
     if (asked === "time") return Response.json({ serverTime: this.now });
     if (asked === "exchangeInfo") {
+      const asked = INSTRUMENTS.filter((it) => symbol === undefined || it.symbol === symbol);
+      if (asked.length === 0) return refusal(400, -1121, "Invalid symbol.");
       return Response.json({
         timezone: "UTC",
         serverTime: this.now,
         rateLimits: [],
         exchangeFilters: [],
-        symbols: INSTRUMENTS.map(describe),
+        symbols: asked.map(describe),
       });
     }
     const book = this.#books.get(symbol);
@@ -276,61 +277,54 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
 
   /** What only the account may ask. */
   #trade(route: string, params: Record<string, string>): Response {
-    const { symbol, origClientOrderId = "" } = params;
+    const { symbol, origClientOrderId, orderId } = params;
     if (route === "POST order") return this.#order(params);
     if (route === "GET account") {
-      const balances = [{ asset: "USDT", free: "1000000.00000000", locked: "0.00000000" }];
+      const { balances } = this.#desk;
       return Response.json({ canTrade: true, accountType: "SPOT", balances });
     }
-    const known = [...this.orders.values()].filter((order) =>
-      performance.now() - order.at >= this.#options.visibleAfter
-    );
+    const isKnown = ({ at }: SimulatedOrder) =>
+      performance.now() - at >= this.#options.visibleAfter;
+    const known = [...this.orders.values()].filter(isKnown);
     if (route === "GET openOrders") {
       const open = known.filter(({ status }) => status === "NEW");
       return Response.json(open.filter((order) => !symbol || order.symbol === symbol).map(state));
     }
-    const order = known.find((order) =>
-      order.clientOrderId === origClientOrderId && order.symbol === symbol
-    );
+    const list = /^GET (allOrders|myTrades|order)$/.exec(route)?.[1];
+    if (list && !this.#books.has(symbol)) return refusal(400, -1121, "Invalid symbol.");
+    const { startTime = 0, endTime = Infinity } = params;
+    const isAsked = (it: { symbol: string; time: number; orderId: number | bigint }) =>
+      it.symbol === symbol && it.time >= Number(startTime) && it.time <= Number(endTime) &&
+      (orderId === undefined || Number(it.orderId) >= Number(orderId));
+    if (list === "allOrders") return Response.json(known.filter(isAsked).map(state));
+    if (list === "myTrades") return Response.json(this.#desk.trades.filter(isAsked));
+    if (!origClientOrderId && !orderId) {
+      return refusal(400, -1102, "Param 'origClientOrderId' or 'orderId' must be sent.");
+    }
+    const order = this.#desk.find(symbol, origClientOrderId, orderId);
     if (route === "GET order") {
-      return order ? Response.json(state(order)) : refusal(400, -2013, "Order does not exist.");
+      const isFound = order && isKnown(order);
+      return isFound ? Response.json(state(order)) : refusal(400, -2013, "Order does not exist.");
     }
     if (route !== "DELETE order") return new Response(null, { status: 404 });
     if (order?.status !== "NEW") return refusal(400, -2011, "Unknown order sent.");
-    const canceled = { ...order, status: "CANCELED" };
-    this.orders.set(origClientOrderId, canceled);
-    return Response.json(state(canceled));
+    // The venue gives the cancel a name of its own, and tells the order's beside it.
+    return Response.json({
+      ...state(this.#desk.cancel(order)),
+      origClientOrderId: order.clientOrderId,
+      clientOrderId: crypto.randomUUID(),
+    });
   }
 
   #order(fields: Record<string, string>): Response {
-    const { symbol, type, side, quantity, price = "0.00000000" } = fields;
-    const wanted = ["symbol", "side", "type", "quantity"];
-    if (type === "LIMIT") wanted.push("timeInForce", "price");
-    const missing = wanted.find((name) => !fields[name]);
-    if (missing) return mandatory(missing);
-    const book = this.#books.get(symbol);
-    if (!book) return refusal(400, -1121, "Invalid symbol.");
-    if (!(Number(quantity) > 0)) return refusal(400, -1013, "Filter failure: LOT_SIZE");
-    this.stats.orders++;
-    const clientOrderId = fields.newClientOrderId ?? crypto.randomUUID();
-    if (this.orders.get(clientOrderId)?.status === "NEW") {
-      return refusal(400, -2010, "Duplicate order sent.");
-    }
-    const { bids, asks } = book.snapshot(1);
-    const isTaken = type === "MARKET" ||
-      (side === "BUY" ? Number(price) >= Number(asks[0][0]) : Number(price) <= Number(bids[0][0]));
-    const order: SimulatedOrder = {
-      symbol,
-      orderId: ++this.stats.executed,
-      clientOrderId,
-      status: isTaken ? "FILLED" : "NEW",
-      price,
-      origQty: quantity,
-      executedQty: isTaken ? quantity : "0.00000000",
-      at: performance.now(),
-      fields,
-    };
-    this.orders.set(clientOrderId, order);
+    const instrument = INSTRUMENTS.find(({ symbol }) => symbol === fields.symbol);
+    const { bids, asks } = this.#books.get(fields.symbol)?.snapshot(1) ?? { bids: [], asks: [] };
+    const best = { bid: bids[0]?.[0] ?? "0", ask: asks[0]?.[0] ?? "0" };
+    const order = this.#desk.place(fields, instrument, best, this.now);
+    // Those that a filter refuses never reach the matching engine.
+    if (!("code" in order) || order.code === -2010) this.stats.orders++;
+    if ("code" in order) return refusal(400, order.code, order.msg);
+    this.stats.executed++;
     if (this.#lostAnswers === 0) return Response.json(state(order));
     this.#lostAnswers--;
     return refusal(503, -1007, "Timeout waiting for response from backend server.");
@@ -457,6 +451,8 @@ function weigh(route: string, { symbol, limit = "100" }: Record<string, string>)
   const weights: Record<string, number> = {
     "GET exchangeInfo": 20,
     "GET account": 20,
+    "GET allOrders": 20,
+    "GET myTrades": 20,
     "GET order": 4,
     "GET ticker/bookTicker": 2,
   };
@@ -475,29 +471,4 @@ function refusal(status: number, code: number, msg: string): Response {
 function mandatory(name: string): Response {
   const msg = `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`;
   return refusal(400, -1102, msg);
-}
-
-function describe({ symbol, priceDecimals, qtyDecimals }: Instrument): Record<string, unknown> {
-  return {
-    symbol,
-    status: "TRADING",
-    baseAsset: symbol.replace(/USDT$/, ""),
-    baseAssetPrecision: 8,
-    quoteAsset: "USDT",
-    quotePrecision: 8,
-    quoteAssetPrecision: 8,
-    orderTypes: ["LIMIT", "LIMIT_MAKER", "MARKET"],
-    isSpotTradingAllowed: true,
-    isMarginTradingAllowed: false,
-    filters: [
-      { filterType: "PRICE_FILTER", tickSize: decimal(1, priceDecimals) },
-      {
-        filterType: "LOT_SIZE",
-        minQty: decimal(1, qtyDecimals),
-        stepSize: decimal(1, qtyDecimals),
-      },
-    ],
-    permissions: ["SPOT"],
-    permissionSets: [["SPOT"]],
-  };
 }

@@ -22,7 +22,8 @@ export class Broker extends AbstractBroker {
       fetch: venue.fetch,
       timeout: 5_000,
       closeTimeout: 20_000,
-      retry: { maxRetries: 4, maxWait: 10_000 },
+      // A user who wants everything repeated: an order is not, all the same.
+      retry: { maxRetries: 4, maxWait: 10_000, shouldRetry: () => true },
       ...options,
     });
   }

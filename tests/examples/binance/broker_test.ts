@@ -26,7 +26,7 @@ import {
 } from "../../runtimes/fault_server.ts";
 
 const ORDER = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.01" } as const;
-const LIMIT = { ...ORDER, type: "LIMIT", timeInForce: "GTC", price: "100.00" } as const;
+const LIMIT = { ...ORDER, type: "LIMIT", timeInForce: "GTC", price: "1000.00" } as const;
 
 /** A venue that stands still. */
 function still(options: BinanceSimulatorOptions = {}): BinanceSimulator {
@@ -162,7 +162,7 @@ Deno.test("BinanceBroker signs what it sends, in the order in which it is sent",
       [
         order,
         "newOrderRespType=RESULT&symbol=%EF%BC%91%EF%BC%92%EF%BC%93&side=BUY&type=LIMIT&quantity=0.01&" +
-        "timeInForce=GTC&price=100.00&newClientOrderId=mine&recvWindow=5000&timestamp=1499827319",
+        "timeInForce=GTC&price=1000.00&newClientOrderId=mine&recvWindow=5000&timestamp=1499827319",
       ],
       [
         lookUp,
@@ -247,17 +247,34 @@ for (const hours of [-5, 5]) {
   });
 }
 
-Deno.test("BinanceBroker measures the venue's clock anew when a timestamp is refused", async () => {
-  await using ahead = still({ clockOffset: 3_600_000 });
+for (const call of ["placeOrder", "cancel", "account", "order"] as const) {
+  Deno.test(`BinanceBroker.${call}() reads the clock and is sent again, once, when a timestamp is refused`, async () => {
+    await using ahead = still({ clockOffset: 3_600_000 });
+    await using venue = still();
+    await using front = await Front.before(ahead);
+    await using broker = await brokerOf(front);
+    await using other = await brokerOf(venue);
+    await other.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+    await broker.account();
+    front.venue = venue; // an hour behind, of a sudden
+    const before = front.requests.length;
+    if (call === "placeOrder") assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
+    else if (call === "account") assertEquals((await broker.account()).canTrade, true);
+    else await broker[call]("BTCUSDT", "mine");
+    const paths = front.requests.slice(before).map(({ path }) => path.split("?")[0]);
+    assertEquals(paths, [paths[0], "/api/v3/time", paths[0]]);
+    assertEquals(venue.stats.executed, call === "placeOrder" ? 2 : 1);
+  });
+}
+
+Deno.test("BinanceBroker tells a timestamp that is refused again", async () => {
   await using venue = still();
-  await using front = await Front.before(ahead);
-  await using broker = await brokerOf(front, { retry: { baseWait: 1 } });
-  await broker.account();
-  front.venue = venue; // an hour behind, of a sudden
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front);
+  front.insteadOfOrder = answer({ status: 400, body: `{"code":-1021,"msg":"Timestamp"}` });
   const error = await failure(broker.placeOrder(ORDER));
-  assertEquals([error.code, error.outcome, error.retriable], [-1021, "rejected", true]);
-  assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
-  assertEquals(venue.stats.executed, 1);
+  assertEquals([error.code, error.outcome, error.retriable], [-1021, "rejected", false]);
+  assertEquals(front.requests.filter(({ method }) => method === "POST").length, 2);
 });
 
 Deno.test("BinanceBroker sends no order while the venue's time is unknown", async () => {
@@ -355,7 +372,7 @@ Deno.test("BinanceBroker.placeOrder() finds an order that reaches the venue late
   assertEquals([venue.stats.orders, venue.stats.executed], [1, 1]);
 });
 
-Deno.test("BinanceBroker.placeOrder() says that it does not know, and the order's name, when the time is over", async () => {
+Deno.test("BinanceBroker.placeOrder() says that the order is absent, when the time to take it is over", async () => {
   await using venue = still();
   await using front = await Front.before(venue);
   await using broker = await brokerOf(front, { recvWindow: 300, settleTime: 200 });
@@ -364,15 +381,7 @@ Deno.test("BinanceBroker.placeOrder() says that it does not know, and the order'
   const start = performance.now();
   const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
   const elapsed = performance.now() - start;
-  assertInstanceOf(error, UnknownOrderError);
-  assertEquals([error.kind, error.outcome, error.retriable], ["network", "unknown", false]);
-  assertEquals([error.symbol, error.clientOrderId], ["BTCUSDT", "mine"]);
-  assertEquals(
-    error.message,
-    `Cannot POST ${front.httpUrl}api/v3/order: the connection failed; it may have been executed, ` +
-      "as newClientOrderId mine, which the venue did not know when the time to take it was over",
-  );
-  assertEquals((error.cause as BrokerError).code, -2013);
+  assertEquals([error.outcome, error.retriable], ["absent", false]);
   assert(elapsed >= 500, `given up after ${elapsed} ms, when the venue could still have taken it`);
   const lookUps = front.requests.filter(({ path }) => path.includes("origClientOrderId=mine"));
   assert(lookUps.length >= 2 && lookUps.length < 10, `${lookUps.length} look-ups`);
@@ -384,19 +393,26 @@ Deno.test("BinanceBroker.placeOrder() says that it does not know, and the order'
 Deno.test("BinanceBroker.placeOrder() says that it does not know when the look-up fails as well", async () => {
   await using venue = still();
   await using front = await Front.before(venue);
-  await using broker = await brokerOf(front, { retry: { maxRetries: 1, baseWait: 1 } });
+  await using broker = await brokerOf(front, {
+    retry: { maxRetries: 1, baseWait: 1 },
+    recvWindow: 300,
+    settleTime: 100,
+    lookUpTimeout: 400,
+  });
   front.afterOrder = front.insteadOfLookUp = answer({ status: 503 });
   const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
   assertInstanceOf(error, UnknownOrderError);
   assertEquals([error.status, error.outcome], [503, "unknown"]);
-  assert(error.message.includes("newClientOrderId mine, which could not be looked up: Cannot GET"));
+  assertEquals([error.symbol, error.clientOrderId], ["BTCUSDT", "mine"]);
+  assert(error.message.endsWith("as newClientOrderId mine"), error.message);
+  assertInstanceOf(error.cause, BrokerError);
   assertEquals(venue.stats.executed, 1);
 });
 
-Deno.test("BinanceBroker.close() ends a look-up, and the order remains unknown", async () => {
+Deno.test("BinanceBroker.close() ends a look-up after closeTimeout, and the order remains unknown", async () => {
   await using venue = still();
   await using front = await Front.before(venue);
-  await using broker = await brokerOf(front);
+  await using broker = await brokerOf(front, { closeTimeout: 100 });
   await broker.account();
   front.insteadOfOrder = reset();
   const asked = Promise.withResolvers<void>();
@@ -406,7 +422,7 @@ Deno.test("BinanceBroker.close() ends a look-up, and the order remains unknown",
   await broker.close();
   const error = await order;
   assertInstanceOf(error, UnknownOrderError);
-  assertEquals((error.cause as BrokerError).kind, "closed");
+  assertEquals(error.outcome, "unknown");
 });
 
 Deno.test("BinanceBroker learns from the answers what others at its address have used", async () => {
@@ -414,9 +430,10 @@ Deno.test("BinanceBroker learns from the answers what others at its address have
   await using broker = await brokerOf(venue);
   assertEquals(broker.weights.waitTime(5_000), 0);
   venue.usedWeight = 5_900;
-  await broker.account();
+  await broker.time();
   assertEquals(broker.weights.waitTime(70), 0);
-  assert(broker.weights.waitTime(90) > 1_000);
+  assert(broker.weights.waitTime(110) > 1_000);
+  assert(broker.queries.waitTime() > 1_000, "the rest is for orders");
   assertEquals(broker.orders.waitTime(), 0);
 });
 
@@ -463,7 +480,13 @@ Deno.test("BinanceBroker waits for its weights rather than be told 429", async (
 Deno.test("BinanceBroker shows neither its keys nor a signature in any error", async () => {
   await using venue = still();
   await using front = await Front.before(venue);
-  const options = { timeout: 300, recvWindow: 50, settleTime: 0, retry: false } as const;
+  const options = {
+    timeout: 300,
+    recvWindow: 50,
+    settleTime: 0,
+    lookUpTimeout: 200,
+    retry: false,
+  } as const;
   const secrets = [LOGIN.secret, LOGIN.apiKey];
   for (const fault of [...Object.values(LOST), answer({ status: 401 }), echo()]) {
     await using broker = await brokerOf(front, options);
@@ -512,3 +535,52 @@ function echo(): Reply {
   return (socket, request) =>
     late(0, answer({ status: 400, body: JSON.stringify(request) }))(socket, request);
 }
+
+Deno.test("BinanceBroker.cancel() returns the order's own name, not that of the cancel; also by the venue's id", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  for (const by of ["name", "id"] as const) {
+    const { orderId } = await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+    assertEquals((await broker.order("BTCUSDT", orderId)).clientOrderId, "mine");
+    const canceled = await broker.cancel("BTCUSDT", by === "id" ? orderId : "mine");
+    assertEquals([canceled.clientOrderId, canceled.status], ["mine", "CANCELED"]);
+  }
+});
+
+Deno.test("BinanceBroker lists orders and trades, and tells the rules of a symbol", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  const filled = await broker.placeOrder({ ...ORDER, newClientOrderId: "a" });
+  await broker.placeOrder({ ...LIMIT, newClientOrderId: "b" });
+  const orders = await broker.allOrders("BTCUSDT");
+  assertEquals(orders.map(({ clientOrderId }) => clientOrderId), ["a", "b"]);
+  const [trade, ...more] = await broker.myTrades("BTCUSDT");
+  assertEquals([trade.orderId, trade.qty, more], [filled.orderId, "0.01000000", []]);
+  assertEquals(await broker.myTrades("ETHUSDT"), []);
+  const { symbol, filters } = await broker.exchangeInfo("BTCUSDT");
+  const lot = filters.find(({ filterType }) => filterType === "LOT_SIZE");
+  assertEquals([symbol, lot?.stepSize], ["BTCUSDT", "0.00001"]);
+  const error = await failure(broker.exchangeInfo("FOOBAR"));
+  assertEquals(error.code, -1121);
+});
+
+Deno.test("BinanceBroker sends an order though queries have used up all that they may", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  await broker.account();
+  broker.queries.pause(60_000);
+  const query = failure(broker.account());
+  const order = await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+  assertEquals((await broker.cancel("BTCUSDT", order.orderId)).status, "CANCELED");
+  await broker.close();
+  assertEquals((await query).kind, "closed");
+});
+
+Deno.test("BinanceBroker refuses the futures markets in words", () => {
+  for (const host of ["fapi.binance.com", "dapi.binance.com", "testnet.binancefuture.com"]) {
+    for (const name of ["baseUrl", "dataUrl"]) {
+      const make = () => new BinanceBroker({ [name]: `https://${host}` });
+      assertThrows(make, TypeError, `${host} is futures, wanted the spot market`);
+    }
+  }
+});

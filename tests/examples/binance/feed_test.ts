@@ -112,7 +112,9 @@ Deno.test("BinanceFeed delivers books that equal the venue's, level by level", a
   const last = feed.all("BTCUSDT").at(-1)!;
   const { bids, asks } = venue.book("BTCUSDT", 20);
   const { updateId } = feed.books.get("BTCUSDT")!;
+  assert(last.time! > Date.now() - 60_000 && last.time! <= Date.now(), `${last.time}`);
   assertEquals(last, {
+    time: last.time,
     channel: "book",
     type: "update",
     symbol: "BTCUSDT",
@@ -319,7 +321,43 @@ Deno.test("BinanceFeed moves to a new connection without a gap when the venue an
   assertEquals([feed.stats.attempts, feed.errors, feed.reasons], [2, [], []]);
 });
 
-Deno.test("BinanceFeed loads a new snapshot before prices leave the one that it has", async () => {
+Deno.test("BinanceFeed has the next snapshot take over while prices walk out of the one that it has", async () => {
+  const steps = 12;
+  await using venue = new ScriptedVenue(({ method, id }, connection) => {
+    connection.send(JSON.stringify({ result: null, id }));
+    if (method !== "SUBSCRIBE") return;
+    // A hundred bids go with each event, until more are gone than the first snapshot held.
+    const all = ladder(2_000, -1);
+    for (let step = 0; step < steps; step++) {
+      const gone = all.slice(step * 100, step * 100 + 100).map(([price]) =>
+        [price, "0.0"] as const
+      );
+      setTimeout(() => {
+        connection.send(depth("btcusdt", 101 + step * 100, 200 + step * 100, gone));
+      }, 50 + 30 * step);
+    }
+  });
+  let loads = 0;
+  const broker = {
+    depth: () => {
+      const id = loads++ === 0 ? 100 : 100 + 100 * Math.max(0, venueStep(feed));
+      const from = id - 100;
+      const bids = ladder(2_000, -1).slice(from, from + 1_000);
+      return Promise.resolve({ lastUpdateId: id, bids, asks: ladder(1_000, 1) });
+    },
+  };
+  /** How many events the feed's book holds. */
+  const venueStep = (of: BinanceFeed) => ((of.books.get("BTCUSDT")?.updateId ?? 100) - 100) / 100;
+  await using feed: Feed = new Feed({ url: venue.wsUrl, broker, depth: 10 });
+  feed.subscribe(BTC);
+  await feed.connect();
+  await until(() => feed.books.get("BTCUSDT")?.updateId === 100 + steps * 100);
+  assert(!feed.types("BTCUSDT").includes("lost"), feed.types("BTCUSDT"));
+  assert(feed.counts.snapshots >= 2 && feed.counts.snapshots <= 5, `${feed.counts.snapshots}`);
+  assertEquals(feed.books.get("BTCUSDT")?.bids[0].price, ladder(2_000, -1)[steps * 100][0]);
+});
+
+Deno.test("BinanceFeed loads a new snapshot where prices leap out of the one that it has", async () => {
   await using venue = new ScriptedVenue(({ method, id }, connection) => {
     connection.send(JSON.stringify({ result: null, id }));
     if (method !== "SUBSCRIBE") return;

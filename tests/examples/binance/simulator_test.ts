@@ -237,7 +237,7 @@ Deno.test("BinanceSimulator counts what it gets and what it executes", async () 
     const body = signed({ ...ORDER, ...fields, timestamp: Date.now() });
     return get(venue, "order", { method: "POST", headers: HEADERS, body });
   };
-  const resting = { type: "LIMIT", timeInForce: "GTC", price: "1.0", newClientOrderId: "a" };
+  const resting = { type: "LIMIT", timeInForce: "GTC", price: "1000.0", newClientOrderId: "a" };
   assertEquals((await post(resting)).data.status, "NEW");
   assertEquals((await post(resting)).data.code, -2010);
   assertEquals([venue.stats.orders, venue.stats.executed], [2, 1]);

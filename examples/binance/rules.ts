@@ -1,0 +1,219 @@
+/**
+ * What the simulated Binance refuses, as a table: the rule, its source, and the venue's code and
+ * words. The rules are looked at in their order, as the venue does.
+ *
+ * @module
+ */
+
+import type { Instrument } from "../market.ts";
+import { dividedBy, times, unitsOf } from "./decimals.ts";
+
+/** What a rule may look at. */
+export interface RuleContext {
+  /** The fields of the order. */
+  readonly order: Readonly<Record<string, string | undefined>>;
+  /** What is traded; nothing if the symbol is not known. */
+  readonly instrument: Instrument | undefined;
+  /** The best bid and ask, in 1e-8. */
+  readonly best: { readonly bid: bigint; readonly ask: bigint };
+  /** How much of the asset that pays is free, in 1e-8. */
+  readonly free: bigint;
+  /** Whether an open order has this name. */
+  readonly isNameOpen: boolean;
+}
+
+/** One rule. */
+export interface BinanceRule {
+  /** The rule, in words. */
+  readonly rule: string;
+  /** Where the venue says so. */
+  readonly source: string;
+  /** The venue's code. */
+  readonly code: number;
+  /** The venue's words. */
+  readonly msg: string | ((context: RuleContext) => string);
+  /** Whether an order breaks the rule. */
+  readonly isBroken: (context: RuleContext) => boolean;
+}
+
+const ERRORS = "binance-spot-api-docs, errors.md";
+const FILTERS = "binance-spot-api-docs, filters.md";
+const REST = "binance-spot-api-docs, rest-api.md, New order";
+
+const TYPES = [
+  "LIMIT",
+  "MARKET",
+  "LIMIT_MAKER",
+  "STOP_LOSS",
+  "STOP_LOSS_LIMIT",
+  "TAKE_PROFIT",
+  "TAKE_PROFIT_LIMIT",
+];
+const LIFETIMES = ["GTC", "IOC", "FOK"];
+/** The least that an order may be worth, in 1e-8 of the quote asset: 5. */
+export const MIN_NOTIONAL = 500_000_000n;
+
+const NEEDED: Record<string, readonly string[]> = {
+  LIMIT: ["timeInForce", "quantity", "price"],
+  LIMIT_MAKER: ["quantity", "price"],
+  STOP_LOSS: ["quantity", "stopPrice"],
+  STOP_LOSS_LIMIT: ["timeInForce", "quantity", "price", "stopPrice"],
+  TAKE_PROFIT: ["quantity", "stopPrice"],
+  TAKE_PROFIT_LIMIT: ["timeInForce", "quantity", "price", "stopPrice"],
+};
+
+function missing({ order }: RuleContext): string | undefined {
+  const needed = ["symbol", "side", "type", ...NEEDED[order.type ?? ""] ?? []];
+  const name = needed.find((name) => !order[name]);
+  if (name) return name;
+  return order.type === "MARKET" && !order.quantity && !order.quoteOrderQty
+    ? "quantity"
+    : undefined;
+}
+
+const isDecimal = (text: string) => /^\d{1,20}(\.\d{1,20})?$/.test(text);
+
+/** One unit of the last of these decimals, in 1e-8. */
+const step = (decimals: number) => 10n ** BigInt(8 - decimals);
+
+/** How much is ordered, in 1e-8 of the base asset, at the best price if it is told in quote. */
+export function quantityOf({ order, best, instrument }: RuleContext): bigint {
+  if (order.quantity) return unitsOf(order.quantity);
+  const quantity = dividedBy(
+    unitsOf(order.quoteOrderQty!),
+    order.side === "BUY" ? best.ask : best.bid,
+  );
+  return quantity - quantity % step(instrument!.qtyDecimals);
+}
+
+/** The price that an order pays or gets at the worst, in 1e-8. */
+export function priceOf({ order, best }: RuleContext): bigint {
+  if (order.price) return unitsOf(order.price);
+  return order.side === "BUY" ? best.ask : best.bid;
+}
+
+/** Whether an order would trade at once. */
+export function crosses({ order, best }: RuleContext): boolean {
+  if (order.stopPrice) return false;
+  if (!order.price) return true;
+  const price = unitsOf(order.price);
+  return order.side === "BUY" ? price >= best.ask : price <= best.bid;
+}
+
+/** The rules. */
+export const RULES: readonly BinanceRule[] = [
+  {
+    rule: "every mandatory parameter is there",
+    source: REST,
+    code: -1102,
+    msg: (context) =>
+      `Mandatory parameter '${missing(context)}' was not sent, was empty/null, or malformed.`,
+    isBroken: (context) => missing(context) !== undefined,
+  },
+  {
+    rule: "the symbol is traded",
+    source: ERRORS,
+    code: -1121,
+    msg: "Invalid symbol.",
+    isBroken: ({ instrument }) => instrument === undefined,
+  },
+  {
+    rule: "the side is BUY or SELL",
+    source: ERRORS,
+    code: -1117,
+    msg: "Invalid side.",
+    isBroken: ({ order }) => order.side !== "BUY" && order.side !== "SELL",
+  },
+  {
+    rule: "the type is known",
+    source: ERRORS,
+    code: -1116,
+    msg: "Invalid orderType.",
+    isBroken: ({ order }) => !TYPES.includes(order.type!),
+  },
+  {
+    rule: "the time in force is known",
+    source: ERRORS,
+    code: -1115,
+    msg: "Invalid timeInForce.",
+    isBroken: ({ order }) =>
+      order.timeInForce !== undefined && !LIFETIMES.includes(order.timeInForce),
+  },
+  {
+    rule: "decimals are decimals",
+    source: ERRORS,
+    code: -1100,
+    msg: "Illegal characters found in a parameter.",
+    isBroken: ({ order: { quantity, quoteOrderQty, price, stopPrice } }) =>
+      [quantity, quoteOrderQty, price, stopPrice].some((text) => text && !isDecimal(text)),
+  },
+  {
+    rule: "a name has at most 36 letters, digits, - and _",
+    source: REST,
+    code: -1100,
+    msg: "Illegal characters found in parameter 'newClientOrderId'; legal range is " +
+      "'^[a-zA-Z0-9-_]{1,36}$'.",
+    isBroken: ({ order: { newClientOrderId: name } }) =>
+      name !== undefined && !/^[\w-]{1,36}$/.test(name),
+  },
+  {
+    rule: "a MARKET order has a quantity of one asset, not of both",
+    source: ERRORS,
+    code: -1106,
+    msg: "Parameter 'quoteOrderQty' sent when not required.",
+    isBroken: ({ order: { quantity, quoteOrderQty, type } }) =>
+      Boolean(quoteOrderQty) && (Boolean(quantity) || type !== "MARKET"),
+  },
+  {
+    rule: "prices are multiples of the tick",
+    source: FILTERS,
+    code: -1013,
+    msg: "Filter failure: PRICE_FILTER",
+    isBroken: ({ order: { price, stopPrice }, instrument }) =>
+      [price, stopPrice].some((text) =>
+        text && (unitsOf(text) === 0n || unitsOf(text) % step(instrument!.priceDecimals) !== 0n)
+      ),
+  },
+  {
+    rule: "a quantity is a multiple of the step, and at least one",
+    source: FILTERS,
+    code: -1013,
+    msg: "Filter failure: LOT_SIZE",
+    isBroken: (context) => {
+      const quantity = quantityOf(context);
+      return quantity === 0n || quantity % step(context.instrument!.qtyDecimals) !== 0n;
+    },
+  },
+  {
+    rule: "an order is worth at least 5 of the quote asset",
+    source: FILTERS,
+    code: -1013,
+    msg: "Filter failure: NOTIONAL",
+    isBroken: (context) => times(quantityOf(context), priceOf(context)) < MIN_NOTIONAL,
+  },
+  {
+    rule: "a name is unique among open orders",
+    source: ERRORS,
+    code: -2010,
+    msg: "Duplicate order sent.",
+    isBroken: ({ isNameOpen }) => isNameOpen,
+  },
+  {
+    rule: "a LIMIT_MAKER does not trade at once",
+    source: ERRORS,
+    code: -2010,
+    msg: "Order would immediately match and take.",
+    isBroken: (context) => context.order.type === "LIMIT_MAKER" && crosses(context),
+  },
+  {
+    rule: "the account can pay",
+    source: ERRORS,
+    code: -2010,
+    msg: "Account has insufficient balance for requested action.",
+    isBroken: (context) => {
+      const quantity = quantityOf(context);
+      const cost = context.order.side === "SELL" ? quantity : times(quantity, priceOf(context));
+      return cost > context.free;
+    },
+  },
+];
