@@ -7,7 +7,7 @@
 import { decimal, type Instrument } from "../market.ts";
 import type { BinanceOrderState, BinanceTradeState } from "./broker.ts";
 import { textOf, times, unitsOf } from "./decimals.ts";
-import { crosses, MIN_NOTIONAL, priceOf, quantityOf, type RuleContext, RULES } from "./rules.ts";
+import { crosses, MIN_NOTIONAL, quantityOf, type RuleContext, RULES } from "./rules.ts";
 
 /** An order of the simulator. */
 export interface SimulatedOrder extends BinanceOrderState {
