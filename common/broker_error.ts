@@ -39,7 +39,7 @@ export type BrokerErrorKind =
  *
  * | outcome | meaning | may an order be placed again? |
  * |---|---|---|
- * | `"not-sent"` | the request never reached the venue | yes |
+ * | `"not-sent"` | the last request never reached the venue; one before was refused, if there was one | yes |
  * | `"rejected"` | the venue refused the request | yes, once the cause is mended |
  * | `"absent"` | the venue was asked afterwards, and has no such order | yes |
  * | `"unknown"` | the order may have been executed | no: ask the venue first |

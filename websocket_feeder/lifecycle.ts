@@ -82,7 +82,7 @@ export class Lifecycle {
 
   /** idle → connecting. */
   connect(): void {
-    if (this.#phase.state === "idle") this.#dial();
+    this.#dial();
   }
 
   /** live → waiting, waiting → connecting; at most once before the feed is live again. */
@@ -183,6 +183,7 @@ export class Lifecycle {
       this.#lostAt = performance.now();
     }
     const error = this.#failure(connection);
+    if (this.connection !== connection) return; // isFatal() has closed the feed
     const repeat = this.#backoff.next(connection.uptime, retryAfter(connection));
     if (!repeat || !error.retriable) return this.#finish(error);
     this.#wait(connection, error, repeat);
@@ -204,7 +205,6 @@ export class Lifecycle {
 
   /** Any → closed. */
   #finish(error?: FeedError): void {
-    if (this.#phase.state === "closing") error = undefined;
     this.#enter({ state: "closed", error });
     for (const connection of this.#connections) connection.leave();
     this.#host.closed(error);

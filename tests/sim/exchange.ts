@@ -41,6 +41,8 @@ export class Exchange {
   readonly items: Item[] = [];
   /** Names of orders that arrived, over REST or a socket, with a login that was good or not. */
   readonly arrived = new Set<string>();
+  /** Names of orders that were refused with a 401. */
+  readonly refused = new Set<string>();
   /** Tokens that are accepted. */
   readonly #tokens = new Set<string>();
   #logins = 0;
@@ -91,6 +93,7 @@ export class Exchange {
     venue.on(ROUTES.order, (request) => {
       const { name } = request.json();
       this.arrived.add(name);
+      if (!this.#isGood(request)) this.refused.add(name);
       return this.#guarded(request, () => this.#execute(name));
     });
     venue.on(ROUTES.cancel, (request) => this.#guarded(request, () => ({ cancelled: true })));
@@ -104,10 +107,14 @@ export class Exchange {
   }
 
   #guarded(request: VenueRequest, answer: () => object): object {
-    const [, token = ""] = request.headers.get("authorization")?.split(" ") ?? [];
     // A venue that repeats the key in its answer: nothing of it may be shown.
-    if (!this.#tokens.has(token)) return reply(401, { error: `bad token ${token}` });
+    const { headers } = request;
+    if (!this.#isGood(request)) return reply(401, { error: `no: ${headers.get("authorization")}` });
     return answer();
+  }
+
+  #isGood({ headers }: VenueRequest): boolean {
+    return this.#tokens.has(headers.get("authorization")?.split(" ")[1] ?? "");
   }
 
   #execute(name: string): Order {

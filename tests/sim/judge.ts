@@ -79,7 +79,9 @@ export class Judge {
     const executions = this.#exchange.book.get(name)?.executions ?? 0;
     if (executions > 1) this.faults.push(`${name} was executed ${executions} times`);
     if (outcome === undefined) return; // told as pending
-    const isTrue = TRUE[outcome]?.(executions, this.#exchange.arrived.has(name)) ?? false;
+    // An order that a 401 refused is sent again; its outcome is that of the last request.
+    const { arrived, refused } = this.#exchange;
+    const isTrue = TRUE[outcome]?.(executions, arrived.has(name) && !refused.has(name)) ?? false;
     if (!isTrue) this.faults.push(`${name} is told "${outcome}", executed ${executions} times`);
     const isStopped = error?.kind === "aborted" || error?.kind === "closed";
     if (outcome === "unknown" && !isStopped && error?.cause === undefined) {

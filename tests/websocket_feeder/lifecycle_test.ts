@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import { BrokerError } from "../../common/broker_error.ts";
 import { FeedError, type FeedEvents, type FeedState } from "../../feeder.ts";
@@ -282,4 +282,76 @@ Deno.test("WebSocketFeeder dials: one that refuses is a failed attempt, which is
   await settle();
   assertEquals(feed.retries[0].ending.reason, "dials refused the attempt");
   await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder stays closed where isFatal() has closed it", async () => {
+  using time = new FakeTime();
+  class Closing extends TestFeed {
+    protected override isFatal(): boolean {
+      void this.close();
+      return false;
+    }
+  }
+  const feed = await connected(new Closing());
+  feed.socket.end();
+  await tick(time, 60_000);
+  assertEquals([feed.state, await feed.closed, feed.sockets.length], ["closed", undefined, 1]);
+});
+
+Deno.test("WebSocketFeeder tells in its error how long the connection had been live", async () => {
+  using time = fakeClock();
+  const feed = await connected(new TestFeed());
+  await time.tickAsync(5_000);
+  feed.socket.end(1003);
+  assertEquals((await feed.closed)?.uptime, 5_000);
+});
+
+Deno.test("WebSocketFeeder that an aborted signal made is closed at once", async () => {
+  const feed = new TestFeed({ signal: AbortSignal.abort(new Error("too late")) });
+  assertEquals([feed.state, await feed.closed], ["closed", undefined]);
+});
+
+Deno.test("WebSocketFeeder.connect() rejects with the reason of the signal that ended it", async () => {
+  const controller = new AbortController();
+  const reason = new Error("the user has left");
+  const feed = new TestFeed({ signal: controller.signal });
+  const connecting = feed.connect();
+  await settle();
+  controller.abort(reason);
+  assertStrictEquals(await connecting.catch((error) => error), reason);
+});
+
+Deno.test("WebSocketFeeder.connect() of a feed that was live and is closed rejects", async () => {
+  const feed = await connected(new TestFeed());
+  await over(feed);
+  await assertRejects(() => feed.connect());
+});
+
+Deno.test("WebSocketFeeder live: the first connection is not resumed, the next is", async () => {
+  using time = new FakeTime();
+  const feed = await connected(new TestFeed({ baseWait: 0 }));
+  feed.socket.end();
+  await tick(time, 0);
+  await connected(feed);
+  assertEquals(feed.lives.map(({ resumed }) => resumed), [false, true]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.ask() waits for no connection that is still logging in: not-sent", async () => {
+  const login = Promise.withResolvers<void>();
+  class Slow extends TestFeed {
+    protected override handshake(): Promise<void> {
+      return login.promise;
+    }
+  }
+  const feed = new Slow();
+  void feed.connect();
+  await settle();
+  feed.socket.open();
+  await settle();
+  const error = await feed.ask("1", "order").catch((error) => error);
+  assertEquals([error.outcome, feed.socket.sent], ["not-sent", []]);
+  login.resolve();
+  await settle();
+  await over(feed);
 });

@@ -342,3 +342,51 @@ Deno.test("retryAfter() reads the wait of the refused upgrade, of the error, or 
     assertEquals(wait(ending), 0);
   }
 });
+
+Deno.test("WebSocketFeeder maxLifetime: a replacement is replaced in its turn", async () => {
+  using time = new FakeTime();
+  const feed = await connected(new TestFeed({ maxLifetime: 10_000, overlap: 1_000 }));
+  for (let life = 1; life <= 3; life++) {
+    await tick(time, 10_000);
+    assertEquals(feed.sockets.length, life + 1);
+    feed.socket.open();
+    await tick(time, 1_000);
+    assertEquals(feed.lives.length, life + 1);
+  }
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.replace() in receive() replaces the connection of the frame, not the live one", async () => {
+  using time = new FakeTime();
+  class Announcing extends TestFeed {
+    protected override receive(data: string) {
+      if (data === "bye") this.replace();
+      else this.emit(data);
+    }
+  }
+  const feed = await connected(new Announcing({ maxLifetime: 10_000, overlap: 1_000 }));
+  await tick(time, 10_000);
+  const [, next] = feed.sockets;
+  next.open();
+  await settle();
+  next.say("bye"); // not live yet, and about to end
+  await tick(time, 1_000); // handed over
+  await tick(time, 0);
+  assertEquals(feed.sockets.length, 3);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder.refuse() while one connection replaces another unsubscribes on both", async () => {
+  using time = new FakeTime();
+  const feed = new TestFeed({ maxLifetime: 10_000, overlap: 1_000 });
+  feed.subscribe("a", "b");
+  await connected(feed);
+  await tick(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  await settle();
+  feed.refuse("a", "no such symbol");
+  await settle();
+  assertEquals([old.sent.at(-1), next.sent.at(-1)], ["-a", "-a"]);
+  await over(feed, time);
+});

@@ -664,3 +664,29 @@ Deno.test("WebSocketFeeder whatever is subscribed, refused, lost, late, dropped 
     { numRuns: Number(Deno.env.get("RUNS") ?? 60) },
   );
 });
+
+Deno.test("WebSocketFeeder.refuse() of what is about to be asked for again unsubscribes from nothing", async () => {
+  const pace = new Gate();
+  const feed = new TestFeed({ pace });
+  feed.subscribe("a");
+  await connected(feed);
+  await pace.open(1);
+  feed.resubscribe("a");
+  await settle();
+  feed.refuse("a", "no such symbol");
+  await pace.open();
+  assertEquals(feed.socket.sent, ["+a"]);
+  await over(feed);
+});
+
+Deno.test("WebSocketFeeder.resubscribe() of what is not wanted counts for nothing", async () => {
+  const feed = await connected(new TestFeed());
+  feed.resubscribe("a");
+  await settle();
+  feed.subscribe("a");
+  await settle();
+  feed.resubscribe("a");
+  await settle();
+  assertEquals(feed.socket.sent, ["+a", "-a", "+a"]);
+  await over(feed);
+});
