@@ -349,7 +349,7 @@ Deno.test("WebSocketFeeder.ask() waits for no connection that is still logging i
   await settle();
   feed.socket.open();
   await settle();
-  const error = await feed.ask("1", "order").catch((error) => error);
+  const error = await assertRejects(() => feed.ask("1", "order"), BrokerError);
   assertEquals([error.outcome, feed.socket.sent], ["not-sent", []]);
   login.resolve();
   await settle();
