@@ -76,8 +76,9 @@ Deno.test("Telemetry counts what a feed tells, and shows the waits of a throttle
   const { telemetry, values, close } = collector();
   class Feed extends AbstractFeeder<number> {
     override async connect() {}
-    override async close() {
+    override close(): Promise<void> {
       this.end();
+      return Promise.resolve();
     }
     tell() {
       this.emit(1);
