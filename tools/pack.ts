@@ -4,7 +4,7 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { bundle } from "./programs.ts";
 
 const root = new URL("../", import.meta.url);
@@ -21,7 +21,7 @@ export class Project {
   /** Packs the module, and installs it in a new project in a temporary folder. */
   static async make(): Promise<Project> {
     const folder = await Deno.makeTempDir({ prefix: "aio-trader-project-" });
-    const project = new Project(new URL(`file://${folder}/`));
+    const project = new Project(pathToFileURL(`${folder}/`));
     await project.write("package.json", JSON.stringify({ type: "module" }));
     await project.#installCore();
     await project.#installStd();

@@ -1,10 +1,11 @@
 /**
- * Checks the rules by which JSR scores a package, those that a program can check before a release:
+ * Counts the points by which JSR scores a package, as far as a program can before a release:
  *
  *     deno task score   # a line for each rule; exits with 1 if one is not met
  *
- * The rules: https://jsr.io/docs/scoring. Two of them are settings of the package at JSR, and
- * CONTRIBUTING.md says what to set there: the description, and the runtimes.
+ * The rules: https://jsr.io/docs/scoring. Description and runtimes are settings of the package at
+ * JSR, which no file of a repository can set. CONTRIBUTING.md says what to set, and this program
+ * checks that JSR takes it. JSR calls 17 points 100 %, although its rules give up to 18.
  *
  * @module
  */
@@ -21,9 +22,11 @@ export interface Docs {
   }>;
 }
 
-/** A rule, and how far it is met. */
+/** A rule, and whether it is met. */
 export interface Finding {
   rule: string;
+  /** What JSR gives for the rule. */
+  points: number;
   isMet: boolean;
   /** What was found, in a few words. */
   found: string;
@@ -31,6 +34,12 @@ export interface Finding {
 
 /** The share of symbols that must be documented. */
 const DOCUMENTED = 0.8;
+/** The points that JSR calls 100 %. */
+const FULL = 17;
+/** The most characters of a description that JSR takes. */
+const DESCRIPTION = 250;
+/** The runtimes that JSR knows. */
+const RUNTIMES = /\b(?:Deno|Node|Bun|browsers|Cloudflare Workers)\b/g;
 
 /**
  * Judges the documentation of the exported modules.
@@ -54,14 +63,42 @@ export function judgeDocs(modules: ReadonlyMap<string, Docs>): Finding[] {
   return [
     {
       rule: "every exported module has a module doc",
+      points: 1,
       isMet: bare.length === 0 && all > 0,
       found: bare.length ? `without: ${bare.join(", ")}` : `${modules.size} of ${modules.size}`,
     },
     {
       rule: "most symbols are documented",
+      points: 5,
       isMet: all > 0 && documented / all >= DOCUMENTED,
       found: `${documented} of ${all}`,
     },
+  ];
+}
+
+/**
+ * Judges what is to be set at JSR.
+ *
+ * @param contributing The text of CONTRIBUTING.md.
+ * @returns The findings of the three rules about settings.
+ */
+export function judgeSettings(contributing: string): Finding[] {
+  const setting = (name: string) =>
+    new RegExp(`^- ${name}: (.*?)(?=\\n(?:- |\\n|$)|$(?![^]))`, "ms").exec(contributing)?.[1]
+      .replaceAll(/\s+/g, " ") ?? "";
+  const description = setting("Description");
+  const [, compatible = ""] = /^(.*?) are compatible/.exec(setting("Runtimes")) ?? [];
+  const runtimes = compatible.match(RUNTIMES) ?? [];
+  const toSet = runtimes.length > 0 ? `to be set: ${runtimes.join(", ")}` : "none named";
+  return [
+    {
+      rule: "a description",
+      points: 1,
+      isMet: description.length > 0 && description.length <= DESCRIPTION,
+      found: `to be set: ${description.length} characters, at most ${DESCRIPTION}`,
+    },
+    { rule: "a compatible runtime", points: 1, isMet: runtimes.length >= 1, found: toSet },
+    { rule: "two compatible runtimes", points: 1, isMet: runtimes.length >= 2, found: toSet },
   ];
 }
 
@@ -89,26 +126,44 @@ async function findings(): Promise<Finding[]> {
   const { success: isFast } = await deno("publish", "--dry-run", "--allow-dirty");
   const hasProvenance = /id-token: write/.test(workflow) && /run: deno publish$/m.test(workflow);
   return [
-    { rule: "there is a README", isMet: readme.length > 0, found: `${readme.length} characters` },
+    {
+      rule: "there is a README",
+      points: 2,
+      isMet: readme.length > 0,
+      found: `${readme.length} characters`,
+    },
     {
       rule: "the README has examples",
+      points: 1,
       isMet: /^```ts$/m.test(readme),
       found: `${readme.match(/^```ts/gm)?.length ?? 0} blocks`,
     },
     ...judgeDocs(await docs()),
-    { rule: "no slow types", isMet: isFast, found: isFast ? "none" : "see deno publish --dry-run" },
+    {
+      rule: "no slow types",
+      points: 5,
+      isMet: isFast,
+      found: isFast ? "none" : "see deno publish --dry-run",
+    },
     {
       rule: "provenance",
+      points: 1,
       isMet: hasProvenance,
       found: hasProvenance ? "signed by the workflow that publishes" : "none",
     },
+    ...judgeSettings(await read("CONTRIBUTING.md")),
   ];
 }
 
 if (import.meta.main) {
   const all = await findings();
-  for (const { rule, isMet, found } of all) {
-    console.log(`${isMet ? "ok    " : "FAILED"}  ${rule} (${found})`);
+  let total = 0;
+  for (const { rule, points, isMet, found } of all) {
+    if (isMet) total += points;
+    console.log(
+      `${isMet ? "ok    " : "FAILED"}  ${isMet ? points : 0} of ${points}  ${rule} (${found})`,
+    );
   }
+  console.log(`${Math.min(total, FULL)} of ${FULL} points`);
   Deno.exit(all.every(({ isMet }) => isMet) ? 0 : 1);
 }

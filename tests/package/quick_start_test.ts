@@ -13,6 +13,13 @@ async function block(page: string, language: string): Promise<string> {
   return code;
 }
 
+/** The arguments of the last command of each section of docs/quick-start.md, which runs the program. */
+async function runCommands(): Promise<Map<string, string[]>> {
+  const text = await Deno.readTextFile(new URL("docs/quick-start.md", root));
+  const sections = text.matchAll(/^## (.+)\n[^#]*?^```sh\n(?:.*\n)*?(?:deno|node|bun) (.+)\n```/gm);
+  return new Map([...sections].map(([, title, args]) => [title, args.split(" ")]));
+}
+
 /** What the programs say, with whatever punctuation a runtime prints objects. */
 function words(said: string): string {
   return said.replaceAll(/["'{},]/g, "").replaceAll(/\s+/g, " ");
@@ -22,25 +29,28 @@ Deno.test("The first example of the README runs from the packed module on each r
   await using project = await Project.make();
   await project.write("first.ts", await block("README.md", "ts"));
   await project.write("first.mjs", await block("docs/quick-start.md", "js"));
-  const runs: [runtime: string, program: string, args: string[]][] = [
-    ["Deno", Deno.execPath(), [
-      "run",
-      "--node-modules-dir=manual",
-      "--allow-net=127.0.0.1",
-      "first.ts",
-    ]],
-    ["Node 24", await install(VERSIONS.node24), ["first.ts"]],
-    ["Bun", await install(VERSIONS.bun), ["first.ts"]],
-    ["Node 22", await install(VERSIONS.node22), ["first.mjs"]],
-  ];
-  for (const [runtime, program, args] of runs) {
-    await t.step(runtime, async () => {
+  const programs = {
+    "Deno 2.4 or later": Deno.execPath(),
+    "Node 24": await install(VERSIONS.node24),
+    "Bun 1.2 or later": await install(VERSIONS.bun),
+    "Node 22": await install(VERSIONS.node22),
+  };
+  const commands = await runCommands();
+  assertEquals([...commands.keys()], Object.keys(programs));
+  for (const [runtime, program] of Object.entries(programs)) {
+    const args = commands.get(runtime)!;
+    await t.step(`${runtime}: ${args.join(" ")}`, async () => {
       const { success, said } = await project.run(program, args);
       assert(success, said);
       assert(/found: name: \S+ symbol: INFY quantity: 1 executed: 1\b/.test(words(said)), said);
       assert(/tick: symbol: INFY last: 1500/.test(words(said)), said);
     });
   }
+});
+
+Deno.test("The first example of the README has at most 60 lines", async () => {
+  const lines = (await block("README.md", "ts")).trimEnd().split("\n").length;
+  assert(lines <= 60, `${lines} lines`);
 });
 
 Deno.test("docs/quick-start.md names the program of the README by the README's own heading", async () => {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Docs, judgeDocs } from "../../tools/score.ts";
+import { type Docs, judgeDocs, judgeSettings } from "../../tools/score.ts";
 
 /** A module whose symbols are documented or not. */
 function module(doc: string | undefined, ...symbols: boolean[]): Docs {
@@ -30,4 +30,15 @@ Deno.test("judgeDocs() wants a doc of each module, and of 80 in 100 symbols", ()
     [true, "3 of 3"],
   ]);
   assertEquals(judge().map(([isMet]) => isMet), [false, false]);
+});
+
+Deno.test("judgeSettings() wants a description that JSR takes, and two runtimes", () => {
+  const judge = (text: string) => judgeSettings(text).map(({ isMet }) => isMet);
+  const page = (description: string, runtimes: string) =>
+    `# Settings\n\n- Description: ${description}\n- Runtimes: ${runtimes}\n`;
+  assertEquals(judge(page("Does.", "Deno, Node and Bun are compatible")), [true, true, true]);
+  assertEquals(judge(page("Does.", "Deno are compatible; Bun is not")), [true, true, false]);
+  assertEquals(judge(page("x".repeat(251), "none")), [false, false, false]);
+  assertEquals(judge(page(`two\n  lines`, "Deno,\n  Node are compatible")), [true, true, true]);
+  assertEquals(judge(""), [false, false, false]);
 });
