@@ -3,7 +3,7 @@
  *
  *     deno task ok                  # every step
  *     deno task ok --only=lint,doc  # these steps
- *     deno task ok --as-readme      # the commands of the README word for word, as CI runs them
+ *     deno task ok --as-readme      # the commands of the README word for word, in an empty HOME
  *
  * Every step runs, also after a step that failed. The program ends with a table, with the line
  * `N passed, N failed`, which counts steps, and with exit code 1 if a step failed.
@@ -91,11 +91,15 @@ function deno(args: string[]): Deno.Command {
 }
 
 /**
- * A command in a shell that finds no Deno, as a user's. Npm passes no signal on to its programs, so
- * the limit is that of `timeout`, which ends them all.
+ * A command in a shell that finds no Deno and nothing at home, as a user's on a new machine. Npm
+ * passes no signal on to its programs, so the limit is that of `timeout`, which ends them all.
  */
-function bareShell(command: string): Deno.Command {
-  const { npm_config_yes: _, ...env } = Deno.env.toObject();
+function bareShell(command: string, home: string): Deno.Command {
+  const env = Deno.env.toObject();
+  for (const name of ["DENO_DIR", "XDG_CACHE_HOME", "npm_config_cache", "npm_config_yes"]) {
+    delete env[name];
+  }
+  env.HOME = home;
   env.PATH = (env.PATH ?? "").split(":").filter((path) => !path.includes("node_modules")).join(":");
   const limit = [`--kill-after=${GRACE / 1_000}`, String(LIMIT / 1_000)];
   return new Deno.Command("timeout", {
@@ -120,6 +124,7 @@ async function main(args: string[]): Promise<number> {
     return 2;
   }
   const commands = asReadme ? await readmeCommands() : new Map<string, string>();
+  const home = await Deno.makeTempDir({ prefix: "aio-trader-home-" });
 
   const table: string[] = [];
   let failed = 0;
@@ -129,7 +134,7 @@ async function main(args: string[]): Promise<number> {
     console.log(`\n== ${name}${command ? `: ${command}` : ""}`);
     const start = performance.now();
     const wrong = command
-      ? await run(bareShell(command))
+      ? await run(bareShell(command, home))
       : typeof step === "function"
       ? await step()
       : await run(deno(step));
@@ -138,6 +143,7 @@ async function main(args: string[]): Promise<number> {
     console.log(`== ${name}: ${wrong ? `FAILED: ${wrong}` : "ok"} (${seconds} s)`);
     table.push(`${wrong ? "FAILED" : "ok    "}  ${name.padEnd(13)} ${seconds.padStart(5)} s`);
   }
+  await Deno.remove(home, { recursive: true });
   console.log(`\n${table.join("\n")}`);
   console.log(`${table.length - failed} passed, ${failed} failed`);
   return failed > 0 || table.length === 0 ? 1 : 0;
