@@ -10,7 +10,8 @@ import { ROUTES } from "./exchange.ts";
 
 /** One thing that happens. */
 export type Action =
-  | { do: "order" | "socket order"; name: string; abortAfter?: number }
+  | { do: "order"; name: string; broker: number; abortAfter?: number }
+  | { do: "socket order"; name: string; abortAfter?: number }
   | { do: "cancel" | "quote"; broker: number }
   | { do: "item"; symbol: string; count: number }
   | { do: "subscribe" | "unsubscribe"; symbols: string[]; isSharded: boolean }
@@ -100,7 +101,7 @@ class Dice {
 
 /** What may happen, each with its weight. */
 const ACTIONS: [weight: number, make: (dice: Dice, at: number) => Action][] = [
-  [10, (dice, at) => ({ do: "order", name: `o${at}`, ...abortion(dice) })],
+  [10, (dice, at) => ({ do: "order", name: `o${at}`, broker: dice.below(2), ...abortion(dice) })],
   [4, (dice, at) => ({ do: "socket order", name: `s${at}`, ...abortion(dice) })],
   [3, (dice) => ({ do: "cancel", broker: dice.below(2) })],
   [4, (dice) => ({ do: "quote", broker: dice.below(2) })],
@@ -117,7 +118,7 @@ const ACTIONS: [weight: number, make: (dice: Dice, at: number) => Action][] = [
   [1, (dice) => ({ do: dice.one(["down", "up", "up"]) })],
   [1, (dice) => ({ do: "suspend", by: dice.from(100, 40_000) })],
   [1, (dice) => ({ do: "shift", by: dice.from(-3_000, 3_000) })],
-  [0.3, () => ({ do: "close", broker: 1 })],
+  [1, () => ({ do: "close", broker: 1 })],
 ];
 const LINE = ["drop", "reset", "vanish", "silence", "refuse", "hang"] as const;
 const WEIGHT = ACTIONS.reduce((sum, [weight]) => sum + weight, 0);

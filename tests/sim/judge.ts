@@ -7,6 +7,7 @@
 import { type Exchange, type Item, SECRET } from "./exchange.ts";
 import { ALWAYS } from "./history.ts";
 import type { Told, Verdict } from "./told.ts";
+import { CLOSE_TIMEOUT } from "./trader.ts";
 
 /** A feed, as far as its subscriptions go. */
 interface Subscribed {
@@ -38,6 +39,13 @@ export class Judge {
     this.#exchange = exchange;
     this.#told = told;
     this.#limit = limit;
+  }
+
+  /** Every call has settled by its own timeouts, with nothing closed for it. */
+  settled(): void {
+    for (const what of this.#told.pending) {
+      this.faults.push(`${what} has not settled in the calm`);
+    }
   }
 
   /**
@@ -75,7 +83,7 @@ export class Judge {
     this.#secrets();
   }
 
-  #order({ name, outcome, error }: Verdict): void {
+  #order({ name, outcome, error, broker, at }: Verdict): void {
     const executions = this.#exchange.book.get(name)?.executions ?? 0;
     if (executions > 1) this.faults.push(`${name} was executed ${executions} times`);
     if (outcome === undefined) return; // told as pending
@@ -83,6 +91,10 @@ export class Judge {
     const { arrived, refused } = this.#exchange;
     const isTrue = TRUE[outcome]?.(executions, arrived.has(name) && !refused.has(name)) ?? false;
     if (!isTrue) this.faults.push(`${name} is told "${outcome}", executed ${executions} times`);
+    const waited = at! - (this.#told.closedAt.get(broker ?? -1) ?? -Infinity);
+    if (outcome === "unknown" && error?.kind === "closed" && waited < CLOSE_TIMEOUT - BLUR) {
+      this.faults.push(`${name} is unknown ${waited} ms after close()`);
+    }
     const isStopped = error?.kind === "aborted" || error?.kind === "closed";
     if (outcome === "unknown" && !isStopped && error?.cause === undefined) {
       this.faults.push(`${name} is unknown, and nothing says why`);

@@ -13,6 +13,10 @@ export interface Verdict {
   /** `"found"` or the outcome of the error; nothing while the promise is pending. */
   outcome?: "found" | BrokerError["outcome"];
   error?: BrokerError;
+  /** The broker that sent it, if one did. */
+  broker?: number | undefined;
+  /** When the verdict came, by `performance.now`. */
+  at?: number;
 }
 
 /** A gap, as a feed told it. */
@@ -31,6 +35,8 @@ export class Told {
   readonly gaps: ToldGap[] = [];
   /** When the shared throttler let a request start, by `performance.now`. */
   readonly starts: number[] = [];
+  /** When the user closed a broker, by its number. */
+  readonly closedAt = new Map<number, number>();
   /** Promises that have not settled. */
   readonly pending = new Set<string>();
   readonly unhandled: string[] = [];
@@ -76,8 +82,8 @@ export class Told {
   }
 
   /** Waits for the fate of an order. */
-  order(name: string, promise: Promise<Order>): void {
-    const verdict: Verdict = { name };
+  order(name: string, promise: Promise<Order>, broker?: number): void {
+    const verdict: Verdict = { name, broker };
     this.verdicts.push(verdict);
     const told = promise.then((order) => {
       verdict.outcome = "found";
@@ -86,6 +92,7 @@ export class Told {
       verdict.outcome = error.outcome ?? "no outcome";
       verdict.error = error;
     }).then(() => {
+      verdict.at = performance.now();
       this.count(`verdict ${verdict.outcome}`);
       this.say("order", name, verdict.outcome, verdict.error?.message ?? "");
     });

@@ -13,6 +13,9 @@ type Options = Pick<SessionOptions, "throttlers" | "onEvent">;
 /** How an order of unknown fate is looked for. A venue takes an order up 8 s late at most. */
 const LOOK = { horizon: 10_000, timeout: 60_000 };
 
+/** How long a broker that closes lets its orders come to an end, in milliseconds. */
+export const CLOSE_TIMEOUT = 20_000;
+
 /** A broker that logs in with a secret, and again whenever its token has died. */
 export class Broker extends AbstractBroker {
   constructor({ venue }: Exchange, options: Options) {
@@ -21,7 +24,7 @@ export class Broker extends AbstractBroker {
       baseUrl: venue.httpUrl,
       fetch: venue.fetch,
       timeout: 5_000,
-      closeTimeout: 20_000,
+      closeTimeout: CLOSE_TIMEOUT,
       // A user who wants everything repeated: an order is not, all the same.
       retry: { maxRetries: 4, maxWait: 10_000, shouldRetry: () => true },
       ...options,

@@ -74,7 +74,11 @@ class World {
     this.told.count(action.do === "fault" ? `fault ${action.fault}` : action.do);
     switch (action.do) {
       case "order":
-        return this.told.order(action.name, this.brokers[0].place(action.name, stop(action)));
+        return this.told.order(
+          action.name,
+          this.brokers[action.broker].place(action.name, stop(action)),
+          action.broker,
+        );
       case "socket order":
         return this.told.order(action.name, this.feed.place(action.name, stop(action)));
       case "cancel":
@@ -111,6 +115,7 @@ class World {
       case "shift":
         return this.time.shift(action.by);
       case "close":
+        this.told.closedAt.set(action.broker, performance.now());
         return this.told.promise("close", this.brokers[action.broker].close());
     }
   }
@@ -120,6 +125,7 @@ class World {
     this.exchange.venue.heal();
     this.exchange.venue.up();
     await this.time.pass(CALM);
+    judge.settled();
     for (const symbol of ALWAYS) this.exchange.make(symbol);
     await this.time.pass(1_000);
     const look = () => judge.held({ feed: this.feed, sharded: this.sharded });
