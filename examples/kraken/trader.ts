@@ -6,7 +6,9 @@
  */
 
 import { delay } from "@std/async/delay";
+import { BrokerError } from "@aio-trader/core";
 import type { Figure, Stage } from "../stage.ts";
+import type { Story } from "../view.ts";
 import type { KrakenBroker } from "./broker.ts";
 import { KrakenOrders } from "./orders.ts";
 import type { KrakenSimulator } from "./simulator.ts";
@@ -63,8 +65,7 @@ export class KrakenTrader {
         this.#stage.step(story, "venue executes it and answers 503, its fate is unknown");
       }
       try {
-        const order = { pair: "XBTUSD", type: "buy", ordertype: "market" } as const;
-        const { txid: [txid] } = await this.#broker.placeOrder({ ...order, volume: "0.01" });
+        const txid = await this.#place(story);
         this.#placed.push(txid);
         const how = number === 2 ? "found by its cl_ord_id, placed once" : "placed";
         this.#stage.step(story, `${how}: ${txid}`);
@@ -74,6 +75,22 @@ export class KrakenTrader {
         this.#stage.step(story, `private stream tells ${told}`, isFilled() ? "good" : "bad");
       } catch (error) {
         this.#stage.step(story, (error as Error).message, "bad");
+      }
+    }
+  }
+
+  /** Places an order. One that met a 429 was not executed, so it is placed again. */
+  async #place(story: Story): Promise<string> {
+    const order = { pair: "XBTUSD", type: "buy", ordertype: "market", volume: "0.01" } as const;
+    for (let left = 5;; left--) {
+      try {
+        const { txid: [txid] } = await this.#broker.placeOrder(order);
+        return txid;
+      } catch (error) {
+        const isRefused = error instanceof BrokerError && error.kind === "rate-limited" &&
+          error.outcome === "rejected";
+        if (!isRefused || left === 0) throw error;
+        this.#stage.step(story, "venue says 429, so nothing was executed: placed again");
       }
     }
   }

@@ -18,3 +18,17 @@ Deno.test("KrakenTrader says whether the venue's log is what was told", async ()
   venue.desk.add({ pair: "XBTUSD", type: "buy", ordertype: "market", volume: "0.01" });
   assertEquals((await trader.figures()).map(({ ok }) => ok), [false]);
 });
+
+Deno.test("KrakenTrader places an order again that met a 429, because nothing was executed", async () => {
+  await using venue = new KrakenSimulator({ interval: 0, restInterval: 0 });
+  await using broker = new KrakenBroker({ baseUrl: venue.httpUrl, throttlers: [] });
+  const stage = new Stage();
+  const trader = new KrakenTrader(stage, venue, broker);
+  await trader.open();
+  venue.inflict("throttle");
+  await trader.work(new AbortController().signal);
+  assertEquals(stage.stories[0].steps.some((text) => text.includes("placed again")), true);
+  assertEquals((await trader.figures()).map(({ ok }) => ok), [true]);
+  assertEquals(venue.desk.orders.size, 3);
+  await trader.close();
+});
