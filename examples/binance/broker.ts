@@ -18,6 +18,7 @@ import {
   AbstractBroker,
   BrokerError,
   type Draft,
+  type ReconcileContext,
   type Reply,
   type RequestOptions,
   Session,
@@ -25,147 +26,23 @@ import {
   Throttler,
   VenueClock,
 } from "@aio-trader/core";
+import type {
+  BinanceAccount,
+  BinanceListOptions,
+  BinanceLogin,
+  BinanceOco,
+  BinanceOrder,
+  BinanceOrderList,
+  BinanceOrderState,
+  BinanceQuote,
+  BinanceSymbol,
+  BinanceTradeState,
+} from "./account.ts";
 import type { DepthSnapshot } from "./book.ts";
+import { importSecret, sign } from "./signature.ts";
 
-/** What it takes to log in: a key that is made at Binance, of the kind HMAC. */
-export interface BinanceLogin {
-  /** The API key. */
-  readonly apiKey: string;
-  /** The secret key. It signs, and is not kept as text. */
-  readonly secret: string;
-}
-
-/** An order to place. Decimals are text, so that none is rounded. */
-export interface BinanceOrder {
-  /** What to trade, `BTCUSDT`. */
-  readonly symbol: string;
-  /** What to do. */
-  readonly side: "BUY" | "SELL";
-  /** How. The `STOP` and `TAKE_PROFIT` types need a `stopPrice`. */
-  readonly type:
-    | "LIMIT"
-    | "MARKET"
-    | "LIMIT_MAKER"
-    | "STOP_LOSS"
-    | "STOP_LOSS_LIMIT"
-    | "TAKE_PROFIT"
-    | "TAKE_PROFIT_LIMIT";
-  /** How much of the base asset. */
-  readonly quantity?: string;
-  /** How much of the quote asset, instead of `quantity`; of a `MARKET` order only. */
-  readonly quoteOrderQty?: string;
-  /** The limit. */
-  readonly price?: string;
-  /** How long the limit lasts: until it is cancelled, not at all, or whole or not at all. */
-  readonly timeInForce?: "GTC" | "IOC" | "FOK";
-  /** The price that triggers it. */
-  readonly stopPrice?: string;
-  /**
-   * Under which name the order is found again: 1 to 36 letters, digits, `-` and `_`, never used before.
-   *
-   * @default {crypto.randomUUID()}
-   */
-  readonly newClientOrderId?: string;
-}
-
-/** An order that the venue knows. More fields come with it. */
-export interface BinanceOrderState {
-  /** What is traded. */
-  readonly symbol: string;
-  /** The venue's name for it. */
-  readonly orderId: number | bigint;
-  /** Our name for it. */
-  readonly clientOrderId: string;
-  /** `NEW`, `PARTIALLY_FILLED`, `FILLED`, `CANCELED`, `REJECTED`, `EXPIRED` … */
-  readonly status: string;
-  /** The limit. */
-  readonly price: string;
-  /** How much was ordered. */
-  readonly origQty: string;
-  /** How much has been traded. */
-  readonly executedQty: string;
-  /** When it came, in epoch milliseconds. */
-  readonly time: number;
-}
-
-/** A trade of the account. */
-export interface BinanceTradeState {
-  /** What was traded. */
-  readonly symbol: string;
-  /** The venue's name for the trade. */
-  readonly id: number | bigint;
-  /** The venue's name for the order. */
-  readonly orderId: number | bigint;
-  /** At which price. */
-  readonly price: string;
-  /** How much of the base asset. */
-  readonly qty: string;
-  /** How much of the quote asset. */
-  readonly quoteQty: string;
-  /** The fee. */
-  readonly commission: string;
-  /** In what it was paid. */
-  readonly commissionAsset: string;
-  /** When, in epoch milliseconds. */
-  readonly time: number;
-  /** Whether we bought. */
-  readonly isBuyer: boolean;
-  /** Whether our order was there before. */
-  readonly isMaker: boolean;
-}
-
-/** Which orders or trades are asked for. Times are in epoch milliseconds, at most 24 h apart. */
-export interface BinanceListOptions {
-  /** From this moment on. */
-  readonly startTime?: number;
-  /** Until this moment. */
-  readonly endTime?: number;
-  /** From this order on. */
-  readonly orderId?: number | bigint;
-  /**
-   * Most entries, up to 1,000.
-   *
-   * @default {500}
-   */
-  readonly limit?: number;
-}
-
-/** The rules of a symbol. More fields come with it. */
-export interface BinanceSymbol {
-  /** The symbol. */
-  readonly symbol: string;
-  /** `TRADING`, or why not. */
-  readonly status: string;
-  /** The filters, with `tickSize`, `stepSize`, `minNotional` and others as decimals. */
-  readonly filters:
-    readonly ({ readonly filterType: string } & Readonly<Record<string, unknown>>)[];
-}
-
-/** The account. More fields come with it. */
-export interface BinanceAccount {
-  /** Whether it may trade. */
-  readonly canTrade: boolean;
-  /** What it holds. */
-  readonly balances: readonly {
-    readonly asset: string;
-    readonly free: string;
-    readonly locked: string;
-  }[];
-}
-
-/** The best prices of a symbol. */
-export interface BinanceQuote {
-  /** What is traded. */
-  readonly symbol: string;
-  /** The best bid. */
-  readonly bidPrice: string;
-  /** How much is bid. */
-  readonly bidQty: string;
-  /** The best ask. */
-  readonly askPrice: string;
-  /** How much is asked. */
-  readonly askQty: string;
-}
+export type * from "./account.ts";
+export { importSecret, sign } from "./signature.ts";
 
 /** Options of {@linkcode BinanceBroker}. Durations are in milliseconds. */
 export interface BinanceBrokerOptions
@@ -202,6 +79,9 @@ export interface BinanceBrokerOptions
    */
   lookUpTimeout?: number;
 }
+
+/** More of a call that asks. */
+export type BinanceCallOptions = Pick<RequestOptions, "signal" | "urgent" | "throttlers">;
 
 /**
  * An order of which nobody knows what became: no answer came, and the venue could not be asked.
@@ -362,9 +242,16 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     return this.#signed("GET", "account", { cost: 20 });
   }
 
-  /** Asks for the orders that are open, of one symbol or, which costs 80 instead of 6, of all. */
-  openOrders(symbol?: string): Promise<BinanceOrderState[]> {
-    return this.#signed("GET", "openOrders", { query: { symbol }, cost: symbol ? 6 : 80 });
+  /**
+   * Asks for the orders that are open.
+   *
+   * @param symbol Of what. Without, of all symbols, which costs 80 instead of 6.
+   * @param options More of the call.
+   * @returns The orders.
+   */
+  openOrders(symbol?: string, options: BinanceCallOptions = {}): Promise<BinanceOrderState[]> {
+    const cost = symbol ? 6 : 80;
+    return this.#signed("GET", "openOrders", { ...options, query: { symbol }, cost });
   }
 
   /** Asks for the rules of a symbol: its tick, its step, the least that an order must be worth. */
@@ -387,33 +274,42 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   order(
     symbol: string,
     name: string | number | bigint,
-    options: RequestOptions<BinanceOrderState> = {},
+    options: BinanceCallOptions = {},
   ): Promise<BinanceOrderState> {
     return this.#signed("GET", "order", { ...options, query: named(symbol, name), cost: 4 });
   }
 
-  /** Asks for all orders of a symbol, open or not, the oldest first. Costs 20. */
-  allOrders(symbol: string, options: BinanceListOptions = {}): Promise<BinanceOrderState[]> {
-    return this.#signed("GET", "allOrders", { query: { symbol, ...options }, cost: 20 });
-  }
-
-  /** Asks for the trades of the account in a symbol, the oldest first. Costs 20. */
-  myTrades(symbol: string, options: BinanceListOptions = {}): Promise<BinanceTradeState[]> {
-    return this.#signed("GET", "myTrades", { query: { symbol, ...options }, cost: 20 });
+  /**
+   * Asks for all orders of a symbol, open or not, the oldest first. Costs 20.
+   *
+   * @param symbol What is traded.
+   * @param list Which of them.
+   * @param options More of the call.
+   * @returns The orders.
+   */
+  allOrders(
+    symbol: string,
+    list: BinanceListOptions = {},
+    options: BinanceCallOptions = {},
+  ): Promise<BinanceOrderState[]> {
+    return this.#signed("GET", "allOrders", { ...options, query: { symbol, ...list }, cost: 20 });
   }
 
   /**
-   * Cancels an order. Sent once, before all that wait.
+   * Asks for the trades of the account in a symbol, the oldest first. Costs 20, those of one order 5.
    *
    * @param symbol What is traded.
-   * @param name Our name for it, or the venue's id as a number.
-   * @returns The order. The venue names the cancel in `clientOrderId`; here it is the order's name.
+   * @param list Which of them.
+   * @param options More of the call.
+   * @returns The trades.
    */
-  async cancel(symbol: string, name: string | number | bigint): Promise<BinanceOrderState> {
-    const { origClientOrderId, ...order } = await this.#signed<
-      BinanceOrderState & { origClientOrderId: string }
-    >("DELETE", "order", { query: named(symbol, name), throttlers: [this.weights], urgent: true });
-    return { ...order, clientOrderId: origClientOrderId };
+  myTrades(
+    symbol: string,
+    list: BinanceListOptions = {},
+    options: BinanceCallOptions = {},
+  ): Promise<BinanceTradeState[]> {
+    const cost = list.orderId === undefined ? 20 : 5;
+    return this.#signed("GET", "myTrades", { ...options, query: { symbol, ...list }, cost });
   }
 
   /**
@@ -428,21 +324,122 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
    */
   async placeOrder(order: BinanceOrder): Promise<BinanceOrderState> {
     const { symbol, newClientOrderId = crypto.randomUUID() } = order;
-    const horizon = this.#recvWindow + this.#settleTime;
-    try {
-      return await this.#signed<BinanceOrderState>("POST", "order", {
-        form: { newOrderRespType: "RESULT", ...order, newClientOrderId },
-        throttlers: [this.weights, this.orders],
-        reconcile: {
-          find: ({ signal }) => this.#find(symbol, newClientOrderId, signal),
-          horizon,
-          timeout: horizon + this.#lookUpTimeout,
+    const form = { newOrderRespType: "RESULT", ...order, newClientOrderId };
+    return await this.#place<BinanceOrderState>("order", newClientOrderId, {
+      form,
+      throttlers: [this.weights, this.orders],
+    }, ({ signal }) => this.order(symbol, newClientOrderId, this.#lookUp(signal)));
+  }
+
+  /**
+   * Places two orders, of which one cancels the other. Sent once, and looked for as an order is.
+   *
+   * @param oco The orders.
+   * @returns The list as the venue has it.
+   * @throws {UnknownOrderError} If there was no answer, and the venue could not be asked.
+   * @throws {BrokerError} If it was not sent, was rejected, or is absent: then nothing was executed.
+   */
+  async placeOco(oco: BinanceOco): Promise<BinanceOrderList> {
+    const { listClientOrderId = crypto.randomUUID() } = oco;
+    const form = { newOrderRespType: "RESULT", ...oco, listClientOrderId };
+    return await this.#place<BinanceOrderList>("orderList/oco", listClientOrderId, {
+      form,
+      throttlers: [this.weights, { throttler: this.orders, cost: 2 }],
+    }, ({ signal }) => this.orderList(listClientOrderId, this.#lookUp(signal)));
+  }
+
+  /**
+   * Looks a list of orders up.
+   *
+   * @param name Our name for it, or the venue's id as a number.
+   * @param options More of the call.
+   * @returns The list.
+   * @throws {BrokerError} If the venue knows none, or not yet: kind "rejected".
+   */
+  orderList(
+    name: string | number | bigint,
+    options: BinanceCallOptions = {},
+  ): Promise<BinanceOrderList> {
+    const query = typeof name === "string"
+      ? { origClientOrderId: name }
+      : { orderListId: String(name) };
+    return this.#signed("GET", "orderList", { ...options, query, cost: 4 });
+  }
+
+  /**
+   * Cancels an order, before all calls that wait. If no answer comes, the venue is asked for the order.
+   *
+   * @param symbol What is traded.
+   * @param name Our name for it, or the venue's id as a number.
+   * @returns The order as the venue has it. `clientOrderId` is the order's own name: the venue names
+   *   the cancel there.
+   * @throws {BrokerError} If the order is not open: code -2011. `outcome` tells whether it may have
+   *   been cancelled.
+   */
+  async cancel(symbol: string, name: string | number | bigint): Promise<BinanceOrderState> {
+    const { origClientOrderId, ...order } = await this.#signed<
+      BinanceOrderState & { origClientOrderId?: string }
+    >("DELETE", "order", {
+      query: named(symbol, name),
+      throttlers: [this.weights],
+      urgent: true,
+      reconcile: {
+        horizon: this.#horizon,
+        timeout: this.#horizon + this.#lookUpTimeout,
+        find: async ({ signal }) => {
+          const order = await this.order(symbol, name, this.#lookUp(signal));
+          return isOpen(order) ? undefined : order;
         },
-      });
-    } catch (error) {
-      if (!(error instanceof BrokerError) || error.outcome !== "unknown") throw error;
-      throw new UnknownOrderError(error, symbol, newClientOrderId);
-    }
+      },
+    });
+    return { ...order, clientOrderId: origClientOrderId ?? order.clientOrderId };
+  }
+
+  /**
+   * Cancels a list of orders, before all calls that wait. Sent once.
+   *
+   * @param symbol What is traded.
+   * @param listClientOrderId Our name for the list.
+   * @returns The list.
+   * @throws {BrokerError} If the list is not open: code -2011.
+   */
+  cancelList(symbol: string, listClientOrderId: string): Promise<BinanceOrderList> {
+    const query = { symbol, listClientOrderId };
+    const options = { query, throttlers: [this.weights], urgent: true };
+    return this.#signed("DELETE", "orderList", options);
+  }
+
+  /**
+   * Tells which time it was at the venue at a moment of ours, or a little earlier: never later.
+   *
+   * @param moment The moment, of `Date.now()`.
+   * @returns Epoch milliseconds of the venue.
+   */
+  async venueTime(moment: number): Promise<number> {
+    await this.#readClock(this.#measured ??= this.#clock.sync());
+    return Math.floor(this.#clock.now() - (Date.now() - moment)) - 1;
+  }
+
+  /**
+   * Signs parameters for the WebSocket API, where the key is one of them.
+   *
+   * @param params The parameters. Decimals are text.
+   * @param options With `sync`, the venue's clock is read anew: after it refused a timestamp.
+   * @returns The parameters with `apiKey`, `timestamp` and `signature`: not to be logged.
+   * @throws {BrokerError} If there is no login, or the venue's time cannot be read.
+   */
+  async signParams(
+    params: Readonly<Record<string, string | number>> = {},
+    options: { sync?: boolean } = {},
+  ): Promise<Record<string, string | number>> {
+    if (!this.#key) throw noLogin("sign");
+    if (options.sync) this.#measured = undefined;
+    await this.#readClock(this.#measured ??= this.#clock.sync());
+    const apiKey = this.session.headers.get("x-mbx-apikey")!;
+    const all = { ...params, apiKey, recvWindow: this.#recvWindow, timestamp: this.#clock.now() };
+    const sorted = Object.entries(all).sort(([one], [other]) => one < other ? -1 : 1);
+    const payload = sorted.map(([name, value]) => `${name}=${value}`).join("&");
+    return { ...all, signature: await sign(this.#key, payload) };
   }
 
   /** Closes both sessions. */
@@ -462,17 +459,35 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     });
   }
 
-  /** Looks for an order: the venue shows open and closed ones in one place. */
-  async #find(
-    symbol: string,
+  /** How long after its end a request may still be taken, and take to be shown. */
+  get #horizon(): number {
+    return this.#recvWindow + this.#settleTime;
+  }
+
+  /** A look-up goes before queries, out of the reserve. */
+  #lookUp(signal: AbortSignal): BinanceCallOptions {
+    return { signal, urgent: true, throttlers: [this.weights] };
+  }
+
+  /** Places something with a name of ours, and finds it by this name if no answer comes. */
+  async #place<T>(
+    path: string,
     name: string,
-    signal: AbortSignal,
-  ): Promise<BinanceOrderState | undefined> {
+    options: RequestOptions<T> & { form: { symbol: string } },
+    find: (context: ReconcileContext) => Promise<T>,
+  ): Promise<T> {
     try {
-      return await this.order(symbol, name, { signal });
+      return await this.#signed<T>("POST", path, {
+        ...options,
+        reconcile: {
+          horizon: this.#horizon,
+          timeout: this.#horizon + this.#lookUpTimeout,
+          find: (context) => find(context).catch(ifUnknown),
+        },
+      });
     } catch (error) {
-      if (error instanceof BrokerError && error.code === NO_SUCH_ORDER) return undefined;
-      throw error;
+      if (!(error instanceof BrokerError) || error.outcome !== "unknown") throw error;
+      throw new UnknownOrderError(error, options.form.symbol, name);
     }
   }
 
@@ -481,12 +496,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
    * anew, and the request sent again, once.
    */
   async #signed<T>(method: string, path: string, options: RequestOptions<T>): Promise<T> {
-    if (!this.#key) {
-      throw new BrokerError(
-        `Cannot ${method} ${path}: there is no login, wanted authorize() first`,
-        { kind: "unauthorized", outcome: "not-sent" },
-      );
-    }
+    if (!this.#key) throw noLogin(`${method} ${path}`);
     const isQuery = method === "GET" && !options.throttlers;
     const all = isQuery ? { ...options, throttlers: [this.queries, this.weights] } : options;
     await this.#readClock(this.#measured ??= this.#clock.sync());
@@ -530,34 +540,27 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   }
 }
 
-/**
- * Makes a key of a secret; the secret cannot be read from it.
- *
- * @param secret The secret key, as the venue gave it.
- * @returns A key for {@linkcode sign}.
- */
-export function importSecret(secret: string): Promise<CryptoKey> {
-  const bytes = new TextEncoder().encode(secret);
-  return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-}
-
-/**
- * Signs a request.
- *
- * @param key The key.
- * @param payload The query and the body, as they are sent, with nothing in between.
- * @returns HMAC SHA-256 in hexadecimal.
- */
-export async function sign(key: CryptoKey, payload: string): Promise<string> {
-  const hash = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(payload));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
 /** The order that is meant: by our name, a text, or by the venue's id, a number. */
 function named(symbol: string, name: string | number | bigint): Record<string, unknown> {
   return typeof name === "string"
     ? { symbol, origClientOrderId: name }
     : { symbol, orderId: String(name) };
+}
+
+function isOpen({ status }: BinanceOrderState): boolean {
+  return /^(?:NEW|PENDING_NEW|PARTIALLY_FILLED|PENDING_CANCEL)$/.test(status);
+}
+
+/** The venue knows no such order: none is found. */
+function ifUnknown(error: unknown): undefined {
+  if (!(error instanceof BrokerError && error.code === NO_SUCH_ORDER)) throw error;
+}
+
+function noLogin(task: string): BrokerError {
+  return new BrokerError(`Cannot ${task}: there is no login, wanted authorize() first`, {
+    kind: "unauthorized",
+    outcome: "not-sent",
+  });
 }
 
 /** What the venue has counted in this minute, whoever sent it. */

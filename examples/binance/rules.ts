@@ -5,17 +5,16 @@
  * @module
  */
 
-import type { Instrument } from "../market.ts";
 import { dividedBy, times, unitsOf } from "./decimals.ts";
+import type { DeskMarket } from "./desk.ts";
+import type { Fields } from "./desk_order.ts";
 
 /** What a rule may look at. */
 export interface RuleContext {
   /** The fields of the order. */
-  readonly order: Readonly<Record<string, string | undefined>>;
-  /** What is traded; nothing if the symbol is not known. */
-  readonly instrument: Instrument | undefined;
-  /** The best bid and ask, in 1e-8. */
-  readonly best: { readonly bid: bigint; readonly ask: bigint };
+  readonly order: Fields;
+  /** Where it trades; nothing if the symbol is not known. */
+  readonly market: DeskMarket | undefined;
   /** How much of the asset that pays is free, in 1e-8. */
   readonly free: bigint;
   /** Whether an open order has this name. */
@@ -40,7 +39,8 @@ const ERRORS = "binance-spot-api-docs, errors.md";
 const FILTERS = "binance-spot-api-docs, filters.md";
 const REST = "binance-spot-api-docs, rest-api.md, New order";
 
-const TYPES = [
+/** The types of orders. */
+export const TYPES: readonly string[] = [
   "LIMIT",
   "MARKET",
   "LIMIT_MAKER",
@@ -50,6 +50,8 @@ const TYPES = [
   "TAKE_PROFIT_LIMIT",
 ];
 const LIFETIMES = ["GTC", "IOC", "FOK"];
+/** The greatest quantity, in 1e-8 of the base asset: 9,000,000. */
+export const MAX_QUANTITY = 900_000_000_000_000n;
 /** The least that an order may be worth, in 1e-8 of the quote asset: 5. */
 export const MIN_NOTIONAL = 500_000_000n;
 
@@ -77,27 +79,35 @@ const isDecimal = (text: string) => /^\d{1,20}(\.\d{1,20})?$/.test(text);
 const step = (decimals: number) => 10n ** BigInt(8 - decimals);
 
 /** How much is ordered, in 1e-8 of the base asset, at the best price if it is told in quote. */
-export function quantityOf({ order, best, instrument }: RuleContext): bigint {
+export function quantityOf({ order, market }: RuleContext): bigint {
   if (order.quantity) return unitsOf(order.quantity);
-  const quantity = dividedBy(
-    unitsOf(order.quoteOrderQty!),
-    order.side === "BUY" ? best.ask : best.bid,
-  );
-  return quantity - quantity % step(instrument!.qtyDecimals);
+  const quantity = dividedBy(unitsOf(order.quoteOrderQty!), bestOf(order, market!));
+  return quantity - quantity % step(market!.instrument.qtyDecimals);
 }
 
 /** The price that an order pays or gets at the worst, in 1e-8. */
-export function priceOf({ order, best }: RuleContext): bigint {
-  if (order.price) return unitsOf(order.price);
-  return order.side === "BUY" ? best.ask : best.bid;
+export function priceOf({ order, market }: RuleContext): bigint {
+  const price = order.price || order.stopPrice;
+  return price ? unitsOf(price) : bestOf(order, market!);
 }
 
-/** Whether an order would trade at once. */
-export function crosses({ order, best }: RuleContext): boolean {
-  if (order.stopPrice) return false;
+/** Whether an order would trade at once, once it is in the book. */
+export function crosses(order: Fields, market: DeskMarket): boolean {
   if (!order.price) return true;
-  const price = unitsOf(order.price);
-  return order.side === "BUY" ? price >= best.ask : price <= best.bid;
+  const [price, best] = [unitsOf(order.price), bestOf(order, market)];
+  return order.side === "BUY" ? price >= best : price <= best;
+}
+
+/** Whether the last price has reached the stop of an order. */
+export function isTriggered(order: Fields, { last }: DeskMarket): boolean {
+  const stop = unitsOf(order.stopPrice!);
+  const isAbove = (order.side === "BUY") === order.type!.startsWith("STOP_LOSS");
+  return isAbove ? last >= stop : last <= stop;
+}
+
+/** The best price of the other side. */
+function bestOf({ side }: Fields, { bid, ask }: DeskMarket): bigint {
+  return side === "BUY" ? ask : bid;
 }
 
 /** The rules. */
@@ -115,7 +125,7 @@ export const RULES: readonly BinanceRule[] = [
     source: ERRORS,
     code: -1121,
     msg: "Invalid symbol.",
-    isBroken: ({ instrument }) => instrument === undefined,
+    isBroken: ({ market }) => market === undefined,
   },
   {
     rule: "the side is BUY or SELL",
@@ -148,6 +158,22 @@ export const RULES: readonly BinanceRule[] = [
       [quantity, quoteOrderQty, price, stopPrice].some((text) => text && !isDecimal(text)),
   },
   {
+    rule: "decimals have at most eight places",
+    source: ERRORS,
+    code: -1111,
+    msg: "Precision is over the maximum defined for this asset.",
+    isBroken: ({ order: { quantity, quoteOrderQty, price, stopPrice } }) =>
+      [quantity, quoteOrderQty, price, stopPrice].some((text) => /\.\d{8}0*[1-9]/.test(text ?? "")),
+  },
+  {
+    rule: "a stop needs a type that has one",
+    source: ERRORS,
+    code: -1106,
+    msg: "Parameter 'stopPrice' sent when not required.",
+    isBroken: ({ order: { stopPrice, type } }) =>
+      Boolean(stopPrice) && !NEEDED[type!]?.includes("stopPrice"),
+  },
+  {
     rule: "a name has at most 36 letters, digits, - and _",
     source: REST,
     code: -1100,
@@ -169,19 +195,22 @@ export const RULES: readonly BinanceRule[] = [
     source: FILTERS,
     code: -1013,
     msg: "Filter failure: PRICE_FILTER",
-    isBroken: ({ order: { price, stopPrice }, instrument }) =>
-      [price, stopPrice].some((text) =>
-        text && (unitsOf(text) === 0n || unitsOf(text) % step(instrument!.priceDecimals) !== 0n)
-      ),
+    isBroken: ({ order: { price, stopPrice }, market }) => {
+      const tick = step(market!.instrument.priceDecimals);
+      return [price, stopPrice].some((text) =>
+        text && (unitsOf(text) === 0n || unitsOf(text) % tick !== 0n)
+      );
+    },
   },
   {
-    rule: "a quantity is a multiple of the step, and at least one",
+    rule: "a quantity is a multiple of the step, at least one and at most the greatest",
     source: FILTERS,
     code: -1013,
     msg: "Filter failure: LOT_SIZE",
     isBroken: (context) => {
       const quantity = quantityOf(context);
-      return quantity === 0n || quantity % step(context.instrument!.qtyDecimals) !== 0n;
+      return quantity === 0n || quantity > MAX_QUANTITY ||
+        quantity % step(context.market!.instrument.qtyDecimals) !== 0n;
     },
   },
   {
@@ -203,7 +232,14 @@ export const RULES: readonly BinanceRule[] = [
     source: ERRORS,
     code: -2010,
     msg: "Order would immediately match and take.",
-    isBroken: (context) => context.order.type === "LIMIT_MAKER" && crosses(context),
+    isBroken: ({ order, market }) => order.type === "LIMIT_MAKER" && crosses(order, market!),
+  },
+  {
+    rule: "a stop is not reached at once",
+    source: ERRORS,
+    code: -2010,
+    msg: "Order would trigger immediately.",
+    isBroken: ({ order, market }) => Boolean(order.stopPrice) && isTriggered(order, market!),
   },
   {
     rule: "the account can pay",
@@ -214,6 +250,37 @@ export const RULES: readonly BinanceRule[] = [
       const quantity = quantityOf(context);
       const cost = context.order.side === "SELL" ? quantity : times(quantity, priceOf(context));
       return cost > context.free;
+    },
+  },
+];
+
+/** A rule about the two orders of a list. */
+export interface BinanceListRule extends Omit<BinanceRule, "msg" | "isBroken"> {
+  /** The venue's words. */
+  readonly msg: string;
+  /** Whether the orders, the upper one first, break the rule. */
+  readonly isBroken: (legs: readonly Fields[], market: DeskMarket) => boolean;
+}
+
+const isStop = ({ type }: Fields) => type!.startsWith("STOP_LOSS");
+
+/** The rules of OCO lists. */
+export const LIST_RULES: readonly BinanceListRule[] = [
+  {
+    rule: "of the two orders, one stops a loss and the other takes a profit",
+    source: "binance-spot-api-docs, rest-api.md, New order list OCO",
+    code: -1014,
+    msg: "Unsupported order combination.",
+    isBroken: ([above, below]) => isStop(above) === isStop(below),
+  },
+  {
+    rule: "the last price is between those of the two orders",
+    source: ERRORS,
+    code: -2010,
+    msg: "The relationship of the prices for the orders is not correct.",
+    isBroken: ([above, below], { last }) => {
+      const [upper, lower] = [above, below].map((leg) => unitsOf((leg.stopPrice || leg.price)!));
+      return !(upper > last && last > lower);
     },
   },
 ];

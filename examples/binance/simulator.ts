@@ -1,22 +1,25 @@
 /**
- * A Binance on 127.0.0.1: its spot REST and its market streams, over a synthetic market, with faults.
+ * A Binance on 127.0.0.1: its spot REST, its market streams and its user data stream, over a
+ * synthetic market, with faults.
  *
- * It does as the venue does: signatures, timestamps and weights are checked; an order of a name that
- * is open is refused; streams are acked by id, an unknown symbol's too; depth events are numbered
- * without a gap; a client that sends more than five messages a second is thrown out.
+ * It does as the venue does: signatures, timestamps and weights are checked; an order that breaks a
+ * rule of `rules.ts` is refused; streams are acked by id, an unknown symbol's too; depth events are
+ * numbered without a gap; a client of the streams that sends more than five messages a second is
+ * thrown out.
  *
  * @module
  */
 
-import { createHmac } from "node:crypto";
 import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
-import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
+import { type Instrument, type Print, seeded } from "../market.ts";
 import type { Sides } from "../levels.ts";
-import type { DepthEvent, DepthLevel, DepthSnapshot } from "./book.ts";
-import type { BinanceLogin } from "./broker.ts";
-import { describe, Desk, type SimulatedOrder } from "./desk.ts";
-
-export type { SimulatedOrder } from "./desk.ts";
+import type { BinanceLogin } from "./account.ts";
+import type { DepthEvent } from "./book.ts";
+import { describe, Desk, type DeskEvent } from "./desk.ts";
+import { type DeskOrder, type Fields, Refusal } from "./desk_order.ts";
+import { NumberedMarket } from "./numbered_market.ts";
+import { PrivateApi } from "./private_api.ts";
+import { executionReport, listStatus, UserSocket } from "./user_socket.ts";
 
 /** What the simulator trades: one price of thousands, one of hundreds, one far below 1. */
 export const INSTRUMENTS: readonly Instrument[] = [
@@ -32,10 +35,11 @@ export const LOGIN: BinanceLogin = {
 };
 
 const LEVELS = 300;
-const FIRST_UPDATE_ID = 70_123_456_789;
 const MOST_STREAMS = 1_024;
 const MOST_MESSAGES = 5;
+const MINUTE = 60_000;
 const STREAM = /^[a-z0-9]+@(trade|depth(@100ms)?)$/;
+const PUBLIC = /^GET (ping|time|exchangeInfo|depth|ticker\/bookTicker)$/;
 
 /** Options of {@linkcode BinanceSimulator}. */
 export interface BinanceSimulatorOptions extends LoopbackOptions {
@@ -45,6 +49,21 @@ export interface BinanceSimulatorOptions extends LoopbackOptions {
    * @default {6_000}
    */
   readonly weightLimit?: number;
+  /**
+   * Whether requests above `weightLimit` are refused.
+   *
+   * @default {true}
+   */
+  readonly limited?: boolean;
+  /**
+   * Least time from one REST request to the next, in milliseconds. A request that comes earlier is
+   * answered with 429. The venue itself has none: it counts weights.
+   *
+   * @default {0}
+   */
+  readonly restInterval?: number;
+  /** The key that may trade. @default {LOGIN} */
+  readonly login?: BinanceLogin;
   /**
    * How far the venue's clock is ahead of ours, in milliseconds.
    *
@@ -59,7 +78,13 @@ export interface BinanceSimulatorOptions extends LoopbackOptions {
   readonly visibleAfter?: number;
 }
 
-/** Binance, simulated. WebSocket at `wsUrl + "/stream"` or `"/ws"`, REST at `httpUrl + "/api/v3/"`. */
+/** What becomes of the next order: not executed, or executed, and answered with 503. */
+type Loss = "answer" | "order";
+
+/**
+ * Binance, simulated. REST at `httpUrl + "/api/v3/"`, streams at `wsUrl + "/stream"` or `"/ws"`, the
+ * WebSocket API at `wsUrl + "/ws-api/v3"`.
+ */
 export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
   /** What has happened, with the orders that came through all checks and those that were executed. */
   override readonly stats = {
@@ -67,17 +92,27 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     throttled: 0,
     accepted: 0,
     refused: 0,
+    /** Orders that the matching engine has seen. */
     orders: 0,
+    /** Orders that it has taken. */
     executed: 0,
     /** Depth events that were withheld from everyone. */
     withheld: 0,
   };
-  readonly #desk = new Desk();
+  /** The key that may trade here: `broker.authorize(venue.login)`. */
+  readonly login: BinanceLogin;
+  /** The account: its balances, orders and trades. */
+  readonly desk: Desk;
+  /** The calls of the account. */
+  readonly api: PrivateApi;
+  /** How far the venue's clock is ahead of ours, in milliseconds. */
+  clockOffset: number;
   readonly #books: ReadonlyMap<string, NumberedMarket>;
   readonly #random: () => number;
-  readonly #options: Required<Omit<BinanceSimulatorOptions, keyof LoopbackOptions>>;
+  readonly #limits: { weight: number; interval: number };
   readonly #weight = { minute: 0, used: 0 };
-  #lostAnswers = 0;
+  readonly #losses: Loss[] = [];
+  #lastRequest = -Infinity;
   #corrupt = 0;
 
   /**
@@ -87,22 +122,32 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
    */
   constructor(options: BinanceSimulatorOptions = {}) {
     super(options);
-    const { seed = 1, weightLimit = 6_000, clockOffset = 0, visibleAfter = 0 } = options;
-    this.#options = { weightLimit, clockOffset, visibleAfter };
+    const { seed = 1, weightLimit = 6_000, limited = true, restInterval = 0 } = options;
+    const { login = LOGIN, clockOffset = 0, visibleAfter = 0 } = options;
+    this.#limits = { weight: limited ? weightLimit : Infinity, interval: restInterval };
+    this.clockOffset = clockOffset;
+    this.login = login;
     this.#random = seeded(seed);
     this.#books = new Map(
-      INSTRUMENTS.map((it, i) => [it.symbol, new NumberedMarket(it, seed * 1_000 + i)]),
+      INSTRUMENTS.map((it, i) => [it.symbol, new NumberedMarket(it, seed * 1_000 + i, LEVELS)]),
     );
+    const now = () => this.now;
+    this.desk = new Desk({
+      now,
+      market: (symbol) => this.#books.get(symbol)?.prices,
+      tell: (event) => this.#tell(event),
+    });
+    this.api = new PrivateApi(this.desk, { login, now, visibleAfter });
   }
 
-  /** The orders, by their client's names. */
-  get orders(): ReadonlyMap<string, SimulatedOrder> {
-    return this.#desk.orders;
+  /** The orders, by their client's names. Of several of one name, the youngest. */
+  get orders(): ReadonlyMap<string, DeskOrder> {
+    return new Map([...this.desk.orders.values()].map((order) => [order.clientOrderId, order]));
   }
 
   /** The venue's time, in epoch milliseconds. */
   get now(): number {
-    return Date.now() + this.#options.clockOffset;
+    return Date.now() + this.clockOffset;
   }
 
   /** The weight used in this minute. */
@@ -112,20 +157,23 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
 
   /** Sets what has been used of this minute's weight, as by others at the same address. */
   set usedWeight(used: number) {
-    this.#weight.minute = Math.floor(this.now / 60_000);
+    this.#weight.minute = Math.floor(this.now / MINUTE);
     this.#weight.used = used;
   }
 
   /** Executes the next order, but answers 503, as when the venue itself has lost track of it. */
   loseAnswer(): void {
-    this.#lostAnswers++;
+    this.#losses.push("answer");
+  }
+
+  /** Does not execute the next order, and answers the same. */
+  loseOrder(): void {
+    this.#losses.push("order");
   }
 
   /** Tells every client that the venue is about to shut down. */
   announceShutdown(): void {
-    for (const connection of this.connections) {
-      connection.publish("!serverShutdown", { e: "serverShutdown", E: this.now });
-    }
+    for (const connection of this.connections) connection.announceShutdown(this.now);
   }
 
   /** The number of the last change in the venue's book of a symbol. */
@@ -151,6 +199,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
       this.#publishDepth(symbol, book.advance());
       for (const print of prints) this.#publishTrade(book, print);
     }
+    this.desk.match();
   }
 
   protected override corrupt(): void {
@@ -158,46 +207,123 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
   }
 
   protected override connect(socket: WebSocket, request: Request): BinanceConnection {
-    return new BinanceConnection(socket, new URL(request.url).pathname.startsWith("/stream"));
+    return new BinanceConnection(socket, this, new URL(request.url).pathname);
   }
 
   protected override admit(request: Request): Response | undefined {
     const { pathname } = new URL(request.url);
-    return /^\/(stream|ws)\b/.test(pathname) ? undefined : new Response(null, { status: 404 });
+    return /^\/(stream|ws|ws-api\/v3)\b/.test(pathname)
+      ? undefined
+      : new Response(null, { status: 404 });
   }
 
   protected override tooMany(retryAfter: number): Response {
-    const { used } = this.#weight;
-    const response = refusal(429, -1003, "Too much request weight used.");
+    const response = refusal(new Refusal(-1003, "Too much request weight used."), 429);
     response.headers.set("retry-after", String(retryAfter));
-    response.headers.set("x-mbx-used-weight-1m", String(used));
+    response.headers.set("x-mbx-used-weight-1m", String(this.#weight.used));
     return response;
   }
 
   protected override async respond(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url);
+    const query = search.slice(1);
     const body = await request.text();
-    const params = Object.fromEntries(new URLSearchParams(`${search.slice(1)}&${body}`));
+    const fields = Object.fromEntries(new URLSearchParams(`${query}&${body}`));
     const route = `${request.method} ${pathname.replace(/^\/api\/v3\//, "")}`;
-    const { minute } = this.#weight;
-    if (minute !== Math.floor(this.now / 60_000)) this.usedWeight = 0;
-    this.#weight.used += weigh(route, params);
-    if (this.#weight.used > this.#options.weightLimit) {
-      this.stats.throttled++;
-      return this.tooMany(Math.ceil((60_000 - this.now % 60_000) / 1_000));
+    const limit = this.#overLimit(route, fields);
+    if (limit) return limit;
+    let response: Response;
+    try {
+      response = this.#answer(route, fields, request, query, body);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      response = refusal(error);
     }
-    const response = this.#data(route, params) ??
-      this.#check(request, search.slice(1), body, params) ?? this.#trade(route, params);
     response.headers.set("x-mbx-used-weight", String(this.#weight.used));
     response.headers.set("x-mbx-used-weight-1m", String(this.#weight.used));
     return response;
   }
 
+  #overLimit(route: string, fields: Fields): Response | undefined {
+    const now = performance.now();
+    const isEarly = now - this.#lastRequest < this.#limits.interval;
+    this.#lastRequest = now;
+    if (this.#weight.minute !== Math.floor(this.now / MINUTE)) this.usedWeight = 0;
+    this.#weight.used += weigh(route, fields);
+    if (!isEarly && this.#weight.used <= this.#limits.weight) return undefined;
+    this.stats.throttled++;
+    return this.tooMany(isEarly ? 1 : Math.ceil((MINUTE - this.now % MINUTE) / 1_000));
+  }
+
+  #answer(route: string, fields: Fields, request: Request, query: string, body: string): Response {
+    if (PUBLIC.test(route)) return Response.json(this.#public(route, fields));
+    if (!this.api.has(route)) return new Response(null, { status: 404 });
+    const payload = (query + body).replace(/&?signature=[^&]*$/, "");
+    this.api.check(request.headers.get("x-mbx-apikey") ?? undefined, payload, fields);
+    const isOrder = route === "POST order" || route === "POST orderList/oco";
+    if (!isOrder) return Response.json(this.api.answer(route, fields));
+    return this.#order(() => this.api.answer(route, fields));
+  }
+
+  /** Takes an order, unless it is to be lost. */
+  #order(place: () => unknown): Response {
+    const loss = this.#losses.shift();
+    const lost = new Refusal(-1007, "Timeout waiting for response from backend server.");
+    if (loss === "order") return refusal(lost, 503);
+    try {
+      const placed = place();
+      this.stats.orders++;
+      this.stats.executed++;
+      return loss ? refusal(lost, 503) : Response.json(placed);
+    } catch (error) {
+      // What a filter refuses never reaches the matching engine.
+      if (error instanceof Refusal && error.code === -2010) this.stats.orders++;
+      throw error;
+    }
+  }
+
+  /** What anyone may ask. */
+  #public(route: string, { symbol, limit = "100" }: Fields): unknown {
+    if (route === "GET ping") return {};
+    if (route === "GET time") return { serverTime: this.now };
+    if (route === "GET exchangeInfo") return this.#exchangeInfo(symbol);
+    const book = this.#books.get(symbol ?? "");
+    if (!book) throw new Refusal(-1121, "Invalid symbol.");
+    const snapshot = book.snapshot(Number(limit));
+    if (route === "GET depth") return snapshot;
+    const [[bidPrice, bidQty], [askPrice, askQty]] = [snapshot.bids[0], snapshot.asks[0]];
+    return { symbol, bidPrice, bidQty, askPrice, askQty };
+  }
+
+  #exchangeInfo(symbol: string | undefined): unknown {
+    const asked = INSTRUMENTS.filter((it) => symbol === undefined || it.symbol === symbol);
+    if (asked.length === 0) throw new Refusal(-1121, "Invalid symbol.");
+    const serverTime = this.now;
+    const symbols = asked.map(describe);
+    return { timezone: "UTC", serverTime, rateLimits: [], exchangeFilters: [], symbols };
+  }
+
+  /** Tells every user data stream what happened to an order, and what the account holds after it. */
+  #tell(event: DeskEvent): void {
+    const { order, type } = event;
+    const events: unknown[] = [executionReport(event, this.now)];
+    const list = this.desk.lists.get(order.orderListId);
+    const isOver = !list?.orders.some(({ isOpen }) => isOpen);
+    if (list && (isOver || type === "NEW" && order === list.orders[0])) {
+      events.push(listStatus(list, this.now));
+    }
+    const B = this.desk.balances.filter(({ asset }) => order.symbol.includes(asset))
+      .map(({ asset: a, free: f, locked: l }) => ({ a, f, l }));
+    events.push({ e: "outboundAccountPosition", E: this.now, u: order.updateTime, B });
+    for (const { user } of this.connections) for (const it of events) user?.publish(it);
+  }
+
   #publishDepth(symbol: string, event: DepthEvent | undefined): void {
     if (!event) return;
     const name = `${symbol.toLowerCase()}@depth`;
+    const names = [name, `${name}@100ms`];
     const clients = [...this.connections].filter(({ streams }) =>
-      streams.has(name) || streams.has(`${name}@100ms`)
+      names.some((it) => streams.has(it))
     );
     if (this.#corrupt > 0 && clients.length > 0) {
       this.#corrupt--;
@@ -206,15 +332,13 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     }
     const data = { e: "depthUpdate", E: this.now, s: symbol, ...event };
     for (const client of clients) {
-      for (const stream of [name, `${name}@100ms`]) {
-        if (client.streams.has(stream)) client.publish(stream, data);
-      }
+      for (const stream of names) if (client.streams.has(stream)) client.publish(stream, data);
     }
   }
 
-  #publishTrade({ market }: NumberedMarket, print: Print): void {
-    const { symbol } = market.instrument;
-    const [p, q] = level(market, print);
+  #publishTrade(book: NumberedMarket, print: Print): void {
+    const { symbol } = book.market.instrument;
+    const [p, q] = book.level(print);
     const [E, m] = [this.now, print.side === "sell"];
     const data = { e: "trade", E, s: symbol, t: print.id, p, q, T: E, m, M: true };
     for (const client of this.connections) {
@@ -222,120 +346,15 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
       if (client.streams.has(stream)) client.publish(stream, data);
     }
   }
-
-  /** What anyone may ask. */
-  #data(route: string, { symbol, limit = "100" }: Record<string, string>): Response | undefined {
-    const asked = /^GET (ping|time|exchangeInfo|depth|ticker\/bookTicker)$/.exec(route)?.[1];
-    if (!asked) return undefined;
-    if (asked === "ping") return Response.json({});
-    if (asked === "time") return Response.json({ serverTime: this.now });
-    if (asked === "exchangeInfo") {
-      const asked = INSTRUMENTS.filter((it) => symbol === undefined || it.symbol === symbol);
-      if (asked.length === 0) return refusal(400, -1121, "Invalid symbol.");
-      return Response.json({
-        timezone: "UTC",
-        serverTime: this.now,
-        rateLimits: [],
-        exchangeFilters: [],
-        symbols: asked.map(describe),
-      });
-    }
-    const book = this.#books.get(symbol);
-    if (!book) return refusal(400, -1121, "Invalid symbol.");
-    const snapshot = book.snapshot(Number(limit));
-    if (asked === "depth") return Response.json(snapshot);
-    const [[bidPrice, bidQty], [askPrice, askQty]] = [snapshot.bids[0], snapshot.asks[0]];
-    return Response.json({ symbol, bidPrice, bidQty, askPrice, askQty });
-  }
-
-  /** Looks at key, signature and time, in this order. */
-  #check(
-    { headers }: Request,
-    query: string,
-    body: string,
-    { timestamp, recvWindow = "5000", signature = "" }: Record<string, string>,
-  ): Response | undefined {
-    const key = headers.get("x-mbx-apikey");
-    if (!key) return refusal(401, -2014, "API-key format invalid.");
-    if (key !== LOGIN.apiKey) {
-      return refusal(401, -2015, "Invalid API-key, IP, or permissions for action.");
-    }
-    const payload = (query + body).replace(/&?signature=[^&]*$/, "");
-    const right = createHmac("sha256", LOGIN.secret).update(payload).digest("hex");
-    if (signature.toLowerCase() !== right) {
-      return refusal(400, -1022, "Signature for this request is not valid.");
-    }
-    if (!timestamp) return mandatory("timestamp");
-    if (Number(timestamp) >= this.now + 1_000) {
-      const why = "Timestamp for this request was 1000ms ahead of the server's time.";
-      return refusal(400, -1021, why);
-    }
-    if (this.now - Number(timestamp) > Math.min(60_000, Number(recvWindow))) {
-      return refusal(400, -1021, "Timestamp for this request is outside of the recvWindow.");
-    }
-  }
-
-  /** What only the account may ask. */
-  #trade(route: string, params: Record<string, string>): Response {
-    const { symbol, origClientOrderId, orderId } = params;
-    if (route === "POST order") return this.#order(params);
-    if (route === "GET account") {
-      const { balances } = this.#desk;
-      return Response.json({ canTrade: true, accountType: "SPOT", balances });
-    }
-    const isKnown = ({ at }: SimulatedOrder) =>
-      performance.now() - at >= this.#options.visibleAfter;
-    const known = [...this.orders.values()].filter(isKnown);
-    if (route === "GET openOrders") {
-      const open = known.filter(({ status }) => status === "NEW");
-      return Response.json(open.filter((order) => !symbol || order.symbol === symbol).map(state));
-    }
-    const list = /^GET (allOrders|myTrades|order)$/.exec(route)?.[1];
-    if (list && !this.#books.has(symbol)) return refusal(400, -1121, "Invalid symbol.");
-    const { startTime = 0, endTime = Infinity } = params;
-    const isAsked = (it: { symbol: string; time: number; orderId: number | bigint }) =>
-      it.symbol === symbol && it.time >= Number(startTime) && it.time <= Number(endTime) &&
-      (orderId === undefined || Number(it.orderId) >= Number(orderId));
-    if (list === "allOrders") return Response.json(known.filter(isAsked).map(state));
-    if (list === "myTrades") return Response.json(this.#desk.trades.filter(isAsked));
-    if (!origClientOrderId && !orderId) {
-      return refusal(400, -1102, "Param 'origClientOrderId' or 'orderId' must be sent.");
-    }
-    const order = this.#desk.find(symbol, origClientOrderId, orderId);
-    if (route === "GET order") {
-      const isFound = order && isKnown(order);
-      return isFound ? Response.json(state(order)) : refusal(400, -2013, "Order does not exist.");
-    }
-    if (route !== "DELETE order") return new Response(null, { status: 404 });
-    if (order?.status !== "NEW") return refusal(400, -2011, "Unknown order sent.");
-    // The venue gives the cancel a name of its own, and tells the order's beside it.
-    return Response.json({
-      ...state(this.#desk.cancel(order)),
-      origClientOrderId: order.clientOrderId,
-      clientOrderId: crypto.randomUUID(),
-    });
-  }
-
-  #order(fields: Record<string, string>): Response {
-    const instrument = INSTRUMENTS.find(({ symbol }) => symbol === fields.symbol);
-    const { bids, asks } = this.#books.get(fields.symbol)?.snapshot(1) ?? { bids: [], asks: [] };
-    const best = { bid: bids[0]?.[0] ?? "0", ask: asks[0]?.[0] ?? "0" };
-    const order = this.#desk.place(fields, instrument, best, this.now);
-    // Those that a filter refuses never reach the matching engine.
-    if (!("code" in order) || order.code === -2010) this.stats.orders++;
-    if ("code" in order) return refusal(400, order.code, order.msg);
-    this.stats.executed++;
-    if (this.#lostAnswers === 0) return Response.json(state(order));
-    this.#lostAnswers--;
-    return refusal(503, -1007, "Timeout waiting for response from backend server.");
-  }
 }
 
 /** One client of the simulator. */
 export class BinanceConnection extends Connection {
   /** What the client has subscribed to, `btcusdt@trade`. */
   readonly streams: Set<string> = new Set();
-  #isCombined: boolean;
+  /** The user data stream, on the WebSocket API only. */
+  readonly user: UserSocket | undefined;
+  readonly #isCombined: boolean;
   /** When the latest messages came. */
   #messages: number[] = [];
 
@@ -343,16 +362,26 @@ export class BinanceConnection extends Connection {
    * Takes on a client.
    *
    * @param socket The venue's end.
-   * @param isCombined Whether events are wrapped in the names of their streams.
+   * @param venue The venue.
+   * @param path Where the client has dialled.
    */
-  constructor(socket: WebSocket, isCombined: boolean) {
+  constructor(socket: WebSocket, venue: BinanceSimulator, path: string) {
     super(socket);
-    this.#isCombined = isCombined;
+    this.#isCombined = path.startsWith("/stream");
+    if (!path.startsWith("/ws-api")) return;
+    const send = (frame: unknown) => this.send(JSON.stringify(frame));
+    this.user = new UserSocket({ api: venue.api, now: () => venue.now, send });
   }
 
   /** Whether there is a subscription. */
   override get subscribed(): boolean {
-    return this.streams.size > 0;
+    return this.streams.size > 0 || this.user?.subscribed === true;
+  }
+
+  /** Tells that the venue is about to shut down. */
+  announceShutdown(now: number): void {
+    if (this.user) this.user.announceShutdown();
+    else this.publish("!serverShutdown", { e: "serverShutdown", E: now });
   }
 
   /** Says nothing: the client has to begin. */
@@ -370,6 +399,7 @@ export class BinanceConnection extends Connection {
 
   /** Answers requests, as many as are allowed. */
   override receive(frame: string | ArrayBuffer): void {
+    if (this.user) return this.user.receive(String(frame));
     const now = performance.now();
     this.#messages = [...this.#messages.filter((at) => at > now - 1_000), now];
     if (this.#messages.length > MOST_MESSAGES) return this.close(1008, "Too many requests");
@@ -395,80 +425,25 @@ export class BinanceConnection extends Connection {
   }
 }
 
-/** A market whose changes are numbered. */
-class NumberedMarket {
-  readonly market: Market;
-  #updateId = FIRST_UPDATE_ID;
-  #bids: readonly Rung[];
-  #asks: readonly Rung[];
-
-  constructor(instrument: Instrument, seed: number) {
-    this.market = new Market(instrument, seed, LEVELS);
-    this.#bids = [...this.market.bids];
-    this.#asks = [...this.market.asks];
-  }
-
-  snapshot(limit: number): DepthSnapshot {
-    const levels = (side: readonly Rung[]) =>
-      side.slice(0, limit).map((it) => level(this.market, it));
-    return { lastUpdateId: this.#updateId, bids: levels(this.#bids), asks: levels(this.#asks) };
-  }
-
-  /** What has changed since the last call; one number for each level. */
-  advance(): DepthEvent | undefined {
-    const { bids, asks } = this.market;
-    const changed = (before: readonly Rung[], after: readonly Rung[]) =>
-      changes(before, after).map((rung) => level(this.market, rung));
-    const [b, a] = [changed(this.#bids, bids), changed(this.#asks, asks)];
-    this.#bids = [...bids];
-    this.#asks = [...asks];
-    if (b.length + a.length === 0) return undefined;
-    const U = this.#updateId + 1;
-    this.#updateId += b.length + a.length;
-    return { U, u: this.#updateId, b, a };
-  }
-}
-
-/** Levels that are new or different, and those that are gone, with a quantity of 0. */
-function changes(before: readonly Rung[], after: readonly Rung[]): Rung[] {
-  const kept = new Set(before);
-  const prices = new Set(after.map(({ price }) => price));
-  const gone = before.filter(({ price }) => !prices.has(price));
-  return [...gone.map(({ price }) => ({ price, qty: 0 })), ...after.filter((it) => !kept.has(it))];
-}
-
-function level({ instrument }: Market, { price, qty }: Rung): DepthLevel {
-  // The venue writes eight decimals, whatever the instrument's own.
-  const text = (units: number, decimals: number) =>
-    decimal(units, decimals) + (decimals === 0 ? "." : "") + "0".repeat(8 - decimals);
-  return [text(price, instrument.priceDecimals), text(qty, instrument.qtyDecimals)];
-}
-
-function weigh(route: string, { symbol, limit = "100" }: Record<string, string>): number {
+/** Source: rest-api.md. An order that is taken costs nothing since 2026-04-02; counted here as 1. */
+function weigh(route: string, { symbol, limit = "100", orderId }: Fields): number {
   const most = Number(limit);
   if (route === "GET depth") return most <= 100 ? 5 : most <= 500 ? 25 : most <= 1_000 ? 50 : 250;
   if (route === "GET openOrders") return symbol ? 6 : 80;
-  const weights: Record<string, number> = {
-    "GET exchangeInfo": 20,
-    "GET account": 20,
-    "GET allOrders": 20,
-    "GET myTrades": 20,
-    "GET order": 4,
-    "GET ticker/bookTicker": 2,
-  };
-  return weights[route] ?? 1;
+  if (route === "GET myTrades") return orderId === undefined ? 20 : 5;
+  return WEIGHTS[route] ?? 1;
 }
 
-function state({ at: _at, fields, ...order }: SimulatedOrder): Record<string, unknown> {
-  const { side, type, timeInForce = "GTC" } = fields;
-  return { ...order, side, type, timeInForce, orderListId: -1 };
-}
+const WEIGHTS: Readonly<Record<string, number>> = {
+  "GET exchangeInfo": 20,
+  "GET account": 20,
+  "GET allOrders": 20,
+  "GET order": 4,
+  "GET orderList": 4,
+  "GET ticker/bookTicker": 2,
+};
 
-function refusal(status: number, code: number, msg: string): Response {
-  return Response.json({ code, msg }, { status });
-}
-
-function mandatory(name: string): Response {
-  const msg = `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`;
-  return refusal(400, -1102, msg);
+function refusal({ code, message: msg }: Refusal, status?: number): Response {
+  const isKey = code === -2014 || code === -2015;
+  return Response.json({ code, msg }, { status: status ?? (isKey ? 401 : 400) });
 }

@@ -206,7 +206,7 @@ Deno.test("BinanceBroker places, finds, lists and cancels orders", async () => {
   await using venue = still();
   await using broker = await brokerOf(venue);
   const market = await broker.placeOrder(ORDER);
-  assertEquals([market.status, market.executedQty], ["FILLED", "0.01"]);
+  assertEquals([market.status, market.executedQty], ["FILLED", "0.01000000"]);
   const limit = await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
   assertEquals([limit.status, limit.clientOrderId], ["NEW", "mine"]);
   assertEquals((await broker.order("BTCUSDT", "mine")).orderId, limit.orderId);

@@ -242,7 +242,7 @@ Deno.test("BinanceSimulator counts what it gets and what it executes", async () 
   assertEquals((await post(resting)).data.code, -2010);
   assertEquals([venue.stats.orders, venue.stats.executed], [2, 1]);
   assertEquals(
-    (await post({ ...resting, price: "999999.0", newClientOrderId: "b" })).data.status,
+    (await post({ ...resting, price: "900000.0", newClientOrderId: "b" })).data.status,
     "FILLED",
   );
   venue.loseAnswer();

@@ -1,0 +1,211 @@
+/**
+ * The private side of the simulated Binance: who may call, and what the calls do.
+ *
+ * @module
+ */
+
+import { createHmac } from "node:crypto";
+import type { BinanceLogin } from "./account.ts";
+import type { Desk, DeskList } from "./desk.ts";
+import { type DeskOrder, type Fields, Refusal } from "./desk_order.ts";
+
+/** Options of the private side. */
+export interface PrivateOptions {
+  /** The key that may trade. */
+  readonly login: BinanceLogin;
+  /** The venue's time, in epoch milliseconds. */
+  readonly now: () => number;
+  /** How long an order cannot be looked up yet, in milliseconds. */
+  readonly visibleAfter: number;
+}
+
+/** The calls of one account. */
+export class PrivateApi {
+  readonly #desk: Desk;
+  readonly #options: PrivateOptions;
+  readonly #calls: Readonly<Record<string, (fields: Fields) => unknown>> = {
+    "GET account": () => this.#account(),
+    "POST order": (fields) => this.#desk.place(fields).state,
+    "GET order": (fields) => this.#order(fields),
+    "DELETE order": (fields) => this.#cancel(fields),
+    "GET openOrders": (fields) => this.#openOrders(fields),
+    "GET allOrders": (fields) => this.#allOrders(fields),
+    "GET myTrades": (fields) => this.#myTrades(fields),
+    "POST orderList/oco": (fields) => this.#describe(this.#desk.placeList(fields)),
+    "GET orderList": (fields) => this.#describe(this.#list(fields, -2013)),
+    "DELETE orderList": (fields) => this.#cancelList(fields),
+  };
+
+  /**
+   * Opens the private side.
+   *
+   * @param desk The account.
+   * @param options The key, the clock and the delay.
+   */
+  constructor(desk: Desk, options: PrivateOptions) {
+    this.#desk = desk;
+    this.#options = options;
+  }
+
+  /** Whether there is such a call. */
+  has(route: string): boolean {
+    return Object.hasOwn(this.#calls, route);
+  }
+
+  /**
+   * Looks at key, signature and time, in this order.
+   *
+   * @param key The key that was sent.
+   * @param payload What was signed.
+   * @param fields The fields, with `signature` and `timestamp`.
+   * @throws {Refusal} If one of them is not good.
+   */
+  check(key: string | undefined, payload: string, fields: Fields): void {
+    const { signature = "", timestamp, recvWindow = "5000" } = fields;
+    const { login, now } = this.#options;
+    if (!key) throw new Refusal(-2014, "API-key format invalid.");
+    if (key !== login.apiKey) {
+      throw new Refusal(-2015, "Invalid API-key, IP, or permissions for action.");
+    }
+    const right = createHmac("sha256", login.secret).update(payload).digest("hex");
+    if (signature.toLowerCase() !== right) {
+      throw new Refusal(-1022, "Signature for this request is not valid.");
+    }
+    if (!timestamp) throw missing("timestamp");
+    if (Number(timestamp) >= now() + 1_000) {
+      const why = "Timestamp for this request was 1000ms ahead of the server's time.";
+      throw new Refusal(-1021, why);
+    }
+    if (now() - Number(timestamp) > Math.min(60_000, Number(recvWindow))) {
+      throw new Refusal(-1021, "Timestamp for this request is outside of the recvWindow.");
+    }
+  }
+
+  /**
+   * Answers a call that has been checked.
+   *
+   * @param route Method and path, `"POST order"`.
+   * @param fields The fields.
+   * @returns The answer.
+   * @throws {Refusal} If the call is refused.
+   */
+  answer(route: string, fields: Fields): unknown {
+    return this.#calls[route](fields);
+  }
+
+  #account(): unknown {
+    return { canTrade: true, accountType: "SPOT", balances: this.#desk.balances };
+  }
+
+  #order(fields: Fields): unknown {
+    const order = this.#find(fields);
+    if (!order || !this.#isVisible(order)) throw new Refusal(-2013, "Order does not exist.");
+    return order.state;
+  }
+
+  /** The venue gives the cancel a name of its own, and tells the order's beside it. */
+  #cancel(fields: Fields): unknown {
+    const order = this.#find(fields);
+    if (!order?.isOpen) throw new Refusal(-2011, "Unknown order sent.");
+    const clientOrderId = fields.newClientOrderId ?? crypto.randomUUID();
+    const cancelled = this.#desk.cancel(order, clientOrderId);
+    if (order.orderListId !== -1) return this.#describe(this.#desk.lists.get(order.orderListId)!);
+    return { ...cancelled[0].state, origClientOrderId: order.clientOrderId, clientOrderId };
+  }
+
+  #openOrders({ symbol }: Fields): unknown {
+    const open = this.#desk.open.filter((order) =>
+      this.#isVisible(order) && (!symbol || order.symbol === symbol)
+    );
+    return open.map(({ state }) => state);
+  }
+
+  #allOrders(fields: Fields): unknown {
+    const { orderId } = this.#needSymbol(fields);
+    const orders = [...this.#desk.orders.values()].filter((order) => this.#isVisible(order));
+    return page(orders, fields, (order) => order.orderId >= Number(orderId ?? 0))
+      .map(({ state }) => state);
+  }
+
+  #myTrades(fields: Fields): unknown {
+    const { orderId, fromId } = this.#needSymbol(fields);
+    return page(
+      this.#desk.trades,
+      fields,
+      (trade) =>
+        (orderId === undefined || String(trade.orderId) === orderId) &&
+        Number(trade.id) >= Number(fromId ?? 0),
+    );
+  }
+
+  #cancelList(fields: Fields): unknown {
+    const list = this.#list({ ...fields, origClientOrderId: fields.listClientOrderId }, -2011);
+    const open = list.orders.find(({ isOpen }) => isOpen);
+    if (!open) throw new Refusal(-2011, "Unknown order sent.");
+    this.#desk.cancel(open, fields.newClientOrderId);
+    return this.#describe(list);
+  }
+
+  #list({ orderListId, origClientOrderId }: Fields, code: number): DeskList {
+    const list = [...this.#desk.lists.values()].findLast((it) =>
+      orderListId
+        ? String(it.orderListId) === orderListId
+        : it.listClientOrderId === origClientOrderId
+    );
+    if (list && this.#isVisible(list.orders[0])) return list;
+    throw new Refusal(code, code === -2013 ? "Order list does not exist." : "Unknown order sent.");
+  }
+
+  #describe({ orderListId, listClientOrderId, orders }: DeskList): unknown {
+    const isDone = !orders.some(({ isOpen }) => isOpen);
+    return {
+      ...{ orderListId, contingencyType: "OCO", listClientOrderId },
+      listStatusType: isDone ? "ALL_DONE" : "EXEC_STARTED",
+      listOrderStatus: isDone ? "ALL_DONE" : "EXECUTING",
+      ...{ transactionTime: this.#options.now(), symbol: orders[0].symbol },
+      orders: orders.map(({ symbol, orderId, clientOrderId }) => ({
+        ...{ symbol, orderId, clientOrderId },
+      })),
+      orderReports: orders.map(({ state }) => state),
+    };
+  }
+
+  #find(fields: Fields): DeskOrder | undefined {
+    const { origClientOrderId, orderId } = this.#needSymbol(fields);
+    if (origClientOrderId || orderId) return this.#desk.find(fields);
+    throw new Refusal(-1102, "Param 'origClientOrderId' or 'orderId' must be sent.");
+  }
+
+  #needSymbol(fields: Fields): Fields {
+    if (!fields.symbol) throw missing("symbol");
+    if (!this.#desk.hasSymbol(fields.symbol)) throw new Refusal(-1121, "Invalid symbol.");
+    return fields;
+  }
+
+  #isVisible({ at }: DeskOrder): boolean {
+    return performance.now() - at >= this.#options.visibleAfter;
+  }
+}
+
+/** A refusal of a request that lacks a parameter. */
+export function missing(name: string): Refusal {
+  const why = `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`;
+  return new Refusal(-1102, why);
+}
+
+/** A page: the oldest from a start on, else the youngest. */
+function page<T extends { symbol: string; time: number }>(
+  all: readonly T[],
+  { symbol, startTime, endTime, orderId, fromId, limit = "500" }: Fields,
+  isAsked: (it: T) => boolean,
+): T[] {
+  const [start, end] = [Number(startTime ?? 0), Number(endTime ?? Infinity)];
+  if (startTime && endTime && end - start > 24 * 3_600_000) {
+    throw new Refusal(-1127, "More than 24 hours between startTime and endTime.");
+  }
+  const found = all.filter((it) =>
+    it.symbol === symbol && it.time >= start && it.time <= end && isAsked(it)
+  );
+  const most = Math.min(Number(limit), 1_000);
+  return startTime || orderId || fromId ? found.slice(0, most) : found.slice(-most);
+}
