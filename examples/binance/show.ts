@@ -4,11 +4,13 @@
  * @module
  */
 
+import { BrokerError, type SessionEvent } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Fault } from "../loopback.ts";
 import type { Level } from "../levels.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
-import { grouped, type Ladder, type Story } from "../view.ts";
+import { grouped, type Ladder, seconds, type Story } from "../view.ts";
+import { BinanceBroker } from "./broker.ts";
 import {
   type BinanceBook,
   BinanceFeed,
@@ -34,12 +36,17 @@ export class BinanceShow implements Show {
   /** The simulator; absent with the real venue. */
   readonly venue: BinanceSimulator | undefined;
   readonly #stage: Stage;
-  readonly #trader: BinanceTrader;
+  readonly #broker: BinanceBroker;
+  /** Places orders at the simulator; absent with the real venue. */
+  readonly #trader: BinanceTrader | undefined;
+  readonly #requests = { sent: 0, answered: 0, told: 0 };
   /** The latest book of each symbol, and how many events went into it. */
   readonly #books = new Map<string, { book: BinanceBook; count: number }>();
   /** Stories that are not over: of an event that was withheld, and of gaps by symbol. */
   #withheld: Story | undefined;
   readonly #gaps = new Map<string, Story>();
+  /** The story of a request that was refused. */
+  #refused: Story | undefined;
 
   /**
    * Prepares the venue, the feed and the broker.
@@ -51,8 +58,13 @@ export class BinanceShow implements Show {
     this.title = `@aio-trader/core · Binance${live ? "" : ", simulated on 127.0.0.1"}`;
     const onFault = (fault: Fault) => this.#onFault(fault);
     this.venue = live ? undefined : new BinanceSimulator({ seed, faults, onFault });
-    this.#trader = new BinanceTrader(stage, this.venue);
-    const { broker } = this.#trader;
+    const broker = this.#broker = new BinanceBroker({
+      baseUrl: this.venue?.httpUrl,
+      dataUrl: this.venue?.httpUrl,
+      retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
+      onEvent: (event) => this.#onEvent(event),
+    });
+    this.#trader = this.venue && new BinanceTrader(stage, this.venue, broker);
     this.feed = new BinanceFeed(
       this.venue
         ? {
@@ -96,39 +108,66 @@ export class BinanceShow implements Show {
   }
 
   requests(): { queue: number; asked: string[] } {
-    return this.#trader.requests();
+    const { answered, told } = this.#requests;
+    const { weights, orders } = this.#broker;
+    return {
+      queue: weights.size + orders.size,
+      asked: [`${answered} answered`, `${told} told 429`],
+    };
   }
 
-  open(): Promise<void> {
-    return this.#trader.open();
+  async open(): Promise<void> {
+    try {
+      await this.#broker.time();
+      await this.#trader?.open();
+    } catch (error) {
+      const hint = this.venue ? "" : "; without --live the demo needs no network";
+      throw new Error(`Cannot reach Binance: ${(error as Error).message}${hint}`, { cause: error });
+    }
   }
 
-  work(signal: AbortSignal): Promise<void> {
-    return this.#trader.work(signal);
+  /** Places orders, then asks for a price again and again until the signal aborts. */
+  async work(signal: AbortSignal): Promise<void> {
+    await this.#trader?.work(signal);
+    while (!signal.aborted) {
+      try {
+        await this.#broker.quote("BTCUSDT");
+      } catch (error) {
+        const isClosed = error instanceof BrokerError && error.kind === "closed";
+        if (!isClosed) this.#stage.note(`a request failed: ${(error as Error).message}`);
+      }
+      await delay(500, { signal }).catch(() => {});
+    }
   }
 
   async figures(): Promise<Figure[]> {
     const { snapshots, gaps } = this.feed.counts;
     const withheld = this.venue?.stats.withheld ?? gaps;
+    const { sent, answered, told } = this.#requests;
     return [
+      ...await this.#trader?.figures() ?? [],
       {
         ok: gaps === withheld && this.#gaps.size === 0,
         text: `${gaps} of ${withheld} gaps noticed and healed, ${snapshots} snapshots loaded`,
       },
-      ...this.#trader.figures(),
+      {
+        ok: this.venue ? this.#refused === undefined : answered + told === sent,
+        text: `${sent} requests, ${answered} answered: ${told} told 429 and repeated`,
+      },
       ...await this.#compare(),
     ];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.feed.close();
-    await this.#trader.broker.close();
+    await this.#trader?.close();
+    await this.#broker.close();
     await this.venue?.close();
   }
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.venue!.connections].filter((connection) => connection.alive);
+    const alive = [...this.venue!.connections].filter(({ alive, user }) => alive && !user);
     return alive.length === 1 ? alive[0].streams.size : 0;
   }
 
@@ -161,6 +200,26 @@ export class BinanceShow implements Show {
     if (fault === "corrupt") {
       this.#withheld = this.#stage.begin("venue withholds an event of a book");
     }
+  }
+
+  #onEvent(event: SessionEvent): void {
+    if (event.type === "request") this.#requests.sent++;
+    else if (event.type === "response" && event.status === 200) this.#onAnswer();
+    else if (event.type === "failure" && event.error.status === 429) this.#onRefusal(event.error);
+  }
+
+  #onAnswer(): void {
+    this.#requests.answered++;
+    if (!this.#refused) return;
+    this.#stage.step(this.#refused, "answered", "good");
+    this.#refused = undefined;
+  }
+
+  #onRefusal({ retryAfter = 0 }: BrokerError): void {
+    this.#requests.told++;
+    this.#refused ??= this.#stage.begin("venue answers with 429");
+    const why = `told 429, Retry-After ${seconds(retryAfter)}`;
+    this.#stage.step(this.#refused, `${why}: everything pauses, then is repeated`);
   }
 
   #onItem(item: BinanceItem): void {

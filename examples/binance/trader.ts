@@ -1,149 +1,138 @@
 /**
- * The demo's trader: places orders with nobody's money, one of which the venue loses track of.
+ * The demo's trader: places orders with nobody's money, one of which the venue loses track of, and
+ * follows them on the user data stream.
  *
  * @module
  */
 
-import { BrokerError, type SessionEvent } from "@aio-trader/core";
+import type { BrokerError } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Figure, Stage } from "../stage.ts";
-import { seconds, type Story } from "../view.ts";
-import { BinanceBroker } from "./broker.ts";
-import { type BinanceSimulator, LOGIN } from "./simulator.ts";
+import type { Story } from "../view.ts";
+import type { BinanceBroker, BinanceOrder, BinanceOrderState } from "./broker.ts";
+import { BinanceOrders, type BinanceReport } from "./orders.ts";
+import type { BinanceSimulator } from "./simulator.ts";
 
-/** Of which order the venue loses track. */
+/** How many orders the trader places. The venue loses the answer to the second. */
+const ORDERS = 3;
 const LOST_ORDER = 2;
 
-/** A broker and what it is asked. */
+const ORDER: BinanceOrder = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.001" };
+
+/** A broker's orders, and the stream that tells of them. */
 export class BinanceTrader {
-  /** What is traded with, and where the feed gets its snapshots. */
-  readonly broker: BinanceBroker;
   readonly #stage: Stage;
-  readonly #venue: BinanceSimulator | undefined;
-  readonly #requests = { sent: 0, answered: 0, told: 0 };
-  readonly #orders = { wanted: 0, placed: 0, lookedUp: 0 };
-  /** Stories that are not over: of a request that was refused, and of an order without an answer. */
-  #refused: Story | undefined;
-  #unknown: Story | undefined;
+  readonly #venue: BinanceSimulator;
+  readonly #broker: BinanceBroker;
+  readonly #orders: BinanceOrders;
+  /** Fills and ends that the stream told, by order. */
+  readonly #told = new Map<string, string[]>();
+  readonly #placed: string[] = [];
+  readonly #errors: string[] = [];
 
   /**
-   * Prepares a broker.
+   * Prepares a trader. There is none at the real venue: that would be real money.
    *
    * @param stage Where it is told what happens.
-   * @param venue The simulator; without it, there is no trading, for it would be with real money.
+   * @param venue The simulator.
+   * @param broker What is traded with.
    */
-  constructor(stage: Stage, venue: BinanceSimulator | undefined) {
+  constructor(stage: Stage, venue: BinanceSimulator, broker: BinanceBroker) {
     this.#stage = stage;
     this.#venue = venue;
-    this.broker = new BinanceBroker({
-      baseUrl: venue?.httpUrl,
-      dataUrl: venue?.httpUrl,
-      retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
-      onEvent: (event) => this.#onEvent(event),
+    this.#broker = broker;
+    this.#orders = new BinanceOrders({
+      ...{ url: `${venue.wsUrl}/ws-api/v3`, broker, symbols: [ORDER.symbol], baseWait: 400 },
+      ...{ staleAfter: 2_000, pingInterval: 1_000, resetRetryAfter: 2_000 },
     });
+    this.#orders.on("error", ({ message }) => this.#errors.push(message));
+    this.#orders.on("item", (item) => this.#note(item));
   }
 
-  /** What the screen tells of it. */
-  requests(): { queue: number; asked: string[] } {
-    const { answered, told } = this.#requests;
-    const { placed, lookedUp } = this.#orders;
-    const { size: weights } = this.broker.weights;
-    const asked = [`${answered} answered`, `${told} told 429`];
-    if (this.#venue) asked.push(`${placed} orders placed`, `${lookedUp} looked up`);
-    return { queue: weights + this.broker.orders.size, asked };
+  /** Logs in, and connects the stream. */
+  async open(): Promise<void> {
+    await this.#broker.authorize(this.#venue.login);
+    await this.#orders.connect();
+  }
+
+  /** Places the orders, each followed to its end, unless the signal aborts. */
+  async work(signal: AbortSignal): Promise<void> {
+    for (let number = 1; number <= ORDERS && !signal.aborted; number++) {
+      const story = this.#stage.begin(`order ${number}: buy 0.001 BTC at the market`, "order");
+      if (number === LOST_ORDER) {
+        this.#venue.loseAnswer();
+        this.#stage.step(story, "venue executes it and answers 503 (-1007), its fate is unknown");
+      }
+      try {
+        const { orderId } = await this.#place();
+        const id = String(orderId);
+        this.#placed.push(id);
+        const how = number === LOST_ORDER ? "found by its newClientOrderId, placed once" : "placed";
+        this.#stage.step(story, `${how}: order ${id}`);
+        await this.#follow(id, story, signal);
+      } catch (error) {
+        this.#stage.step(story, (error as Error).message, "bad");
+      }
+    }
   }
 
   /**
-   * Logs in, where there is something to log in to.
+   * Compares what was told with the log of the venue.
    *
-   * @throws {Error} If the venue cannot be reached.
+   * @returns One figure, and one for each error.
    */
-  async open(): Promise<void> {
-    try {
-      if (this.#venue) await this.broker.authorize(LOGIN);
-      await this.broker.time();
-    } catch (error) {
-      const hint = this.#venue ? "" : "; without --live the demo needs no network";
-      throw new Error(`Cannot reach Binance: ${(error as Error).message}${hint}`, { cause: error });
-    }
-  }
-
-  /** Places an order, or asks for a price, again and again until the signal aborts. */
-  async work(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (this.#venue) await this.#trade(this.#venue);
-        else await this.broker.quote("BTCUSDT");
-      } catch (error) {
-        const isClosed = error instanceof BrokerError && error.kind === "closed";
-        if (!isClosed) this.#stage.note(`a request failed: ${(error as Error).message}`);
-      }
-      await delay(500, { signal }).catch(() => {});
-    }
-  }
-
-  /** What became of the orders. */
-  figures(): Figure[] {
-    const { sent, answered, told } = this.#requests;
-    const text = `${sent} requests, ${answered} answered: ${told} told 429 and repeated`;
-    if (!this.#venue) return [{ ok: answered + told === sent, text }];
-    const { wanted, placed, lookedUp } = this.#orders;
-    const { orders, executed } = this.#venue.stats;
-    const isGood = placed === wanted && executed === wanted && orders === wanted;
+  async figures(): Promise<Figure[]> {
+    const { desk } = this.#venue;
+    const log = () =>
+      [...desk.orders.values()].map(({ orderId, status }) => {
+        const trades = desk.trades.filter((trade) => trade.orderId === orderId);
+        return [orderId, ...trades.map(({ id }) => id), status].join(" ");
+      }).sort().join("; ");
+    const told = () =>
+      [...this.#told].map(([id, what]) => `${id} ${what.join(" ")}`).sort().join("; ");
+    for (let i = 0; i < 100 && log() !== told(); i++) await delay(20);
+    const { size } = desk.orders;
+    const isOnce = this.#placed.length === ORDERS && size === ORDERS;
     return [
-      { ok: this.#refused === undefined, text },
       {
-        ok: isGood && lookedUp === (wanted >= LOST_ORDER ? 1 : 0),
-        text: `${executed} of ${wanted} orders executed, each once, ` +
-          `also the ${lookedUp} whose answer was lost`,
+        ok: isOnce && log() === told(),
+        text: `${size} of ${ORDERS} orders executed, each once, also the one whose answer was ` +
+          "lost; the user data stream told what the venue's log has",
       },
+      ...this.#errors.map((text) => ({ ok: false, text })),
     ];
   }
 
-  async #trade(venue: BinanceSimulator): Promise<void> {
-    const { weights } = this.broker;
-    if (++this.#orders.wanted === LOST_ORDER) venue.loseAnswer();
-    const order = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.001" } as const;
+  /** Closes the stream. */
+  close(): Promise<void> {
+    return this.#orders.close();
+  }
+
+  /** Places an order, and again if it was told to come later: then nothing was executed. */
+  async #place(): Promise<BinanceOrderState> {
     for (let tries = 0;; tries++) {
       try {
-        await this.broker.placeOrder(order);
-        this.#orders.placed++;
-        break;
+        return await this.#broker.placeOrder(ORDER);
       } catch (error) {
-        // Rejected, so nothing was executed: it may be placed again.
         if ((error as BrokerError).kind !== "rate-limited" || tries === 3) throw error;
-        await delay(Math.ceil(weights.waitTime()));
+        await delay(Math.ceil(this.#broker.weights.waitTime()));
       }
     }
-    if (!this.#unknown) return;
-    const found = "looked up by its newClientOrderId: executed once, not placed again";
-    this.#stage.step(this.#unknown, found, "good");
-    this.#unknown = undefined;
-    this.#orders.lookedUp++;
   }
 
-  #onEvent(event: SessionEvent): void {
-    if (event.type === "request") this.#requests.sent++;
-    else if (event.type === "response" && event.status === 200) this.#onAnswer();
-    else if (event.type === "failure") this.#onFailure(event.error);
+  async #follow(id: string, story: Story, signal: AbortSignal): Promise<void> {
+    const isFilled = () => this.#told.get(id)?.includes("FILLED") ?? false;
+    for (let i = 0; i < 500 && !isFilled() && !signal.aborted; i++) await delay(20);
+    const [end, ...fills] = this.#told.get(id)?.toReversed() ?? ["nothing"];
+    const told = fills.length > 0 ? `trade ${fills.toReversed().join(", ")}, then ${end}` : end;
+    this.#stage.step(story, `user data stream tells ${told}`, isFilled() ? "good" : "bad");
   }
 
-  #onAnswer(): void {
-    this.#requests.answered++;
-    if (!this.#refused) return;
-    this.#stage.step(this.#refused, "answered", "good");
-    this.#refused = undefined;
-  }
-
-  #onFailure({ status, method, outcome, code, retryAfter = 0 }: BrokerError): void {
-    if (status === 429) {
-      this.#requests.told++;
-      this.#refused ??= this.#stage.begin("venue answers with 429");
-      const why = `told 429, Retry-After ${seconds(retryAfter)}`;
-      this.#stage.step(this.#refused, `${why}: everything pauses, then is repeated`);
-    } else if (method === "POST" && outcome === "unknown") {
-      this.#unknown = this.#stage.begin(`venue answers an order with ${status} (${code})`);
-      this.#stage.step(this.#unknown, `outcome "unknown"`);
-    }
+  #note(item: BinanceReport): void {
+    if (item.channel === "balances") return;
+    if (item.channel === "orders" && item.status === "NEW") return;
+    const id = String(item.orderId);
+    const what = item.channel === "fills" ? String(item.tradeId) : item.status;
+    this.#told.set(id, [...this.#told.get(id) ?? [], what]);
   }
 }
