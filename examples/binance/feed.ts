@@ -22,9 +22,11 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
+import { delay } from "@std/async/delay";
 import type { Level } from "../levels.ts";
 import { Book, type DepthEvent, type DepthSnapshot } from "./book.ts";
 import { BinanceBroker } from "./broker.ts";
+import { RepairWaits } from "./repair_waits.ts";
 
 /** What a feed can be subscribed to: one channel of one symbol. */
 export interface BinanceSubscription {
@@ -118,6 +120,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   readonly #next = new Map<string, Book>();
   /** Books that a snapshot is being asked for. */
   readonly #loading = new WeakSet<Book>();
+  readonly #waits = new RepairWaits();
   /** What was asked and not answered yet, by the number of the request. */
   readonly #asked = new Map<number, Request>();
   readonly #ended = new AbortController();
@@ -141,12 +144,13 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
       maxLifetime = 23 * 3_600_000,
       staleAfter = 25_000,
       pingInterval = 10_000,
+      confirmTimeout = 10_000,
       // The venue allows five per second; one is left for the pong that the runtime sends by itself,
       // and a tenth for frames that come closer together on the way.
       pace = new Throttler({ limit: 4, period: 1_100 }),
       ...rest
     } = options;
-    super({ ...rest, maxLifetime, staleAfter, pingInterval, pace });
+    super({ ...rest, maxLifetime, staleAfter, pingInterval, confirmTimeout, pace });
     if (!(Number.isInteger(depth) && depth >= 1 && depth <= 500)) {
       throw new RangeError(
         `Cannot make a feed: depth is ${depth}, wanted an integer from 1 to 500`,
@@ -193,6 +197,10 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     return JSON.stringify({ method: "LIST_SUBSCRIPTIONS", id: ++this.#lastId });
   }
 
+  protected override keyOf(item: BinanceItem): string {
+    return this.key(item);
+  }
+
   /** Trades that both of two connections deliver are told once. Of books, each change is applied once. */
   protected override identify(item: BinanceItem): unknown {
     return item.channel === "trade" ? `${item.symbol} ${item.id}` : undefined;
@@ -235,7 +243,8 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     for (const sub of subs) {
       const isWanted = this.subscriptions.has(this.key(sub));
       if (isRefused && op === "subscribe") this.refuse(sub, why);
-      else if (sub.channel === "book") {
+      else if (op === "subscribe") this.confirm(sub);
+      if (!isRefused && sub.channel === "book") {
         if (op === "unsubscribe") this.#forget(sub.symbol);
         else if (isWanted && !this.#books.has(sub.symbol)) this.#open(sub);
       }
@@ -245,6 +254,7 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   #forget(symbol: string): void {
     this.#books.delete(symbol);
     this.#next.delete(symbol);
+    this.#waits.forget(symbol);
   }
 
   #open(sub: BinanceSubscription): void {
@@ -304,42 +314,59 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
     this.#next.delete(symbol);
     const none = { bids: [], asks: [] };
     this.emit({ channel: "book", type: "lost", symbol, updateId, time: undefined, ...none });
-    void this.#load(sub, book);
+    void this.#load(sub, book, this.#waits.next(symbol));
   }
 
-  /** Asks for snapshots until one goes on in the events at hand. */
-  async #load(sub: BinanceSubscription, book: Book): Promise<void> {
+  /** Waits, then asks for snapshots until one goes on in the events at hand. */
+  async #load(sub: BinanceSubscription, book: Book, wait = 0): Promise<void> {
     if (this.#loading.has(book)) return;
     this.#loading.add(book);
-    const { symbol } = sub;
-    const isNext = () => this.#next.get(symbol) === book;
-    const isGone = () => this.#books.get(symbol) !== book && !isNext();
-    const load = retry(async () => {
-      const snapshot: DepthSnapshot = await this.#broker.depth(symbol, SNAPSHOT_LEVELS);
-      if (isGone()) return;
-      const atLeast = isNext() ? this.#books.get(symbol)?.updateId ?? 0 : 0;
-      if (!book.snapshot(snapshot, SNAPSHOT_LEVELS) || book.updateId! < atLeast) {
-        throw new FeedError(`Cannot load ${symbol}: the snapshots are too old`);
-      }
-      if (isNext()) {
-        this.#next.delete(symbol);
-        this.#books.set(symbol, book);
-      }
-      this.#loading.delete(book); // at once: the next event may show another gap
-      this.counts.snapshots++;
-      this.#tell("snapshot", sub, book);
-    }, {
+    const { signal } = this.#ended;
+    const load = retry(() => this.#try(sub, book), {
       ...RELOAD,
-      signal: this.#ended.signal,
-      shouldRetry: (error) => error instanceof FeedError && !isGone(),
+      signal,
+      shouldRetry: (error) => error instanceof FeedError && this.#isWanted(sub, book),
     });
     try {
+      if (wait > 0) await delay(wait, { signal });
       await load();
     } catch (error) {
       this.#loading.delete(book);
-      if (isNext()) this.#next.delete(symbol); // the next event asks for another one
-      else if (!isGone()) this.#onLoadError(sub, error as FeedError | BrokerError);
+      if (this.#next.get(sub.symbol) === book) await this.#giveUpNext(sub.symbol);
+      else if (this.#isWanted(sub, book)) this.#onLoadError(sub, error as FeedError | BrokerError);
     }
+  }
+
+  /** Asks for one snapshot. */
+  async #try(sub: BinanceSubscription, book: Book): Promise<void> {
+    const { symbol } = sub;
+    if (!this.#isWanted(sub, book)) return;
+    const snapshot: DepthSnapshot = await this.#broker.depth(symbol, SNAPSHOT_LEVELS);
+    if (!this.#isWanted(sub, book)) return;
+    const isNext = this.#next.get(symbol) === book;
+    const atLeast = isNext ? this.#books.get(symbol)?.updateId ?? 0 : 0;
+    if (!book.snapshot(snapshot, SNAPSHOT_LEVELS) || book.updateId! < atLeast) {
+      throw new FeedError(`Cannot load ${symbol}: the snapshots are too old`);
+    }
+    if (isNext) {
+      this.#next.delete(symbol);
+      this.#books.set(symbol, book);
+    }
+    this.#loading.delete(book); // at once: the next event may show another gap
+    this.counts.snapshots++;
+    this.#tell("snapshot", sub, book);
+  }
+
+  #isWanted({ symbol }: BinanceSubscription, book: Book): boolean {
+    return this.#books.get(symbol) === book || this.#next.get(symbol) === book;
+  }
+
+  /** Lets the next event ask for another book that is to take over, sooner or later. */
+  async #giveUpNext(symbol: string): Promise<void> {
+    const { signal } = this.#ended;
+    const next = this.#next.get(symbol);
+    await delay(this.#waits.next(`next ${symbol}`), { signal }).catch(() => {}); // the feed has closed
+    if (this.#next.get(symbol) === next) this.#next.delete(symbol);
   }
 
   #onLoadError(sub: BinanceSubscription, error: FeedError | BrokerError): void {

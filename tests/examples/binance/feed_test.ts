@@ -571,3 +571,90 @@ class ScriptedVenue extends LoopbackVenue {
     return new Response(null, { status: 429 });
   }
 }
+
+Deno.test("BinanceFeed waits longer with each gap of a storm, while orders pass and weight is left", async () => {
+  await using venue = new BinanceSimulator({ seed: 7, interval: 0 });
+  await using broker = new BinanceBroker({ baseUrl: venue.httpUrl, dataUrl: venue.httpUrl });
+  await broker.authorize(venue.login);
+  await using feed = new Feed({ url: `${venue.wsUrl}/stream`, broker });
+  feed.subscribe(BTC, ETH, DOGE);
+  await feed.connect();
+  await until(() => feed.books.size === 3);
+  const storm = setInterval(() => {
+    venue.inflict("corrupt"); // withholds an event of the first book
+    venue.step();
+    venue.step();
+  }, 5);
+  await until(() => feed.counts.gaps >= 3);
+  for (let i = 0; i < 5; i++) {
+    await broker.placeOrder({ symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.001" });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  clearInterval(storm);
+  assertEquals(venue.stats.executed, 5);
+  // One repair at once, then a second and two seconds later: hundreds of events were withheld.
+  const { snapshots, gaps } = feed.counts;
+  assert(gaps <= 6 && snapshots <= 9, `${gaps} gaps, ${snapshots} snapshots`);
+  assert(venue.stats.withheld > 20 * gaps, `${venue.stats.withheld} withheld`);
+  assert(venue.usedWeight < 1_000, `${venue.usedWeight} used`);
+  assertEquals(venue.stats.throttled, 0);
+  assertEquals(feed.sent.filter(({ method }) => method === "SUBSCRIBE").length, 1);
+  await until(() => feed.books.size === 3);
+});
+
+for (
+  const [name, storm] of [
+    ["drops", (venue: BinanceSimulator) => venue.inflict("drop")],
+    ["refused upgrades", (venue: BinanceSimulator) => {
+      venue.inflict("refuse");
+      venue.inflict("drop");
+    }],
+    ["announced shutdowns", (venue: BinanceSimulator) => venue.announceShutdown()],
+  ] as [string, (venue: BinanceSimulator) => void][]
+) {
+  Deno.test(`BinanceFeed stays below the venue's weight in a storm of ${name}, and an order passes`, async () => {
+    await using venue = new BinanceSimulator({ seed: 7, interval: 5 });
+    await using broker = new BinanceBroker({ baseUrl: venue.httpUrl, dataUrl: venue.httpUrl });
+    await broker.authorize(venue.login);
+    await using feed = new Feed({ url: `${venue.wsUrl}/stream`, broker, maxWait: 100 });
+    feed.subscribe(BTC, ETH);
+    await feed.connect();
+    const timer = setInterval(() => storm(venue), 30);
+    await until(() => feed.stats.attempts > 8);
+    await broker.placeOrder({ symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.001" });
+    clearInterval(timer);
+    assertEquals([venue.stats.executed, venue.stats.throttled], [1, 0]);
+    assert(venue.usedWeight <= 6_000, `${venue.usedWeight} used`);
+    await until(() => feed.books.size === 2);
+  });
+}
+
+Deno.test("BinanceFeed asks again for what the venue has not confirmed", async () => {
+  let asked = 0;
+  await using venue = new ScriptedVenue(({ method, id }, connection) => {
+    if (method === "SUBSCRIBE" && ++asked < 3) return;
+    connection.send(JSON.stringify({ result: null, id }));
+  });
+  const broker = { depth: () => Promise.resolve(FLAT) };
+  await using feed = new Feed({ url: venue.wsUrl, broker, confirmTimeout: 50 });
+  const subscribed = Promise.withResolvers<void>();
+  feed.on("subscribed", () => subscribed.resolve());
+  feed.subscribe(BTC, TRADES);
+  await feed.connect();
+  await subscribed.promise;
+  assertEquals([asked, feed.stats.attempts], [3, 1]);
+});
+
+Deno.test("BinanceFeed asks again for a stream that delivers nothing", async () => {
+  await using venue = new ScriptedVenue(({ id }, connection) =>
+    connection.send(JSON.stringify({ result: null, id }))
+  );
+  const broker = { depth: () => Promise.resolve(FLAT) };
+  await using feed = new Feed({ url: venue.wsUrl, broker, quietAfter: 100 });
+  feed.subscribe(TRADES);
+  await feed.connect();
+  await until(() => feed.sent.filter(({ method }) => method === "SUBSCRIBE").length === 2);
+  assertEquals(feed.sent.map(({ method }) => method).slice(0, 3), [
+    ...["SUBSCRIBE", "UNSUBSCRIBE", "SUBSCRIBE"],
+  ]);
+});
