@@ -39,12 +39,11 @@ export function dividedBy(a: bigint, b: bigint): bigint {
 }
 
 /**
- * Rounds a quantity or a price down to a multiple of a filter's step: never up, so that an order is
- * never larger, and a bid never higher, than what was meant.
+ * Rounds down to a multiple of a filter's step: a quantity is never larger than what was meant.
  *
- * @param text What is to be ordered, `0.123456`.
+ * @param text What is meant, `0.123456`, of any length.
  * @param step The filter's `stepSize` or `tickSize`, `0.00100000`. `0` is no filter.
- * @returns The rounded text.
+ * @returns The rounded text, without zeros at its end.
  * @throws {RangeError} If either is no decimal.
  *
  * @example Usage
@@ -56,7 +55,30 @@ export function dividedBy(a: bigint, b: bigint): bigint {
  * ```
  */
 export function roundDown(text: string, step: string): string {
-  const [value, size] = [unitsOf(text), unitsOf(step)];
-  const rounded = size === 0n ? value : value - value % size;
-  return textOf(rounded).replace(/\.?0+$/, "");
+  const [value, size] = [unitsOf(cut(text)), unitsOf(step)];
+  return shortest(size === 0n ? value : value - value % size);
+}
+
+/**
+ * Rounds up to a multiple of a filter's step: the limit of a sale is never below what was meant.
+ *
+ * @param text What is meant, of any length.
+ * @param step The filter's `tickSize`. `0` is no filter.
+ * @returns The rounded text, without zeros at its end.
+ * @throws {RangeError} If either is no decimal.
+ */
+export function roundUp(text: string, step: string): string {
+  const size = unitsOf(step) || 1n;
+  const isCut = /\.\d{8}\d*[1-9]/.test(text);
+  const value = unitsOf(cut(text)) + (isCut ? 1n : 0n);
+  return shortest((value + size - 1n) / size * size);
+}
+
+/** Drops what is smaller than 1e-8. */
+function cut(text: string): string {
+  return text.replace(/(\.\d{8})\d+$/, "$1");
+}
+
+function shortest(units: bigint): string {
+  return textOf(units).replace(/\.?0+$/, "");
 }

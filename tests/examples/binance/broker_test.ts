@@ -3,6 +3,7 @@ import { BrokerError } from "@aio-trader/core";
 import {
   BinanceBroker,
   type BinanceBrokerOptions,
+  type BinanceOco,
   importSecret,
   sign,
   UnknownOrderError,
@@ -51,6 +52,9 @@ class Front implements AsyncDisposable {
   insteadOfOrder: Reply | undefined;
   /** What comes of a look-up instead. */
   insteadOfLookUp: Reply | undefined;
+  /** What comes of a cancel once the venue has it, or instead. */
+  afterCancel: Reply | undefined;
+  insteadOfCancel: Reply | undefined;
   /** Where it passes things on to. */
   venue: BinanceSimulator;
   readonly #server: FaultServer;
@@ -61,11 +65,17 @@ class Front implements AsyncDisposable {
     server.will((socket, request) => {
       const isOrder = request.method === "POST";
       const isLookUp = request.method === "GET" && request.path.includes("origClientOrderId");
-      const instead = isOrder ? this.insteadOfOrder : isLookUp ? this.insteadOfLookUp : undefined;
+      const isCancel = request.method === "DELETE";
+      const instead = isOrder
+        ? this.insteadOfOrder
+        : isCancel
+        ? this.insteadOfCancel
+        : isLookUp
+        ? this.insteadOfLookUp
+        : undefined;
       if (instead) return instead(socket, request);
-      void this.pass(request).then((reply) =>
-        (isOrder && this.afterOrder || answer(reply))(socket, request)
-      );
+      const after = isOrder ? this.afterOrder : isCancel ? this.afterCancel : undefined;
+      void this.pass(request).then((reply) => (after ?? answer(reply))(socket, request));
     });
   }
 
@@ -583,4 +593,79 @@ Deno.test("BinanceBroker refuses the futures markets in words", () => {
       assertThrows(make, TypeError, `${host} is futures, wanted the spot market`);
     }
   }
+});
+
+const OCO: BinanceOco = {
+  ...{ symbol: "BTCUSDT", side: "SELL", quantity: "0.01" },
+  ...{ aboveType: "LIMIT_MAKER", abovePrice: "40000.00" },
+  ...{ belowType: "STOP_LOSS_LIMIT", belowStopPrice: "20000.00", belowPrice: "19900.00" },
+  belowTimeInForce: "GTC",
+};
+
+Deno.test("BinanceBroker places an OCO list, finds and cancels it", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  const list = await broker.placeOco({ ...OCO, listClientOrderId: "both" });
+  assertEquals([list.listClientOrderId, list.listOrderStatus], ["both", "EXECUTING"]);
+  assertEquals((await broker.openOrders("BTCUSDT")).map(({ orderId }) => orderId), [
+    ...list.orders.map(({ orderId }) => orderId),
+  ]);
+  assertEquals((await broker.orderList("both")).orderListId, list.orderListId);
+  assertEquals((await broker.orderList(list.orderListId)).listClientOrderId, "both");
+  assertEquals((await broker.cancelList("BTCUSDT", "both")).listOrderStatus, "ALL_DONE");
+  assertEquals(await broker.openOrders("BTCUSDT"), []);
+  const error = await failure(broker.cancelList("BTCUSDT", "both"));
+  assertEquals([error.code, error.outcome], [-2011, "rejected"]);
+});
+
+Deno.test("BinanceBroker.placeOco() is executed once, and found by its name, after 503", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  venue.loseAnswer();
+  const { orders } = await broker.placeOco(OCO);
+  assertEquals(venue.desk.open.map(({ orderId }) => orderId), orders.map(({ orderId }) => orderId));
+  venue.loseOrder();
+  await using hasty = await brokerOf(venue, { recvWindow: 200, settleTime: 100 });
+  const error = await failure(hasty.placeOco(OCO));
+  assertEquals([error.outcome, venue.desk.lists.size], ["absent", 1]);
+});
+
+Deno.test("BinanceBroker.placeOrder() says that a lost order is absent, once the venue cannot take it", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue, { recvWindow: 200, settleTime: 100 });
+  venue.loseOrder();
+  const error = await failure(broker.placeOrder(ORDER));
+  assertEquals([error.outcome, error.retriable, venue.desk.orders.size], ["absent", false, 0]);
+});
+
+for (const [name, fault] of Object.entries(LOST).slice(0, 8)) {
+  Deno.test(`BinanceBroker.cancel() tells the order's state and its own name after ${name}`, async () => {
+    await using venue = still();
+    await using front = await Front.before(venue);
+    await using broker = await brokerOf(front, { timeout: 500 });
+    await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+    front.afterCancel = fault;
+    const { status, clientOrderId } = await broker.cancel("BTCUSDT", "mine");
+    assertEquals([status, clientOrderId], ["CANCELED", "mine"]);
+    assertEquals(front.requests.filter(({ method }) => method === "DELETE").length, 1);
+  });
+}
+
+Deno.test("BinanceBroker.cancel() says that a lost cancel is absent while the order is open", async () => {
+  await using venue = still();
+  await using front = await Front.before(venue);
+  await using broker = await brokerOf(front, { recvWindow: 200, settleTime: 100 });
+  await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+  front.insteadOfCancel = answer({ status: 503 });
+  const error = await failure(broker.cancel("BTCUSDT", "mine"));
+  assertEquals([error.outcome, venue.desk.open.length], ["absent", 1]);
+});
+
+Deno.test("BinanceBroker looks a lost order up out of the reserve, though queries may ask nothing more", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  await broker.account();
+  broker.queries.pause(60_000);
+  venue.loseAnswer();
+  assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { roundDown, textOf, unitsOf } from "../../../examples/binance/decimals.ts";
+import { roundDown, roundUp, textOf, unitsOf } from "../../../examples/binance/decimals.ts";
 
 Deno.test("roundDown() gives a multiple of the step, never above the value, and less than a step below", () => {
   const decimal = fc.tuple(fc.nat(1_000_000), fc.nat(99_999_999)).map(([whole, part]) =>
@@ -22,8 +22,26 @@ Deno.test("roundDown() writes no zeros at the end, and no step of 0 rounds", () 
       ["5", "10", "0"],
       ["1.10", "0.00000000", "1.1"],
       ["100", "0.1", "100"],
+      ["0.30000000000000004", "0.01", "0.3"],
+      ["0.1999999999999999", "0.00000001", "0.19999999"],
+      ["0.000000009", "0.00000001", "0"],
     ]
   ) assertEquals(roundDown(value, step), rounded, value);
+});
+
+Deno.test("roundUp() gives a multiple of the step, never below the value, and less than a step above", () => {
+  for (
+    const [value, step, rounded] of [
+      ["0.121", "0.01000000", "0.13"],
+      ["0.12", "0.01", "0.12"],
+      ["29.99", "10", "30"],
+      ["1.10", "0.00000000", "1.1"],
+      ["0.30000000000000004", "0.01", "0.31"],
+      ["0.30000000000000000", "0.01", "0.3"],
+      ["0.000000001", "0", "0.00000001"],
+    ]
+  ) assertEquals(roundUp(value, step), rounded, value);
+  for (const text of ["", "-1", "1e-7", "NaN"]) assertThrows(() => roundUp(text, "1"), RangeError);
 });
 
 Deno.test("unitsOf() and textOf() are each other's reverse, and anything but a decimal is refused", () => {
