@@ -19,6 +19,7 @@ import {
   BrokerError,
   type Draft,
   type ReconcileContext,
+  type ReconcileOptions,
   type Reply,
   type RequestOptions,
   Session,
@@ -39,9 +40,12 @@ import type {
   BinanceTradeState,
 } from "./account.ts";
 import type { DepthSnapshot } from "./book.ts";
+import { unitsOf } from "./decimals.ts";
+import { BAD_TIMESTAMP, ifUnknown, noLogin, UnknownOrderError, venueError } from "./errors.ts";
 import { importSecret, sign } from "./signature.ts";
 
 export type * from "./account.ts";
+export { UnknownOrderError } from "./errors.ts";
 export { importSecret, sign } from "./signature.ts";
 
 /** Options of {@linkcode BinanceBroker}. Durations are in milliseconds. */
@@ -82,42 +86,6 @@ export interface BinanceBrokerOptions
 
 /** More of a call that asks. */
 export type BinanceCallOptions = Pick<RequestOptions, "signal" | "urgent" | "throttlers">;
-
-/**
- * An order of which nobody knows what became: no answer came, and the venue could not be asked.
- * `cause` tells why. Do not place the order again before `order()` has told its fate.
- */
-export class UnknownOrderError extends BrokerError {
-  /** `"UnknownOrderError"`. */
-  override readonly name: string = "UnknownOrderError";
-  /** What is traded. */
-  readonly symbol: string;
-  /** The name to look it up by. */
-  readonly clientOrderId: string;
-
-  /**
-   * Makes an error of the one that the order ended with.
-   *
-   * @param error Why the fate is unknown.
-   * @param symbol What is traded.
-   * @param clientOrderId The name of the order.
-   */
-  constructor(error: BrokerError, symbol: string, clientOrderId: string) {
-    super(`${error.message}, as newClientOrderId ${clientOrderId}`, {
-      ...error,
-      cause: error.cause,
-    });
-    this.symbol = symbol;
-    this.clientOrderId = clientOrderId;
-  }
-}
-
-/** The venue's codes. */
-const NO_SUCH_ORDER = -2013;
-const BAD_TIMESTAMP = -1021;
-
-/** After these the venue itself does not know whether the request was executed. */
-const UNSURE = new Set([-1000, -1001, -1006, -1007]);
 
 const MINUTE = 60_000;
 
@@ -383,16 +351,42 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
       query: named(symbol, name),
       throttlers: [this.weights],
       urgent: true,
-      reconcile: {
-        horizon: this.#horizon,
-        timeout: this.#horizon + this.#lookUpTimeout,
-        find: async ({ signal }) => {
-          const order = await this.order(symbol, name, this.#lookUp(signal));
-          return isOpen(order) ? undefined : order;
-        },
-      },
+      reconcile: this.#reconcile(async ({ signal }) => {
+        const order = await this.order(symbol, name, this.#lookUp(signal));
+        return isOpen(order) ? undefined : order;
+      }),
     });
     return { ...order, clientOrderId: origClientOrderId ?? order.clientOrderId };
+  }
+
+  /**
+   * Makes an open order smaller, in its place in the book. If no answer comes, the venue is asked
+   * for the order. Costs 4.
+   *
+   * @param symbol What is traded.
+   * @param name Our name for it, which it keeps.
+   * @param newQty How much is to be ordered in all: less than before, more than was executed.
+   * @returns The order as the venue has it.
+   * @throws {BrokerError} If the venue refuses: code -2038. `outcome` tells whether the order may
+   *   have been made smaller.
+   */
+  async amend(symbol: string, name: string, newQty: string): Promise<BinanceOrderState> {
+    const { amendedOrder } = await this.#signed<{ amendedOrder: Amended }>(
+      "PUT",
+      "order/amend/keepPriority",
+      {
+        form: { symbol, origClientOrderId: name, newClientOrderId: name, newQty },
+        throttlers: [{ throttler: this.weights, cost: 4 }],
+        reconcile: this.#reconcile(async ({ signal }) => {
+          const order = await this.order(symbol, name, this.#lookUp(signal));
+          if (unitsOf(order.origQty) === unitsOf(newQty)) return { amendedOrder: order };
+          if (isOpen(order)) return undefined;
+          throw new Error(`Cannot tell whether the order was made smaller: it is ${order.status}`);
+        }),
+      },
+    );
+    const { qty, ...order } = amendedOrder;
+    return qty === undefined ? order : { ...order, origQty: qty };
   }
 
   /**
@@ -447,21 +441,15 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     await Promise.all([this.#market.close(), super.close()]);
   }
 
-  /** Adds what the venue says to what the status says. After 5xx nobody knows, whatever it says. */
-  protected override failure({ data, status }: Reply): BrokerError | undefined {
-    const { code, msg }: { code?: unknown; msg?: unknown } = Object(data);
-    if (typeof code !== "number" || typeof msg !== "string") return undefined;
-    if (status >= 500 || [401, 408, 418, 429].includes(status)) return undefined;
-    return new BrokerError(`Binance says ${code}: ${msg}`, {
-      kind: "rejected",
-      outcome: UNSURE.has(code) ? "unknown" : "rejected",
-      code,
-    });
+  /** Adds what the venue says to what the status says. */
+  protected override failure(reply: Reply): BrokerError | undefined {
+    return venueError(reply);
   }
 
-  /** How long after its end a request may still be taken, and take to be shown. */
-  get #horizon(): number {
-    return this.#recvWindow + this.#settleTime;
+  /** How to look for something: until the venue can neither take it nor take longer to show it. */
+  #reconcile<T>(find: ReconcileOptions<T>["find"]): ReconcileOptions<T> {
+    const horizon = this.#recvWindow + this.#settleTime;
+    return { find, horizon, timeout: horizon + this.#lookUpTimeout };
   }
 
   /** A look-up goes before queries, out of the reserve. */
@@ -479,11 +467,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     try {
       return await this.#signed<T>("POST", path, {
         ...options,
-        reconcile: {
-          horizon: this.#horizon,
-          timeout: this.#horizon + this.#lookUpTimeout,
-          find: (context) => find(context).catch(ifUnknown),
-        },
+        reconcile: this.#reconcile((context) => find(context).catch(ifUnknown)),
       });
     } catch (error) {
       if (!(error instanceof BrokerError) || error.outcome !== "unknown") throw error;
@@ -547,20 +531,11 @@ function named(symbol: string, name: string | number | bigint): Record<string, u
     : { symbol, orderId: String(name) };
 }
 
+/** An order that was made smaller. A look-up gives it as any other order. */
+type Amended = BinanceOrderState & { readonly qty?: string };
+
 function isOpen({ status }: BinanceOrderState): boolean {
   return /^(?:NEW|PENDING_NEW|PARTIALLY_FILLED|PENDING_CANCEL)$/.test(status);
-}
-
-/** The venue knows no such order: none is found. */
-function ifUnknown(error: unknown): undefined {
-  if (!(error instanceof BrokerError && error.code === NO_SUCH_ORDER)) throw error;
-}
-
-function noLogin(task: string): BrokerError {
-  return new BrokerError(`Cannot ${task}: there is no login, wanted authorize() first`, {
-    kind: "unauthorized",
-    outcome: "not-sent",
-  });
 }
 
 /** What the venue has counted in this minute, whoever sent it. */

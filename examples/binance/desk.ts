@@ -35,13 +35,15 @@ export interface DeskMarket {
 /** What the desk tells about an order. */
 export interface DeskEvent {
   /** What happened, in the venue's words. */
-  readonly type: "NEW" | "TRADE" | "CANCELED" | "EXPIRED";
+  readonly type: "NEW" | "TRADE" | "CANCELED" | "EXPIRED" | "REPLACED";
   /** The order, after it. */
   readonly order: DeskOrder;
   /** The trade, if it was one. */
   readonly trade?: BinanceTradeState;
   /** The name of the cancel, if it was one. */
-  readonly cancelId?: string;
+  readonly cancelId?: string | undefined;
+  /** The old name of the order, if it has a new one. */
+  readonly oldName?: string;
 }
 
 /** Two orders, of which one cancels the other. */
@@ -157,6 +159,32 @@ export class Desk {
   }
 
   /**
+   * Makes an open order smaller.
+   *
+   * @param order The order.
+   * @param newQty How much is to be ordered in all.
+   * @param name The new name of the order.
+   * @throws {Refusal} If the order breaks a rule then, or is not made smaller.
+   */
+  amend(order: DeskOrder, newQty: string, name: string = crypto.randomUUID()): void {
+    const { symbol, side, type, timeInForce, fields } = order;
+    const { price, stopPrice } = fields;
+    const changed = { symbol, side, type, timeInForce, price, stopPrice, quantity: newQty };
+    this.#check(changed, order.cost);
+    const quantity = unitsOf(newQty);
+    if (quantity > order.quantity) {
+      throw new Refusal(-2038, "Order amend (quantity increase) is not supported.");
+    }
+    if (quantity === order.quantity || quantity <= order.executed) {
+      throw new Refusal(-2038, "The requested action would change no state; rejecting.");
+    }
+    const oldName = order.clientOrderId;
+    order.quantity = quantity;
+    order.clientOrderId = name;
+    this.#options.tell?.({ type: "REPLACED", order, oldName });
+  }
+
+  /**
    * Finds an order by the client's name, of which the youngest counts, or by the venue's.
    *
    * @param fields `symbol`, and `orderId` or `origClientOrderId`.
@@ -210,8 +238,8 @@ export class Desk {
     this.#options.tell?.({ type: "TRADE", order, trade });
   }
 
-  /** Looks whether an order breaks a rule. */
-  #check(fields: Fields): RuleContext {
+  /** Looks whether an order breaks a rule. `own` is what it has set aside already. */
+  #check(fields: Fields, own = 0n): RuleContext {
     const { symbol = "", side, newClientOrderId } = fields;
     const market = this.#options.market(symbol);
     const { base, quote } = assetsOf(symbol);
@@ -219,7 +247,7 @@ export class Desk {
     const context: RuleContext = {
       order: fields,
       market,
-      free: (this.#total.get(asset) ?? 0n) - this.#locked(asset),
+      free: (this.#total.get(asset) ?? 0n) - this.#locked(asset) + own,
       isNameOpen: this.open.some(({ clientOrderId }) => clientOrderId === newClientOrderId),
     };
     const broken = RULES.find(({ isBroken }) => isBroken(context));

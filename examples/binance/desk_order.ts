@@ -44,11 +44,11 @@ export class DeskOrder {
   /** The venue's name of the order. */
   readonly orderId: number;
   /** The client's name of the order. */
-  readonly clientOrderId: string;
+  clientOrderId: string;
   /** The venue's name of the list that it belongs to, or -1. */
   readonly orderListId: number;
   /** How much is wanted. */
-  readonly quantity: bigint;
+  quantity: bigint;
   /** The limit, or 0. */
   readonly price: bigint;
   /** The price that triggers the order, or 0. */

@@ -28,6 +28,8 @@ export class PrivateApi {
     "POST order": (fields) => this.#desk.place(fields).state,
     "GET order": (fields) => this.#order(fields),
     "DELETE order": (fields) => this.#cancel(fields),
+    "PUT order/amend/keepPriority": (fields) => this.#amend(fields),
+    "POST order/cancelReplace": (fields) => this.#cancelReplace(fields),
     "GET openOrders": (fields) => this.#openOrders(fields),
     "GET allOrders": (fields) => this.#allOrders(fields),
     "GET myTrades": (fields) => this.#myTrades(fields),
@@ -113,6 +115,38 @@ export class PrivateApi {
     return { ...cancelled[0].state, origClientOrderId: order.clientOrderId, clientOrderId };
   }
 
+  #amend(fields: Fields): unknown {
+    const order = this.#find(fields);
+    if (!fields.newQty) throw missing("newQty");
+    if (!order?.isOpen) throw new Refusal(-2038, "Unknown order sent.");
+    const origClientOrderId = order.clientOrderId;
+    this.#desk.amend(order, fields.newQty, fields.newClientOrderId);
+    const { origQty: qty, cummulativeQuoteQty: cumulativeQuoteQty, ...state } = order.state;
+    const transactTime = this.#options.now();
+    const amendedOrder = { ...state, origClientOrderId, qty, cumulativeQuoteQty };
+    return { transactTime, executionId: order.orderId, amendedOrder };
+  }
+
+  /** Cancels one order, then places another. */
+  #cancelReplace(fields: Fields): unknown {
+    const { cancelOrigClientOrderId, cancelOrderId, cancelNewClientOrderId, symbol } = fields;
+    if (!fields.cancelReplaceMode) throw missing("cancelReplaceMode");
+    const names = { orderId: cancelOrderId, origClientOrderId: cancelOrigClientOrderId };
+    const newClientOrderId = cancelNewClientOrderId;
+    const cancelResponse = orElse(
+      -2022,
+      "Order cancel-replace failed.",
+      () => this.#cancel({ symbol, ...names, newClientOrderId }),
+    );
+    const newOrderResponse = orElse(
+      -2021,
+      "Order cancel-replace partially failed.",
+      () => this.#desk.place(fields).state,
+    );
+    const results = { cancelResult: "SUCCESS", newOrderResult: "SUCCESS" };
+    return { ...results, cancelResponse, newOrderResponse };
+  }
+
   #openOrders({ symbol }: Fields): unknown {
     const open = this.#desk.open.filter((order) =>
       this.#isVisible(order) && (!symbol || order.symbol === symbol)
@@ -191,6 +225,15 @@ export class PrivateApi {
 export function missing(name: string): Refusal {
   const why = `Mandatory parameter '${name}' was not sent, was empty/null, or malformed.`;
   return new Refusal(-1102, why);
+}
+
+/** Refuses with another code if a part is refused. */
+function orElse<T>(code: number, msg: string, part: () => T): T {
+  try {
+    return part();
+  } catch (error) {
+    throw error instanceof Refusal ? new Refusal(code, msg) : error;
+  }
 }
 
 /** A page: the oldest from a start on, else the youngest. */

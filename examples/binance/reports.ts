@@ -89,7 +89,7 @@ export interface ExecutionEvent {
   readonly s: string;
   /** The client's name of the order, or of the cancel. */
   readonly c: string;
-  /** The client's name of the order, where `c` names a cancel. */
+  /** The client's name of the order, where `c` names a cancel; its old name, where it has a new one. */
   readonly C: string;
   /** The side. */
   readonly S: "BUY" | "SELL";
@@ -144,7 +144,8 @@ export function isOver({ status }: { readonly status: string }): boolean {
 /** Reads an event: the fill, if there was one, then the state of the order. */
 export function ordersOf(event: ExecutionEvent): (BinanceFill | BinanceExecution)[] {
   const { s: symbol, i: orderId, S: side, T: time } = event;
-  const clientOrderId = event.C || event.c;
+  // Of a cancel, `c` is the cancel's own name; of a change, the new name of the order.
+  const clientOrderId = event.x === "REPLACED" ? event.c : event.C || event.c;
   const names = { symbol, orderId, clientOrderId, side, time };
   const { o: type, X: status, p: price, q: origQty, z: executedQty, w: isWorking } = event;
   const state = { ...names, type, status, price, origQty, executedQty, isWorking };

@@ -39,6 +39,7 @@ const MOST_STREAMS = 1_024;
 const MOST_MESSAGES = 5;
 const MINUTE = 60_000;
 const STREAM = /^[a-z0-9]+@(trade|depth(@100ms)?)$/;
+const ORDERS = /^POST (order|orderList\/oco|order\/cancelReplace)$/;
 const PUBLIC = /^GET (ping|time|exchangeInfo|depth|ticker\/bookTicker)$/;
 
 /** Options of {@linkcode BinanceSimulator}. */
@@ -260,8 +261,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     if (!this.api.has(route)) return new Response(null, { status: 404 });
     const payload = (query + body).replace(/&?signature=[^&]*$/, "");
     this.api.check(request.headers.get("x-mbx-apikey") ?? undefined, payload, fields);
-    const isOrder = route === "POST order" || route === "POST orderList/oco";
-    if (!isOrder) return Response.json(this.api.answer(route, fields));
+    if (!ORDERS.test(route)) return Response.json(this.api.answer(route, fields));
     return this.#order(() => this.api.answer(route, fields));
   }
 
@@ -439,11 +439,14 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   "GET account": 20,
   "GET allOrders": 20,
   "GET order": 4,
+  "PUT order/amend/keepPriority": 4,
   "GET orderList": 4,
   "GET ticker/bookTicker": 2,
 };
 
 function refusal({ code, message: msg }: Refusal, status?: number): Response {
-  const isKey = code === -2014 || code === -2015;
-  return Response.json({ code, msg }, { status: status ?? (isKey ? 401 : 400) });
+  return Response.json({ code, msg }, { status: status ?? STATUSES[code] ?? 400 });
 }
+
+/** Statuses of refusals, where they are not 400. */
+const STATUSES: Readonly<Record<number, number>> = { [-2014]: 401, [-2015]: 401, [-2021]: 409 };

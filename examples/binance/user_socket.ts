@@ -113,14 +113,18 @@ export class UserSocket {
 
 /** Writes an order event as the venue does. */
 export function executionReport(
-  { type, order, trade, cancelId }: DeskEvent,
+  { type, order, trade, cancelId, oldName }: DeskEvent,
   now: number,
 ): Record<string, unknown> {
   const { symbol, clientOrderId, side, timeInForce, orderListId, status, orderId } = order;
   const zero = textOf(0n);
   return {
     ...{ e: "executionReport", E: now, s: symbol, S: side, o: order.type, f: timeInForce },
-    ...{ c: cancelId ?? clientOrderId, C: cancelId ? clientOrderId : "", g: orderListId },
+    ...{
+      c: cancelId ?? clientOrderId,
+      C: oldName ?? (cancelId ? clientOrderId : ""),
+      g: orderListId,
+    },
     ...{ q: textOf(order.quantity), p: textOf(order.price), P: textOf(order.stopPrice) },
     ...{ x: type, X: status, r: "NONE", i: orderId, F: zero, Q: zero, V: "NONE" },
     ...{ l: trade?.qty ?? zero, L: trade?.price ?? zero, Y: trade?.quoteQty ?? zero },

@@ -52,8 +52,11 @@ class Front implements AsyncDisposable {
   insteadOfOrder: Reply | undefined;
   /** What comes of a look-up instead. */
   insteadOfLookUp: Reply | undefined;
-  /** What comes of a cancel once the venue has it, or instead. */
+  /** What comes of a cancel once the venue has it. */
   afterCancel: Reply | undefined;
+  /** What comes of a change once the venue has it. */
+  afterAmend: Reply | undefined;
+  /** What comes of a cancel instead. */
   insteadOfCancel: Reply | undefined;
   /** Where it passes things on to. */
   venue: BinanceSimulator;
@@ -63,18 +66,15 @@ class Front implements AsyncDisposable {
     this.venue = venue;
     this.#server = server;
     server.will((socket, request) => {
-      const isOrder = request.method === "POST";
-      const isLookUp = request.method === "GET" && request.path.includes("origClientOrderId");
-      const isCancel = request.method === "DELETE";
-      const instead = isOrder
-        ? this.insteadOfOrder
-        : isCancel
-        ? this.insteadOfCancel
-        : isLookUp
-        ? this.insteadOfLookUp
-        : undefined;
+      const { method, path } = request;
+      const isLookUp = method === "GET" && path.includes("origClientOrderId");
+      const instead = isLookUp ? this.insteadOfLookUp : {
+        POST: this.insteadOfOrder,
+        DELETE: this.insteadOfCancel,
+      }[method];
       if (instead) return instead(socket, request);
-      const after = isOrder ? this.afterOrder : isCancel ? this.afterCancel : undefined;
+      const after =
+        { POST: this.afterOrder, DELETE: this.afterCancel, PUT: this.afterAmend }[method];
       void this.pass(request).then((reply) => (after ?? answer(reply))(socket, request));
     });
   }
@@ -97,7 +97,7 @@ class Front implements AsyncDisposable {
     const response = await fetch(this.venue.httpUrl + path, {
       method,
       headers: rest,
-      body: method === "POST" ? body : undefined,
+      body: method === "POST" || method === "PUT" ? body : undefined,
     });
     return {
       status: response.status,
@@ -464,6 +464,11 @@ Deno.test("BinanceBroker spends the weights that the venue counts", async () => 
       [(broker) => broker.openOrders(), 81],
       [(broker) => broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" }), 2],
       [(broker) => broker.order("BTCUSDT", "mine"), 5],
+      [(broker) => broker.allOrders("BTCUSDT"), 21],
+      [(broker) => broker.myTrades("BTCUSDT"), 21],
+      [(broker) => broker.myTrades("BTCUSDT", { orderId: 1 }), 6],
+      [(broker) => broker.exchangeInfo("BTCUSDT"), 20],
+      [(broker) => broker.amend("BTCUSDT", "mine", "0.009"), 5],
       [(broker) => broker.cancel("BTCUSDT", "mine"), 2],
     ] as [(broker: BinanceBroker) => Promise<unknown>, number][]
   ) {
@@ -669,3 +674,38 @@ Deno.test("BinanceBroker looks a lost order up out of the reserve, though querie
   venue.loseAnswer();
   assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
 });
+
+Deno.test("BinanceBroker.amend() makes an order smaller under its name, and refuses what the venue does", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  const { orderId } = await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+  const order = await broker.amend("BTCUSDT", "mine", "0.008");
+  assertEquals([order.orderId, order.origQty, order.clientOrderId], [
+    ...[orderId, "0.00800000", "mine"],
+  ]);
+  for (
+    const [name, newQty, code] of [
+      ["mine", "0.009", -2038],
+      ["mine", "0.008", -2038],
+      ["another", "0.001", -2038],
+      ["mine", "0.0000001", -1013],
+    ] as const
+  ) {
+    const error = await failure(broker.amend("BTCUSDT", name, newQty));
+    assertEquals([error.code, error.outcome], [code, "rejected"]);
+  }
+  assertEquals(venue.desk.open.map(({ quantity }) => quantity), [800_000n]);
+});
+
+for (const [name, fault] of Object.entries(LOST).slice(0, 5)) {
+  Deno.test(`BinanceBroker.amend() tells the order after ${name}`, async () => {
+    await using venue = still();
+    await using front = await Front.before(venue);
+    await using broker = await brokerOf(front, { timeout: 500 });
+    await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
+    front.afterAmend = fault;
+    const { origQty, status } = await broker.amend("BTCUSDT", "mine", "0.008");
+    assertEquals([origQty, status], ["0.00800000", "NEW"]);
+    assertEquals(front.requests.filter(({ method }) => method === "PUT").length, 1);
+  });
+}
