@@ -559,7 +559,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    *   told as a `gap` of their own.
    * - A backfill that throws is asked again with growing waits, for `backfillTimeout` at most. Then
    *   the event `gap` has `filled: false` and the cause, and the feed goes on.
-   * - After another loss the signal aborts, and the feed asks later about a gap that has grown.
+   * - After another loss the signal aborts, and the feed asks later about a gap that has grown. The
+   *   time for which it has asked before counts towards `backfillTimeout`.
    *
    * Without `identify`, an item comes twice if both the backfill and a connection bring it. A class
    * without `backfill` is told of every gap, as not filled.

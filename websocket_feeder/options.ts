@@ -85,8 +85,8 @@ export interface WebSocketFeederOptions {
    */
   quietAfter?: number | ((subscription: never) => number);
   /**
-   * Longest time for all attempts of one `backfill`. Items that the new connection delivers wait
-   * meanwhile. `Infinity` sets no limit.
+   * Longest time for all attempts to fill one gap with `backfill`, over all connections. Items that
+   * the new connection delivers wait meanwhile. `Infinity` sets no limit.
    *
    * @default {30_000}
    */

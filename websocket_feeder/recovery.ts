@@ -44,7 +44,7 @@ export interface Recovering<T> {
 
 /** How long a recovery may take, in milliseconds. */
 export interface RecoveryOptions {
-  /** Longest time for all attempts of one backfill. */
+  /** Longest time for all attempts to fill one gap, those before another loss included. */
   backfillTimeout: number;
   /** Wait before the second attempt; it doubles with each one. */
   baseWait: number;
@@ -85,6 +85,10 @@ export class Recovery<T> {
   #isReleasing = false;
   /** Ends the running backfill. */
   #filling: AbortController | undefined;
+  /** The `performance.now()` at which that backfill began. */
+  #began = 0;
+  /** How long this gap was asked about before its last loss, in milliseconds. */
+  #spent = 0;
 
   /**
    * Makes the recovery of a feed.
@@ -150,10 +154,12 @@ export class Recovery<T> {
     const { backfill } = this.#host;
     if (!backfill) return this.#close({ ...gap, filled: false });
     const filling = this.#filling = new AbortController();
-    const { backfillTimeout } = this.#options;
-    const timer = backfillTimeout === Infinity
+    // Connections that are lost again and again must not make the items wait for ever.
+    const left = Math.max(0, this.#options.backfillTimeout - this.#spent);
+    const timer = left === Infinity
       ? undefined
-      : setTimeout(() => filling.abort(), Math.min(backfillTimeout, MAX_TIMER));
+      : setTimeout(() => filling.abort(), Math.min(left, MAX_TIMER));
+    this.#began = performance.now();
     const { items, cause } = await this.#ask(backfill, gap, filling);
     clearTimeout(timer);
     if (this.#filling !== filling) return; // another loss: the gap has grown, the items still wait
@@ -186,12 +192,14 @@ export class Recovery<T> {
 
   /** Ends the running backfill. Its answer is no longer wanted. */
   #stop(): void {
+    if (this.#filling) this.#spent += performance.now() - this.#began;
     this.#filling?.abort();
     this.#filling = undefined;
   }
 
   #close(event: FeedEvents<T>["gap"]): void {
     this.#since = undefined;
+    this.#spent = 0;
     this.#host.tell(event);
     this.#release();
   }

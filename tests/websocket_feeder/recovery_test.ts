@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { VirtualTime } from "../../testing.ts";
 import { CAPACITY, type Gap, Recovery } from "../../websocket_feeder/recovery.ts";
 
 type Backfill = (gap: Gap, signal: AbortSignal) => Iterable<string> | Promise<Iterable<string>>;
@@ -251,6 +252,27 @@ Deno.test("Recovery without a backfill has no item in doubt wait", () => {
   recovery.doubt();
   receive("item");
   assertEquals(told, ["item"]);
+});
+
+Deno.test("Recovery gives a gap up after backfillTimeout, though a loss every 20 s makes it grow", async () => {
+  using time = new VirtualTime({ start: 0 });
+  const { recovery, told, receive } = recovering(() => new Promise(() => {}));
+  const lose = async () => {
+    recovery.lose(0);
+    recovery.resume();
+    receive("live");
+    void recovery.fill();
+    await time.pass(20_000);
+  };
+  await lose();
+  assertEquals(told, []);
+  await lose();
+  assertEquals(told, ["gap 0 20000 false", "live", "live"]);
+  told.length = 0;
+  await lose(); // a gap of its own, with a time of its own
+  assertEquals(told, []);
+  await time.pass(10_000);
+  assertEquals(told, ["gap 0 40000 false", "live"]);
 });
 
 Deno.test("Recovery holds 65,536 items in doubt, and tells of those that it dropped", () => {
