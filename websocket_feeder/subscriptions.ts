@@ -95,11 +95,13 @@ export class Subscriptions<S> {
     this.#isFlushing = true;
     await null; // a change that is undone within the same turn never reaches the wire
     const connection = this.#connection;
-    while (!connection.ending && connection.stage === "current" && this.#isPending) {
+    while (this.#mayAsk) {
       if (this.#isSlow && !this.#request) await this.#begin();
       let begun: Promise<void> | undefined;
       // The request is decided on when the frame may go, not when it starts to wait.
-      const isSent = await connection.paced(() => void (begun = this.#ask()));
+      const isSent = await connection.paced(() => {
+        if (this.#mayAsk) begun = this.#ask();
+      });
       if (!isSent) connection.end({ reason: "pace refused a frame" });
       await begun;
     }
@@ -140,6 +142,11 @@ export class Subscriptions<S> {
     this.#drop.delete(key);
     this.#add.delete(key);
     this.#tellDone();
+  }
+
+  /** Whether there is something to ask, and no other connection has taken over. */
+  get #mayAsk(): boolean {
+    return !this.#connection.ending && this.#connection.stage === "current" && this.#isPending;
   }
 
   get #isPending(): boolean {

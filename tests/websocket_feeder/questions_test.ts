@@ -492,3 +492,16 @@ Deno.test("reconcile() looks nothing up for a question whose frame never left", 
   assertEquals([error.kind, error.outcome], ["network", "not-sent"]);
   await feed.close();
 });
+
+Deno.test("WebSocketFeeder.ask() that is aborted leaves the line of its pace", async () => {
+  const pace = new Gate();
+  const feed = await connected(new TestFeed({ pace }));
+  const controller = new AbortController();
+  const asked = feed.ask("1", "order", { signal: controller.signal });
+  await settle();
+  assertEquals(pace.size, 1);
+  controller.abort();
+  assertEquals((await assertRejects(() => asked, BrokerError)).outcome, "not-sent");
+  assertEquals(pace.size, 0);
+  await over(feed);
+});

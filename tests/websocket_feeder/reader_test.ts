@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import type { FeedConnection } from "../../websocket_feeder.ts";
+import type { Connection } from "../../websocket_feeder/connection.ts";
+import { Reader } from "../../websocket_feeder/reader.ts";
 import { connected, over, settle, TestFeed, tick } from "./fake_feed.ts";
 
 /** A feed that reads each frame once it is told to, as one does that decompresses in a browser. */
@@ -124,4 +126,34 @@ Deno.test("WebSocketFeeder.receive() reads a frame that comes while another is r
   feed.socket.say("outer");
   assertEquals(feed.items, ["inner", "outer"]);
   await over(feed);
+});
+
+Deno.test("Reader: a promise that was given up does not end the wait for another when it settles", async () => {
+  using time = new FakeTime();
+  const read: string[] = [];
+  const frames = new Map(["1", "2"].map((name) => [name, Promise.withResolvers<void>()]));
+  const reader = new Reader({
+    stats: { frames: 0 },
+    receive(data) {
+      read.push(String(data));
+      return frames.get(String(data))?.promise;
+    },
+    threw: () => {},
+    patience: 100,
+  });
+  const old = { ending: undefined } as unknown as Connection;
+  const next = { ending: undefined } as unknown as Connection;
+  reader.read(old, "1"); // never settles while its connection lives
+  reader.read(next, "2");
+  reader.read(next, "3");
+  old.ending = { code: 1006, reason: "lost", clean: false, opened: true };
+  reader.leave(old);
+  await time.tickAsync(100);
+  assertEquals(read, ["1", "2"]);
+  frames.get("1")!.resolve();
+  await settle();
+  assertEquals(read, ["1", "2"], "the second still reads");
+  frames.get("2")!.resolve();
+  await settle();
+  assertEquals(read, ["1", "2", "3"]);
 });

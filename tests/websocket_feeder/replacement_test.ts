@@ -390,3 +390,27 @@ Deno.test("WebSocketFeeder.refuse() while one connection replaces another unsubs
   assertEquals([old.sent.at(-1), next.sent.at(-1)], ["-a", "-a"]);
   await over(feed, time);
 });
+
+Deno.test("WebSocketFeeder asks nothing more of a connection that was replaced while a frame waited for its pace", async () => {
+  using time = new FakeTime();
+  const pace = new Gate();
+  class Batched extends TestFeed {
+    protected override readonly batch = 1;
+  }
+  const feed = new Batched({ pace, maxLifetime: 10_000, overlap: 1_000 });
+  feed.subscribe("a");
+  await connected(feed);
+  await pace.open();
+  await tick(time, 10_000);
+  const [old, next] = feed.sockets;
+  next.open();
+  await settle();
+  await pace.open();
+  feed.subscribe("b", "c");
+  await settle();
+  assertEquals(pace.size, 2, "a frame of each connection waits");
+  await tick(time, 1_000); // handed over
+  for (let i = 0; i < 6; i++) await pace.open();
+  assertEquals([old.sent, next.sent], [["+a"], ["+a", "+b", "+c"]]);
+  await over(feed, time);
+});

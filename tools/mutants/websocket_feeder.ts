@@ -744,8 +744,12 @@ export const room: Room = {
       "",
     ]),
     subscriptions("a connection that is left is still asked", [
-      '!connection.ending && connection.stage === "current" && this.#isPending',
-      "!connection.ending && this.#isPending",
+      '!this.#connection.ending && this.#connection.stage === "current" && this.#isPending',
+      "!this.#connection.ending && this.#isPending",
+    ]),
+    subscriptions("a connection that is left while a frame waits is still asked", [
+      "if (this.#mayAsk) begun = this.#ask();",
+      "begun = this.#ask();",
     ]),
     wanted("what the venue refused for now is asked for on the next connection", [
       "      if (!this.#repairs.isHeld(key)) subscriptions.mark(key, sub);",
