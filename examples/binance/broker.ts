@@ -345,9 +345,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
    *   been cancelled.
    */
   async cancel(symbol: string, name: string | number | bigint): Promise<BinanceOrderState> {
-    const { origClientOrderId, ...order } = await this.#signed<
-      BinanceOrderState & { origClientOrderId?: string }
-    >("DELETE", "order", {
+    const answer = await this.#signed<Cancelled>("DELETE", "order", {
       query: named(symbol, name),
       throttlers: [this.weights],
       urgent: true,
@@ -356,6 +354,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
         return isOpen(order) ? undefined : order;
       }),
     });
+    const { origClientOrderId, ...order } = cancelledOf(answer, name);
     return { ...order, clientOrderId: origClientOrderId ?? order.clientOrderId };
   }
 
@@ -529,6 +528,18 @@ function named(symbol: string, name: string | number | bigint): Record<string, u
   return typeof name === "string"
     ? { symbol, origClientOrderId: name }
     : { symbol, orderId: String(name) };
+}
+
+/** A cancelled order, with its own name beside the cancel's, or all orders of a list. */
+type Cancelled = (BinanceOrderState & { readonly origClientOrderId?: string }) & {
+  readonly orderReports?: readonly Cancelled[];
+};
+
+/** The order that was meant, where a whole list was cancelled. */
+function cancelledOf(answer: Cancelled, name: string | number | bigint): Cancelled {
+  const isMeant = ({ orderId, origClientOrderId }: Cancelled) =>
+    typeof name === "string" ? origClientOrderId === name : String(orderId) === String(name);
+  return answer.orderReports?.find(isMeant) ?? answer;
 }
 
 /** An order that was made smaller. A look-up gives it as any other order. */

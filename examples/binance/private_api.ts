@@ -110,9 +110,10 @@ export class PrivateApi {
     const order = this.#find(fields);
     if (!order?.isOpen) throw new Refusal(-2011, "Unknown order sent.");
     const clientOrderId = fields.newClientOrderId ?? crypto.randomUUID();
-    const cancelled = this.#desk.cancel(order, clientOrderId);
-    if (order.orderListId !== -1) return this.#describe(this.#desk.lists.get(order.orderListId)!);
-    return { ...cancelled[0].state, origClientOrderId: order.clientOrderId, clientOrderId };
+    this.#desk.cancel(order, clientOrderId);
+    const list = this.#desk.lists.get(order.orderListId);
+    if (list) return this.#describe(list, clientOrderId);
+    return { ...order.state, origClientOrderId: order.clientOrderId, clientOrderId };
   }
 
   #amend(fields: Fields): unknown {
@@ -176,8 +177,9 @@ export class PrivateApi {
     const list = this.#list({ ...fields, origClientOrderId: fields.listClientOrderId }, -2011);
     const open = list.orders.find(({ isOpen }) => isOpen);
     if (!open) throw new Refusal(-2011, "Unknown order sent.");
-    this.#desk.cancel(open, fields.newClientOrderId);
-    return this.#describe(list);
+    const { newClientOrderId = crypto.randomUUID() } = fields;
+    this.#desk.cancel(open, newClientOrderId);
+    return this.#describe(list, newClientOrderId);
   }
 
   #list({ orderListId, origClientOrderId }: Fields, code: number): DeskList {
@@ -190,7 +192,7 @@ export class PrivateApi {
     throw new Refusal(code, code === -2013 ? "Order list does not exist." : "Unknown order sent.");
   }
 
-  #describe({ orderListId, listClientOrderId, orders }: DeskList): unknown {
+  #describe({ orderListId, listClientOrderId, orders }: DeskList, cancelId?: string): unknown {
     const isDone = !orders.some(({ isOpen }) => isOpen);
     return {
       ...{ orderListId, contingencyType: "OCO", listClientOrderId },
@@ -200,7 +202,9 @@ export class PrivateApi {
       orders: orders.map(({ symbol, orderId, clientOrderId }) => ({
         ...{ symbol, orderId, clientOrderId },
       })),
-      orderReports: orders.map(({ state }) => state),
+      orderReports: orders.map(({ state, clientOrderId: origClientOrderId }) =>
+        cancelId ? { ...state, origClientOrderId, clientOrderId: cancelId } : state
+      ),
     };
   }
 

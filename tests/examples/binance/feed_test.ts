@@ -321,41 +321,50 @@ Deno.test("BinanceFeed moves to a new connection without a gap when the venue an
   assertEquals([feed.stats.attempts, feed.errors, feed.reasons], [2, [], []]);
 });
 
-Deno.test("BinanceFeed has the next snapshot take over while prices walk out of the one that it has", async () => {
-  const steps = 12;
-  await using venue = new ScriptedVenue(({ method, id }, connection) => {
-    connection.send(JSON.stringify({ result: null, id }));
-    if (method !== "SUBSCRIBE") return;
-    // A hundred bids go with each event, until more are gone than the first snapshot held.
-    const all = ladder(2_000, -1);
-    for (let step = 0; step < steps; step++) {
-      const gone = all.slice(step * 100, step * 100 + 100).map(([price]) =>
-        [price, "0.0"] as const
-      );
-      setTimeout(() => {
-        connection.send(depth("btcusdt", 101 + step * 100, 200 + step * 100, gone));
-      }, 50 + 30 * step);
-    }
+for (
+  const [sides, levels] of [["b", 100], ["a", 100], ["ab", 150], ["b", 40], ["a", 7]] as const
+) {
+  Deno.test(`BinanceFeed has the next snapshot take over while prices walk out of the one that it has: ${levels} levels of ${sides} at a time`, async () => {
+    const steps = Math.ceil(1_300 / levels);
+    const all = { b: ladder(2_000, -1), a: ladder(2_000, 1) };
+    /** What goes with an event, until more is gone than the first snapshot held. */
+    const gone = (side: "b" | "a", step: number) =>
+      sides.includes(side)
+        ? all[side].slice(step * levels, (step + 1) * levels).map(([price]) =>
+          [price, "0.0"] as const
+        )
+        : [];
+    await using venue = new ScriptedVenue(async ({ method, id }, connection) => {
+      connection.send(JSON.stringify({ result: null, id }));
+      if (method !== "SUBSCRIBE") return;
+      for (let step = 0; step < steps; step++) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        const u = 101 + step;
+        connection.send(depth("btcusdt", u, u, gone("b", step), gone("a", step)));
+      }
+    });
+    const broker = {
+      depth: () => {
+        const lastUpdateId = feed.books.get("BTCUSDT")?.updateId ?? 100;
+        const left = (side: "b" | "a") => {
+          const from = sides.includes(side) ? (lastUpdateId - 100) * levels : 0;
+          return all[side].slice(from, from + 1_000);
+        };
+        return Promise.resolve({ lastUpdateId, bids: left("b"), asks: left("a") });
+      },
+    };
+    await using feed: Feed = new Feed({ url: venue.wsUrl, broker, depth: 10 });
+    feed.subscribe(BTC);
+    await feed.connect();
+    await until(() => feed.books.get("BTCUSDT")?.updateId === 100 + steps);
+    assert(!feed.types("BTCUSDT").includes("lost"), feed.types("BTCUSDT"));
+    const { snapshots } = feed.counts;
+    assert(snapshots >= 2 && snapshots <= 5, `${snapshots} snapshots`);
+    const { bids, asks } = feed.books.get("BTCUSDT")!;
+    const best = (side: "b" | "a") => all[side][sides.includes(side) ? steps * levels : 0][0];
+    assertEquals([bids[0].price, asks[0].price], [best("b"), best("a")]);
   });
-  let loads = 0;
-  const broker = {
-    depth: () => {
-      const id = loads++ === 0 ? 100 : 100 + 100 * Math.max(0, venueStep(feed));
-      const from = id - 100;
-      const bids = ladder(2_000, -1).slice(from, from + 1_000);
-      return Promise.resolve({ lastUpdateId: id, bids, asks: ladder(1_000, 1) });
-    },
-  };
-  /** How many events the feed's book holds. */
-  const venueStep = (of: BinanceFeed) => ((of.books.get("BTCUSDT")?.updateId ?? 100) - 100) / 100;
-  await using feed: Feed = new Feed({ url: venue.wsUrl, broker, depth: 10 });
-  feed.subscribe(BTC);
-  await feed.connect();
-  await until(() => feed.books.get("BTCUSDT")?.updateId === 100 + steps * 100);
-  assert(!feed.types("BTCUSDT").includes("lost"), feed.types("BTCUSDT"));
-  assert(feed.counts.snapshots >= 2 && feed.counts.snapshots <= 5, `${feed.counts.snapshots}`);
-  assertEquals(feed.books.get("BTCUSDT")?.bids[0].price, ladder(2_000, -1)[steps * 100][0]);
-});
+}
 
 Deno.test("BinanceFeed loads a new snapshot where prices leap out of the one that it has", async () => {
   await using venue = new ScriptedVenue(({ method, id }, connection) => {
@@ -532,9 +541,15 @@ type Request = { method: string; params: string[]; id: number };
 const FLAT: DepthSnapshot = { lastUpdateId: 100, bids: [["1.0", "1.0"]], asks: [["2.0", "1.0"]] };
 
 /** A combined-stream frame with a depth event. */
-function depth(name: string, U: number, u: number, b: DepthEvent["b"] = []): string {
+function depth(
+  name: string,
+  U: number,
+  u: number,
+  b: DepthEvent["b"] = [],
+  a: DepthEvent["a"] = [],
+): string {
   const [symbol] = name.split("@");
-  const data = { e: "depthUpdate", E: 1, s: symbol.toUpperCase(), U, u, b, a: [] };
+  const data = { e: "depthUpdate", E: 1, s: symbol.toUpperCase(), U, u, b, a };
   return JSON.stringify({ stream: `${symbol}@depth@100ms`, data });
 }
 
