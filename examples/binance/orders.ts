@@ -55,6 +55,9 @@ export interface BinanceOrdersOptions extends WebSocketFeederOptions {
 /** What a feed of orders subscribes to: there is one stream for all of the account. */
 const ACCOUNT = "account";
 
+/** What a subscription costs of the address's weight. */
+const WEIGHT = 2;
+
 /** The venue's codes. */
 const BAD_TIMESTAMP = -1021;
 const ALREADY_SUBSCRIBED = -2035;
@@ -133,7 +136,8 @@ export class BinanceOrders extends WebSocketFeeder<BinanceReport, typeof ACCOUNT
     if (op === "unsubscribe") return JSON.stringify({ id, method: "userDataStream.unsubscribe" });
     const sync = this.#isClockWrong;
     this.#isClockWrong = false;
-    const params = await this.#broker.signParams({}, { sync });
+    const sign = () => this.#broker.signParams({}, { sync });
+    const params = await this.#broker.weights.run(sign, { cost: WEIGHT, urgent: true });
     return JSON.stringify({ id, method: "userDataStream.subscribe.signature", params });
   }
 

@@ -40,6 +40,9 @@ const MOST_MESSAGES = 5;
 const MINUTE = 60_000;
 const STREAM = /^[a-z0-9]+@(trade|depth(@100ms)?)$/;
 const ORDERS = /^POST (order|orderList\/oco|order\/cancelReplace)$/;
+/** What costs no weight if it succeeds, since 2026-04-02. Source: CHANGELOG.md, 2026-03-27. */
+const FREE =
+  /^(POST order|POST orderList\/oco|POST order\/cancelReplace|DELETE (order|orderList))$/;
 const PUBLIC = /^GET (ping|time|exchangeInfo|depth|ticker\/bookTicker)$/;
 
 /** Options of {@linkcode BinanceSimulator}. */
@@ -162,6 +165,12 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     this.#weight.used = used;
   }
 
+  /** Adds to the weight of this minute, which the WebSocket API shares. */
+  charge(weight: number): void {
+    if (this.#weight.minute !== Math.floor(this.now / MINUTE)) this.usedWeight = 0;
+    this.#weight.used += weight;
+  }
+
   /** Executes the next order, but answers 503, as when the venue itself has lost track of it. */
   loseAnswer(): void {
     this.#losses.push("answer");
@@ -236,6 +245,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     let response: Response;
     try {
       response = this.#answer(route, fields, request, query, body);
+      if (response.ok && FREE.test(route)) this.charge(-weigh(route, fields));
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       response = refusal(error);
@@ -249,8 +259,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     const now = performance.now();
     const isEarly = now - this.#lastRequest < this.#limits.interval;
     this.#lastRequest = now;
-    if (this.#weight.minute !== Math.floor(this.now / MINUTE)) this.usedWeight = 0;
-    this.#weight.used += weigh(route, fields);
+    this.charge(weigh(route, fields));
     if (!isEarly && this.#weight.used <= this.#limits.weight) return undefined;
     this.stats.throttled++;
     return this.tooMany(isEarly ? 1 : Math.ceil((MINUTE - this.now % MINUTE) / 1_000));
@@ -370,7 +379,8 @@ export class BinanceConnection extends Connection {
     this.#isCombined = path.startsWith("/stream");
     if (!path.startsWith("/ws-api")) return;
     const send = (frame: unknown) => this.send(JSON.stringify(frame));
-    this.user = new UserSocket({ api: venue.api, now: () => venue.now, send });
+    const charge = (weight: number) => venue.charge(weight);
+    this.user = new UserSocket({ api: venue.api, now: () => venue.now, send, charge });
   }
 
   /** Whether there is a subscription. */
@@ -425,7 +435,7 @@ export class BinanceConnection extends Connection {
   }
 }
 
-/** Source: rest-api.md. An order that is taken costs nothing since 2026-04-02; counted here as 1. */
+/** What a request costs. Source: rest-api.md. */
 function weigh(route: string, { symbol, limit = "100", orderId }: Fields): number {
   const most = Number(limit);
   if (route === "GET depth") return most <= 100 ? 5 : most <= 500 ? 25 : most <= 1_000 ? 50 : 250;

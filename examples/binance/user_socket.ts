@@ -17,6 +17,8 @@ export interface UserSocketOptions {
   readonly now: () => number;
   /** Sends a frame. */
   readonly send: (frame: unknown) => void;
+  /** Charges the address with weight. */
+  readonly charge: (weight: number) => void;
 }
 
 /** What a client asked for on the WebSocket API. */
@@ -49,6 +51,7 @@ export class UserSocket {
     try {
       const { method, params, ...request } = JSON.parse(frame);
       id = request.id;
+      this.#options.charge(method === "ping" || method === "time" ? 1 : 2);
       const result = this.#answer(method, Object(params));
       this.#options.send({ id, status: 200, result, rateLimits: [] });
     } catch (error) {

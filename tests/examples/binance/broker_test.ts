@@ -476,9 +476,10 @@ Deno.test("BinanceBroker spends the weights that the venue counts", async () => 
     venue.usedWeight = 0;
     await using broker = await brokerOf({ httpUrl });
     await call(broker);
-    assertEquals(venue.usedWeight, weight, String(call));
+    const isFree = /placeOrder|cancel/.test(String(call)); // the venue gives the 1 back
+    assertEquals(venue.usedWeight, isFree ? weight - 1 : weight, String(call));
     assertEquals(broker.weights.waitTime(6_000 - weight), 0, String(call));
-    assert(broker.weights.waitTime(6_001 - weight) > 0, String(call));
+    assert(broker.weights.waitTime(6_001 - weight + (isFree ? 1 : 0)) > 0, String(call));
   }
 });
 

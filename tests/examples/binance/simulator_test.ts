@@ -285,3 +285,72 @@ Deno.test("BinanceSimulator sends the same events from the same seed", async () 
   assertEquals(await record(7), frames);
   assertNotEquals(await record(8), frames);
 });
+
+Deno.test("BinanceSimulator charges no weight for orders and cancels that succeed, and 1 for others", async () => {
+  await using venue = still({ clockOffset: 30_000 - Date.now() % 60_000 });
+  const call = (method: string, fields: Record<string, string>) => {
+    const query = signed({ symbol: "BTCUSDT", ...fields, timestamp: venue.now });
+    return get(venue, `order?${query}`, { method, headers: HEADERS });
+  };
+  const limit = { ...ORDER, type: "LIMIT", timeInForce: "GTC", price: "20000" };
+  const used = async (reply: ReturnType<typeof call>) =>
+    (await reply).headers.get("x-mbx-used-weight-1m");
+  assertEquals(await used(call("POST", { ...limit, newClientOrderId: "a" })), "0");
+  assertEquals(await used(call("POST", { ...limit, newClientOrderId: "a" })), "1", "refused");
+  assertEquals(await used(call("DELETE", { origClientOrderId: "a" })), "1");
+  assertEquals(await used(call("DELETE", { origClientOrderId: "a" })), "2", "refused");
+});
+
+/** Signs the parameters of the WebSocket API without any code of ours. */
+function signedParams(params: Record<string, string | number>, secret = LOGIN.secret) {
+  const names = Object.keys(params).sort();
+  const payload = names.map((name) => `${name}=${params[name]}`).join("&");
+  const signature = createHmac("sha256", secret).update(payload).digest("hex");
+  return { ...params, signature };
+}
+
+Deno.test("BinanceSimulator subscribes to the user data stream by signature, once", async () => {
+  await using venue = still({ clockOffset: 30_000 - Date.now() % 60_000 });
+  await using client = await Client.of(venue, "ws-api/v3");
+  const ask = (id: number, method: string, params?: unknown) => {
+    client.send(JSON.stringify({ id, method, params }));
+    return client.next();
+  };
+  const subscribe = "userDataStream.subscribe.signature";
+  const params = () => ({ timestamp: venue.now, apiKey: LOGIN.apiKey });
+  for (
+    const [method, given, code, status] of [
+      [subscribe, {}, -1102, 400],
+      [subscribe, signedParams({ ...params(), apiKey: "another" }), -2015, 401],
+      [subscribe, signedParams(params(), "another"), -1022, 400],
+      [subscribe, params(), -1022, 400],
+      [subscribe, signedParams({ ...params(), timestamp: 1 }), -1021, 400],
+      ["userDataStream.unsubscribe", {}, -2036, 400],
+      ["order.forget", {}, -1020, 400],
+    ] as const
+  ) {
+    const { id, error, ...answer } = await ask(7, method, given);
+    assertEquals([id, answer.status, error.code], [7, status, code]);
+  }
+  assertEquals((await ask(8, subscribe, signedParams(params()))).result, { subscriptionId: 0 });
+  assertEquals((await ask(9, subscribe, signedParams(params()))).error.code, -2035);
+  assertEquals((await ask(10, "ping")).status, 200);
+  assertEquals(venue.usedWeight, 9 * 2 + 1);
+  venue.announceShutdown();
+  assertEquals((await client.next()).event.e, "serverShutdown");
+  venue.desk.place(ORDER);
+  const { subscriptionId, event } = await client.next();
+  assertEquals([subscriptionId, event.e, event.x, event.X], [0, "executionReport", "NEW", "NEW"]);
+});
+
+Deno.test("BinanceSimulator ends the user data stream with the venue's event", async () => {
+  await using venue = still();
+  await using client = await Client.of(venue, "ws-api/v3");
+  const params = signedParams({ timestamp: venue.now, apiKey: LOGIN.apiKey });
+  client.send(JSON.stringify({ id: 1, method: "userDataStream.subscribe.signature", params }));
+  await client.next();
+  client.send(JSON.stringify({ id: 2, method: "userDataStream.unsubscribe" }));
+  const { subscriptionId, event } = await client.next();
+  assertEquals([subscriptionId, event.e], [0, "eventStreamTerminated"]);
+  assertEquals((await client.next()).id, 2);
+});
