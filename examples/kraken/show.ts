@@ -7,7 +7,7 @@
 import { BrokerError } from "@aio-trader/core";
 import type { Fault } from "../loopback.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
-import { grouped, type Ladder, seconds, type Story } from "../view.ts";
+import { grouped, type Ladder, seconds, type Story, type Window } from "../view.ts";
 import { KrakenBroker } from "./broker.ts";
 import { type KrakenBook, KrakenFeed, type KrakenItem, type KrakenSubscription } from "./feed.ts";
 import { KrakenSimulator } from "./simulator.ts";
@@ -93,10 +93,15 @@ export class KrakenShow implements Show {
     });
   }
 
-  requests(): { queue: number; asked: string[] } {
+  requests(): { queue: number; asked: string[]; windows: Window[] } {
     const { answered, throttled, told } = this.#requests;
     const asked = [`${answered} answered`, `${throttled} throttled`, `${told} told 429`];
-    return { queue: this.#broker.throttler.size, asked };
+    const { throttler, counter } = this.#broker;
+    const windows = [
+      { name: "public: 1 per second", limit: 1, spent: 1 - throttler.available },
+      { name: "private: 14 per 42 seconds", limit: 14, spent: 14 - counter.available },
+    ];
+    return { queue: throttler.size, asked, windows };
   }
 
   async open(): Promise<void> {

@@ -39,6 +39,8 @@ Deno.test("the live page shows orders, limits, books and faults, without an erro
     await page.waitForSelector("#state.live");
     await page.waitForSelector("#books table:nth-of-type(3) .bid");
     await page.waitForSelector("#faults li.good");
+    await page.waitForSelector("#orders li.good");
+    await page.waitForSelector("#limits meter");
     await page.waitForSelector("#figures li", { timeout: 60_000 });
     const shot = Deno.env.get("SCREENSHOT");
     if (shot) await page.screenshot({ path: shot, fullPage: true });

@@ -191,6 +191,7 @@ scene(
 
 scene("an upgrade that hangs is given up at connectTimeout, one TCP connection at a time", {
   connectTimeout: 100,
+  baseWait: 100, // the venue must see the end of one before the next
 }, async (feed, venue) => {
   feed.connect();
   await venue.until(() => feed.retries.length === 3);
@@ -202,6 +203,7 @@ scene("an upgrade that hangs is given up at connectTimeout, one TCP connection a
 
 scene("a handshake unanswered is given up at connectTimeout, with no frame before login", {
   connectTimeout: 100,
+  baseWait: 100, // the venue must see the end of one before the next
 }, async (feed, venue) => {
   let unlock: (() => void) | undefined;
   feed.read = (data) => data === "welcome" ? unlock?.() : feed.items.push(data);
