@@ -122,8 +122,6 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   readonly #settleTime: number;
   readonly #lookUpTimeout: number;
   readonly #clock = new VenueClock(() => this.time());
-  /** The first reading of the clock. */
-  #measured: Promise<void> | undefined;
   #key: CryptoKey | undefined;
 
   /**
@@ -409,7 +407,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
    * @returns Epoch milliseconds of the venue.
    */
   async venueTime(moment: number): Promise<number> {
-    await this.#readClock(this.#measured ??= this.#clock.sync());
+    await this.#readClock();
     return Math.floor(this.#clock.now() - (Date.now() - moment)) - 1;
   }
 
@@ -426,8 +424,7 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     options: { sync?: boolean } = {},
   ): Promise<Record<string, string | number>> {
     if (!this.#key) throw noLogin("sign");
-    if (options.sync) this.#measured = undefined;
-    await this.#readClock(this.#measured ??= this.#clock.sync());
+    await (options.sync ? this.#clock.sync() : this.#readClock());
     const apiKey = this.session.headers.get("x-mbx-apikey")!;
     const all = { ...params, apiKey, recvWindow: this.#recvWindow, timestamp: this.#clock.now() };
     const sorted = Object.entries(all).sort(([one], [other]) => one < other ? -1 : 1);
@@ -482,22 +479,26 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     if (!this.#key) throw noLogin(`${method} ${path}`);
     const isQuery = method === "GET" && !options.throttlers;
     const all = isQuery ? { ...options, throttlers: [this.queries, this.weights] } : options;
-    await this.#readClock(this.#measured ??= this.#clock.sync());
+    await this.#readClock();
     try {
       return (await this.session.request<T>(method, path, all)).data;
     } catch (error) {
       if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
-      await this.#readClock(this.#clock.sync());
+      await this.#clock.sync().catch(() => Promise.reject(error));
       return (await this.session.request<T>(method, path, all)).data;
     }
   }
 
-  /** Waits for a reading of the clock. Its failure must not be taken for that of an order. */
-  async #readClock(reading: Promise<void>): Promise<void> {
+  /**
+   * Reads the clock before it may be off by half of what the venue tolerates. A failure must not be
+   * taken for that of an order, and counts for nothing while earlier readings are good enough to try.
+   */
+  async #readClock(): Promise<void> {
+    if (this.#clock.error <= this.#recvWindow / 2) return;
     try {
-      await reading;
+      await this.#clock.sync();
     } catch (cause) {
-      this.#measured = undefined;
+      if (this.#clock.error < Infinity) return;
       const { kind = "network", message, retriable } = cause as BrokerError;
       throw new BrokerError(`Cannot sign: the venue's time is not known (${message})`, {
         kind,

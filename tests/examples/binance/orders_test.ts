@@ -286,3 +286,31 @@ Deno.test("BinanceOrders reads more than one page of what it has missed", async 
   const ends = it.items.filter((item) => item.channel === "orders" && item.status === "FILLED");
   assertEquals(ends.length, missed);
 });
+
+Deno.test("BinanceOrders fills a gap though REST fails at first", async () => {
+  await using it = await new Fixture().open();
+  let failures = 0;
+  it.orders.on("gap", ({ filled }) => assert(filled));
+  await it.lose(async () => {
+    await it.broker.placeOrder({ ...MARKET, newClientOrderId: "during" });
+    for (; failures < 4; failures++) it.venue.inflict("throttle"); // answered with 429
+  });
+  await it.until("during FILLED");
+  assertEquals([repeated(it.told()), it.venue.stats.throttled], [[], failures]);
+});
+
+Deno.test("BinanceOrders tells each fill once in a storm of drops, within the venue's weight", async () => {
+  await using it = await new Fixture({ maxWait: 200 }).open();
+  const storm = setInterval(() => it.venue.inflict("drop"), 40);
+  for (let i = 0; i < 10; i++) {
+    await it.broker.placeOrder({ ...MARKET, quantity: "0.001", newClientOrderId: `m${i}` });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  clearInterval(storm);
+  for (let i = 0; i < 10; i++) await it.until(`m${i} FILLED`);
+  const fills = it.items.flatMap((item) => item.channel === "fills" ? [Number(item.tradeId)] : []);
+  assertEquals(fills.sort((a, b) => a - b), it.venue.desk.trades.map(({ id }) => id));
+  assertEquals(repeated(it.told()), []);
+  assertEquals([it.venue.stats.executed, it.venue.stats.throttled], [10, 0]);
+  assert(it.venue.usedWeight < 6_000, `${it.venue.usedWeight} used`);
+});
