@@ -55,6 +55,9 @@ export {
   type SessionStep,
 };
 
+/** Microtasks from the end of a call to the start of the next, where one follows another. */
+const PATIENCE = 16;
+
 /**
  * Sends requests to a venue, each order at most once.
  *
@@ -113,7 +116,7 @@ export class Session {
       transport: new Transport(copy),
     };
     this.#calls = new OpenCalls(closeTimeout);
-    this.#shared = new Timeouts(timeout);
+    this.#shared = new Timeouts(timeout, PATIENCE);
   }
 
   /**
@@ -246,6 +249,7 @@ export class Session {
    */
   async close(): Promise<void> {
     await this.#calls.close();
+    this.#shared.stop();
     this.#venue.renewal.giveUp("closed", "the session was closed");
   }
 

@@ -118,14 +118,20 @@ function median(values: number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1];
 }
 
-/** Measures each contender in turn, round after round, and returns the median parts of raw fetch. */
+/** Another order in each round: whoever comes next pays for the garbage of the one before. */
+function shuffled<T>(list: T[]): T[] {
+  return list.map((item) => ({ item, at: Math.random() })).sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+/** Measures each contender once in every round, and returns the median parts of raw fetch. */
 async function compare(
   contenders: Record<string, Contender>,
   inFlight: number,
 ): Promise<Map<string, number>> {
   const rates = new Map(Object.keys(contenders).map((name) => [name, [] as number[]]));
   for (let round = -1; round < ROUNDS; round++) {
-    for (const [name, call] of Object.entries(contenders)) {
+    for (const [name, call] of shuffled(Object.entries(contenders))) {
       const measured = await rate(call, inFlight);
       if (round >= 0) rates.get(name)!.push(measured); // the first round warms up
     }

@@ -140,7 +140,9 @@ export class Exchange {
 
   /** Takes down the facts from the headers of the answer. */
   #hear({ status, headers, ok }: Response): void {
-    this.tell({ type: "response", status, duration: performance.now() - this.#start });
+    if (this.#venue.options.onEvent) { // the clock is read for a listener only
+      this.tell({ type: "response", status, duration: performance.now() - this.#start });
+    }
     const { failure, sync } = this.#venue.options;
     if (sync) { for (const limiter of this.#call.limiters) this.#sync(headers, limiter, sync); }
     if (ok) return;

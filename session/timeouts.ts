@@ -14,7 +14,7 @@ const TOGETHER = 1;
  * much as a tenth of a fetch.
  *
  * - No request is ended early by more than a millisecond.
- * - No timer is left once no request is under way.
+ * - No timer is left once no request is under way, and `patience` microtasks have passed.
  */
 export class Timeouts {
   /** Longest time of each request, in milliseconds. */
@@ -22,41 +22,64 @@ export class Timeouts {
   /** How to end each request, with the time of its start: the oldest first. */
   readonly #pending = new Map<() => void, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The start of the request that the timer was set for. */
+  #since = 0;
+  readonly #patience: number;
+  /** Microtasks that the timer still waits for another request. */
+  #turns = 0;
 
   /**
    * Creates timeouts.
    *
    * @param delay Longest time, in milliseconds; `Infinity` ends no request.
+   * @param patience Microtasks for which the timer outlives the last request. One that starts by
+   *   then, and in the same millisecond as the first, takes the timer over.
    */
-  constructor(delay: number) {
+  constructor(delay: number, patience = 0) {
     this.delay = delay;
+    this.#patience = patience;
   }
 
   /** Calls `end` after the delay, unless `end` is removed before. */
   add(end: () => void): void {
     if (this.delay === Infinity) return;
-    this.#pending.set(end, performance.now());
-    if (this.#timer === undefined) this.#arm(this.delay);
+    const now = performance.now();
+    if (this.#pending.size === 0 && now >= this.#since + TOGETHER) this.stop();
+    this.#pending.set(end, now);
+    if (this.#timer === undefined) this.#arm(this.delay, now);
   }
 
   /** Takes the limit of a request away. */
   remove(end: () => void): void {
     if (!this.#pending.delete(end) || this.#pending.size > 0) return;
+    if (this.#patience === 0) return this.stop();
+    const isWaiting = this.#turns > 0;
+    this.#turns = this.#patience;
+    if (!isWaiting) void this.#wait();
+  }
+
+  /** Clears the timer, once no request is under way. */
+  stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #arm(delay: number): void {
-    const [oldest] = this.#pending;
+  async #wait(): Promise<void> {
+    while (this.#turns-- > 0) await null;
+    this.#turns = 0;
+    if (this.#pending.size === 0) this.stop();
+  }
+
+  #arm(delay: number, since: number): void {
+    this.#since = since;
     const ring = () => {
       this.#timer = undefined;
-      // The timer was set for the oldest, so for the oldest its word counts; for later ones the
-      // clock's.
-      const due = this.#pending.has(oldest[0]) ? oldest[1] + TOGETHER : -Infinity;
+      // For the requests of its millisecond the timer's word counts; for later ones the clock's.
+      const due = since + TOGETHER;
       const now = performance.now();
       for (const [end, since] of this.#pending) {
         const wait = since + this.delay - now;
-        if (since >= due && wait > 0) return this.#arm(wait);
+        if (since >= due && wait > 0) return this.#arm(wait, since);
         this.#pending.delete(end);
         end();
       }

@@ -85,6 +85,8 @@ export function checkBelow(base: string, url: URL): void {
 
 /** The part of a URL that may be shown. */
 export function withoutQuery(href: string): string {
-  const end = href.search(/[?#]/);
-  return end < 0 ? href : href.slice(0, end);
+  const hash = href.indexOf("#");
+  const path = hash < 0 ? href : href.slice(0, hash);
+  const query = path.indexOf("?");
+  return query < 0 ? path : path.slice(0, query);
 }

@@ -546,6 +546,26 @@ Deno.test("Session.close() waits until the requests have ended, and is final", a
   await open(play(ok)).close();
 });
 
+Deno.test("Session.close() leaves no timer, not even for a microtask", async () => {
+  const { setTimeout, clearTimeout } = globalThis;
+  const timers = new Set<unknown>();
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    const timer = setTimeout(...args);
+    timers.add(timer);
+    return timer;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = (timer) => void (timers.delete(timer), clearTimeout(timer));
+  try {
+    const session = open(play(ok, ok));
+    await session.get("x");
+    await session.get("x", { timeout: 50 });
+    await session.close();
+    assertEquals(timers.size, 0);
+  } finally {
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+});
+
 Deno.test("Session replays a 401 once for each call, not once for each attempt", async () => {
   let logins = 0;
   const venue = play(status(401), status(503), status(401), ok);

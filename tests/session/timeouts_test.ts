@@ -54,6 +54,100 @@ Deno.test("Timeouts arms one timer for all, and leaves none behind", () => {
   }
 });
 
+/** Counts the timers that are armed and not cleared. */
+function countTimers(): { armed: number; open: number } & Disposable {
+  const { setTimeout, clearTimeout } = globalThis;
+  const open = new Set<unknown>();
+  const count = {
+    armed: 0,
+    get open() {
+      return open.size;
+    },
+    [Symbol.dispose]: () => void Object.assign(globalThis, { setTimeout, clearTimeout }),
+  };
+  globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+    const timer = setTimeout(...args);
+    open.add(timer);
+    count.armed++;
+    return timer;
+  }) as typeof setTimeout;
+  globalThis.clearTimeout = (timer) => {
+    open.delete(timer);
+    clearTimeout(timer);
+  };
+  return count;
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await null;
+}
+
+Deno.test("Timeouts keeps its timer for a few microtasks, and the next request takes it over", async () => {
+  using _time = fakeClock();
+  using timers = countTimers();
+  const timeouts = new Timeouts(1_000, 4);
+  for (let i = 0; i < 100; i++) {
+    const end = () => {};
+    timeouts.add(end);
+    await null;
+    timeouts.remove(end);
+    await turns(2);
+  }
+  assertEquals([timers.armed, timers.open], [1, 1]);
+  await turns(3);
+  assertEquals(timers.open, 0);
+});
+
+Deno.test("Timeouts lets a request of another millisecond take no timer over", async () => {
+  using time = fakeClock();
+  using timers = countTimers();
+  let now = 0;
+  performance.now = () => now;
+  const timeouts = new Timeouts(1_000, 4);
+  let ended = 0;
+  const first = () => {};
+  timeouts.add(first);
+  timeouts.remove(first);
+  now = 1;
+  timeouts.add(() => ended++);
+  await turns(8);
+  assertEquals([timers.armed, timers.open], [2, 1]);
+  performance.now = () => now + time.now;
+  time.tick(999);
+  assertEquals(ended, 0);
+  time.tick(1);
+  assertEquals(ended, 1); // by its own timer, though the clock says a moment less
+});
+
+Deno.test("Timeouts ends a request that took a timer over when the timer rings, where the clock stands still", () => {
+  using time = fakeClock();
+  performance.now = () => 0;
+  const timeouts = new Timeouts(1_000, 4);
+  const first = () => {};
+  let ended = 0;
+  timeouts.add(first);
+  timeouts.remove(first);
+  timeouts.add(() => ended++);
+  time.tick(1_000);
+  assertEquals(ended, 1);
+});
+
+Deno.test("Timeouts without patience, or after stop(), leaves no timer for a microtask", () => {
+  using _time = fakeClock();
+  using timers = countTimers();
+  const end = () => {};
+  const impatient = new Timeouts(1_000);
+  impatient.add(end);
+  impatient.remove(end);
+  assertEquals([timers.armed, timers.open], [1, 0]);
+  const patient = new Timeouts(1_000, 16);
+  patient.add(end);
+  patient.remove(end);
+  assertEquals(timers.open, 1);
+  patient.stop();
+  assertEquals(timers.open, 0);
+});
+
 Deno.test("Timeouts with Infinity ends nothing and arms nothing", () => {
   using time = new FakeTime();
   const timeouts = new Timeouts(Infinity);
