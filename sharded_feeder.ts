@@ -297,6 +297,8 @@ export class ShardedFeeder<T, S = string> extends AbstractFeeder<T> {
       });
       shard.on("error", (error) => {
         if (shard.state !== "closed") this.dispatch("error", error); // else `closed` tells of it
+        // The venue may have refused its last subscription.
+        if (shard.subscriptions.size === 0) queueMicrotask(() => this.#prune());
       });
       for (const type of PASSED_ON) this.#passOn(shard, type);
       void shard.closed.then((error) => this.#lose(shard, error));

@@ -125,6 +125,21 @@ Deno.test("ShardedFeeder a shard whose last subscription has left closes, except
   await feed.close();
 });
 
+Deno.test("ShardedFeeder a shard whose last subscription the venue has refused closes", async () => {
+  const setup = sharded({ limit: 1 });
+  const { feed, shards } = setup;
+  feed.on("error", () => {});
+  feed.subscribe("A", "B");
+  await live(setup);
+  shards[1].socket.say("refuse B");
+  await settle();
+  assertEquals(shards.map(({ state }) => state), ["live", "closed"]);
+  shards[0].socket.say("refuse A");
+  await settle();
+  assertEquals(shards[0].state, "live", "the only one stays");
+  await feed.close();
+});
+
 Deno.test("ShardedFeeder what is empty only within a turn does not close", async () => {
   const setup = sharded({ limit: 1 });
   const { feed, shards } = setup;
