@@ -12,7 +12,7 @@ Deno.test("sim: the same seed gives the same trace on Deno, Node 22, Node 24 and
       return new TextDecoder().decode(stdout);
     };
     const own = await print(Deno.execPath(), ["run", "-A", "--no-config"]);
-    assertEquals(own.trim().split("\n").length, 20);
+    assertEquals(own.trim().split("\n").length, 60);
     for (const runtime of Object.values(VERSIONS)) {
       assertEquals(await print(await install(runtime), []), own, runtime);
     }

@@ -1,160 +1,235 @@
 /**
- * Holds the venue's log against what the user was told.
+ * Holds the venue's log against what the caller was told.
  *
  * @module
  */
 
-import { type Exchange, type Item, SECRET } from "./exchange.ts";
-import { ALWAYS } from "./history.ts";
-import type { Told, Verdict } from "./told.ts";
-import { CLOSE_TIMEOUT } from "./trader.ts";
+import type { FeedName } from "./history.ts";
+import { excessOf, type Start } from "./limits.ts";
+import type { Subscriber } from "./subscriber.ts";
+import { DOUBT, type Told } from "./trader.ts";
+import { COSTS, type Sent } from "./wire.ts";
+import type { World } from "./world.ts";
 
-/** A feed, as far as its subscriptions go. */
-interface Subscribed {
-  readonly state: string;
-  readonly subscriptions: ReadonlyMap<unknown, unknown>;
+/**
+ * Judges a history that has come to its end.
+ *
+ * @param world Where it was played; what is wrong is told to its witness.
+ */
+export function judge(world: World): void {
+  judgeOrders(world);
+  judgeLimits(world);
+  judgeQuestions(world);
+  for (const user of Object.values(world.feeds)) judgeDelivery(world, user);
 }
 
-/** How the venue's log must look for a verdict to be true. */
-const TRUE: Record<string, (executions: number, hasArrived: boolean) => boolean> = {
-  found: (executions) => executions === 1,
-  rejected: (executions) => executions === 0,
-  absent: (executions) => executions === 0,
-  "not-sent": (executions, hasArrived) => executions === 0 && !hasArrived,
-  unknown: () => true,
-};
-
-/** A feed may name a moment this much too late, in milliseconds: timers fire early and late. */
-const BLUR = 5;
-
-/** Looks for broken promises. */
-export class Judge {
-  /** What is wrong, in words. */
-  readonly faults: string[] = [];
-  readonly #exchange: Exchange;
-  readonly #told: Told;
-  readonly #limit: { limit: number; period: number };
-
-  constructor(exchange: Exchange, told: Told, limit: { limit: number; period: number }) {
-    this.#exchange = exchange;
-    this.#told = told;
-    this.#limit = limit;
-  }
-
-  /** Every call has settled by its own timeouts, with nothing closed for it. */
-  settled(): void {
-    for (const what of this.#told.pending) {
-      this.faults.push(`${what} has not settled in the calm`);
+/** Judges the fates of orders and cancels. */
+function judgeOrders({ book, wire, trader, witness, setting, closingAt }: World): void {
+  const requests = Map.groupBy(book.executions, ({ id }) => id);
+  const sent = Map.groupBy(wire.sent, ({ tag }) => tag);
+  for (const told of trader.told) {
+    const { id, what, verdict } = told;
+    if (!verdict) {
+      witness.fault(`${id} has never been settled`);
+      continue;
     }
-  }
-
-  /**
-   * What is subscribed is held by the venue, once for each feed, and nothing else is.
-   *
-   * @param feeds The feeds, by name, in a calm world in which no connection replaces another.
-   * @returns What is wrong, in words.
-   */
-  held(feeds: Record<string, Subscribed>): string[] {
-    const faults: string[] = [];
-    const wanted: string[] = [];
-    for (const [name, { state, subscriptions }] of Object.entries(feeds)) {
-      if (state !== "live") faults.push(`${name} is ${state} in the calm, not live`);
-      wanted.push(...subscriptions.values() as Iterable<string>);
+    if (what === "read" && told.begunAt < closingAt && told.at! > closingAt) {
+      witness.fault(`${id} is settled ${told.at! - closingAt} ms after close()`);
     }
-    // A connection that the venue keeps silent was left long ago: the venue does not see that.
-    const clients = this.#exchange.venue.feed.clients.filter(({ isSilent }) => !isSilent);
-    const held = clients.flatMap(({ held }) => [...held]);
-    for (const symbol of new Set([...wanted, ...held])) {
-      const times = (of: string[]) => of.filter((one) => one === symbol).length;
-      if (times(held) === times(wanted)) continue;
-      faults.push(`the venue holds ${symbol} ${times(held)} times, wanted ${times(wanted)}`);
+    if (what === "read" || what === "other") continue;
+    const executions = new Set(requests.get(id)?.map(({ request }) => request)).size;
+    const tries = sent.get(id) ?? [];
+    // A 401 that was made for another request has the session send this one again.
+    const isDeceived = tries.some(({ isLie }) => isLie);
+    if (executions > 1 && !isDeceived && what !== "amendment") {
+      witness.fault(`${id} was executed by ${executions} requests`);
     }
-    return faults;
+    const isSocket = what === "order over the socket";
+    const wrong = verdict === "unknown"
+      ? wrongDoubt(told, isSocket ? undefined : tries, setting, closingAt)
+      : wrongVerdict(told, executions, tries, book.heard.has(id));
+    if (wrong) witness.fault(`${id} is told to be ${verdict}: ${wrong}`);
   }
+}
 
-  /** All that can be said once everything is closed. */
-  all(timers: number): void {
-    if (timers > 0) this.faults.push(`${timers} timers are left`);
-    for (const what of this.#told.pending) this.faults.push(`${what} has not settled`);
-    for (const what of this.#told.unhandled) this.faults.push(`unhandled: ${what}`);
-    for (const verdict of this.#told.verdicts) this.#order(verdict);
-    this.#starts();
-    this.#items();
-    this.#secrets();
+/** What is wrong with a verdict that says something. */
+function wrongVerdict(
+  { verdict, isReconciled, looks }: Told,
+  executions: number,
+  tries: readonly Sent[],
+  isHeard: boolean,
+): string | undefined {
+  if (verdict === "error") return "an error that tells no fate";
+  if (verdict === "resolved") return executions === 0 ? "it was never executed" : undefined;
+  if (verdict === "absent" && !isReconciled) return "nobody has asked";
+  if (verdict !== "absent" && looks.length > 0) return "it was looked up since";
+  // An answer that was made for another request is a lie that no session can see through.
+  if (executions > 0 && !tries.some(({ isLie }) => isLie)) return "it was executed";
+  // The outcome is that of the last request: an earlier one may have been refused.
+  const isRefused = tries.some(({ status = 0 }) => status >= 400 && status < 500);
+  if (verdict === "not-sent" && isHeard && !isRefused) return "it reached the venue";
+  return undefined;
+}
+
+/** What is wrong with a verdict that the fate is unknown. */
+function wrongDoubt(
+  { what, isAborted, isReconciled, looks, error, at }: Told,
+  tries: readonly Sent[] | undefined,
+  { horizon, patience, late, closeTimeout }: World["setting"],
+  closingAt: number,
+): string | undefined {
+  if (tries?.length === 0) return "no request was ever made";
+  const { status = 0, kind } = error!;
+  const isRefused = status >= 400 && status < 500 && status !== 408 && error!.message !== DOUBT;
+  if (isRefused && what !== "amendment" && tries?.every((sent) => sent.status !== undefined)) {
+    return `it met ${status}`;
   }
-
-  #order({ name, outcome, error, broker, at }: Verdict): void {
-    const executions = this.#exchange.book.get(name)?.executions ?? 0;
-    if (executions > 1) this.faults.push(`${name} was executed ${executions} times`);
-    if (outcome === undefined) return; // told as pending
-    // An order that a 401 refused is sent again; its outcome is that of the last request.
-    const { arrived, refused } = this.#exchange;
-    const isTrue = TRUE[outcome]?.(executions, arrived.has(name) && !refused.has(name)) ?? false;
-    if (!isTrue) this.faults.push(`${name} is told "${outcome}", executed ${executions} times`);
-    const waited = at! - (this.#told.closedAt.get(broker ?? -1) ?? -Infinity);
-    if (outcome === "unknown" && error?.kind === "closed" && waited < CLOSE_TIMEOUT - BLUR) {
-      this.faults.push(`${name} is unknown ${waited} ms after close()`);
-    }
-    const isStopped = error?.kind === "aborted" || error?.kind === "closed";
-    if (outcome === "unknown" && !isStopped && error?.cause === undefined) {
-      this.faults.push(`${name} is unknown, and nothing says why`);
-    }
+  if (isAborted || kind === "aborted") return undefined;
+  if (kind === "closed" && tries && what !== "amendment") {
+    const isEarly = at! - closingAt < closeTimeout - 2;
+    return isEarly ? `close() gave it ${at! - closingAt} ms of ${closeTimeout}` : undefined;
   }
+  if (!isReconciled) return undefined;
+  if (looks.length === 0) return "nobody has asked";
+  const first = looks[0].began;
+  if (looks.some(({ found }) => found)) return "a look-up has found it";
+  const decisive = looks.find(({ began, found }) => found === false && began - first >= horizon);
+  if (decisive) return `a look-up at ${decisive.began} has told that it is absent`;
+  // The end of the request came a moment before the first look-up.
+  return at! - first < patience - 3 * late - 20 ? "the time was not over" : undefined;
+}
 
-  /** No window holds more starts than the limit. */
-  #starts(): void {
-    const { starts } = this.#told;
-    const { limit, period } = this.#limit;
-    for (let i = limit; i < starts.length; i++) {
-      const span = starts[i] - starts[i - limit];
-      if (span < period) this.faults.push(`${limit + 1} starts within ${span} ms`);
+/** Judges that no question outlives the connection that it was asked over. */
+function judgeQuestions({ trader, losses, setting, witness, hasReplaced }: World): void {
+  if (setting.feed.maxLifetime > 0 || hasReplaced) return; // an older connection may answer
+  for (const { id, what, begunAt, looks, at } of trader.told) {
+    if (what !== "order over the socket") continue;
+    const end = Math.min(looks[0]?.began ?? Infinity, at ?? Infinity);
+    const loss = losses.find((loss) => loss > begunAt);
+    if (loss !== undefined && end > loss + 2_500) {
+      witness.fault(`${id} has outlived its connection by ${end - loss} ms`);
     }
   }
+}
 
-  /** Each item of the lasting subscriptions came once and in order, or lies in a gap. */
-  #items(): void {
-    const { items, gaps } = this.#told;
-    const open = gaps.filter(({ filled }) => !filled);
-    const shifts = this.#shifts();
-    const isTold = ({ at }: Item) =>
-      open.some(({ since, until }) => since - shifts - BLUR <= at && at <= until + shifts + BLUR);
-    const seen = new Set<number>();
-    const latest = new Map<string, number>();
-    for (const item of items) {
-      const { seq, symbol } = item;
-      if (seen.has(seq)) this.faults.push(`item ${seq} came twice`);
-      seen.add(seq);
-      // An item that was told as missing may come late, with a later backfill.
-      if (!ALWAYS.includes(symbol) || isTold(item)) continue;
-      const before = latest.get(symbol) ?? 0;
-      if (seq < before) this.faults.push(`item ${seq} of ${symbol} came after ${before}`);
-      latest.set(symbol, seq);
-    }
-    for (const item of this.#exchange.items) {
-      if (!ALWAYS.includes(item.symbol) || seen.has(item.seq) || isTold(item)) continue;
-      this.faults.push(`item ${item.seq} of ${item.symbol} is missing, and no gap tells of it`);
+/** Judges that no window is above a limit. */
+function judgeLimits(world: World): void {
+  const { setting: { shared, orders, pace, dials }, wire: { sent }, witness } = world;
+  const hold = (what: string, starts: Start[], limit: Parameters<typeof excessOf>[1]) => {
+    const excess = excessOf(starts, limit);
+    if (excess) witness.fault(`the limit of ${what} is exceeded: ${excess}`);
+  };
+  const costing = (index: 0 | 1, of: readonly Sent[], at: (sent: Sent) => number) =>
+    of.map((one) => ({ at: at(one), cost: COSTS[one.route][index] }));
+  for (const limit of shared) {
+    hold("all requests", costing(0, sent, ({ at }) => at), limit);
+    if (limit.refill === "after-finish") {
+      const answered = sent.filter(({ status, arrivedAt }) => status && arrivedAt !== undefined);
+      hold("requests at the venue", costing(0, answered, ({ arrivedAt }) => arrivedAt!), limit);
     }
   }
-
-  /** By how much the wall clock was set in all: gaps are told by it. */
-  #shifts(): number {
-    const shifts = this.#told.trace.flatMap((line) =>
-      /"shift","by":(-?[\d.]+)/.exec(line)?.[1] ?? []
-    );
-    return shifts.reduce((sum, by) => sum + Math.abs(Number(by)), 0);
+  // After a suspension, much happens at one moment that has nothing to do with one another.
+  const isSuspended = witness.suspended > 0;
+  // A call of one throttler that takes a token and sends nothing keeps others waiting.
+  const alone = sent.filter(({ route }) => COSTS[route][1] === 0).length;
+  if (world.shared.starts !== alone && !isSuspended) {
+    witness.fault(`${world.shared.starts} calls took tokens, and ${alone} were sent`);
   }
-
-  #secrets(): void {
-    for (const line of this.#told.trace) {
-      if (line.includes(SECRET) || /token-\d+-of/.test(line)) {
-        this.faults.push(`a secret is shown: ${line}`);
-      }
-    }
-    for (const { error } of this.#told.verdicts) {
-      const text = JSON.stringify([error, error?.body, error?.url, error?.code, error?.message]);
-      if (text.includes(SECRET) || /token-\d+-of/.test(text)) {
-        this.faults.push(`a secret is shown: ${text}`);
-      }
+  for (const { number, route } of sent.filter(({ at }) => world.trader.failedLogins.includes(at))) {
+    if (route.endsWith("orders") && !isSuspended) {
+      witness.fault(`#${number} goes on though the login has failed`);
     }
   }
+  const open = sent.find(({ status, signal }) => status !== 200 && !signal?.aborted);
+  if (open) witness.fault(`#${open.number} has failed, and was not ended`);
+  const plain = (times: number[]) => times.map((at) => ({ at, cost: 1 }));
+  hold("orders", [...costing(1, sent, ({ at }) => at), ...plain(world.owned)], orders);
+  if (pace) hold("frames", plain(world.written), pace);
+  if (dials) hold("dials", plain(world.dialled), dials);
+  judgePauses(sent, witness);
+}
+
+/** Judges that nothing is sent while the venue asks to wait. */
+function judgePauses(sent: readonly Sent[], witness: World["witness"]): void {
+  for (const { answeredAt, wait, number } of sent) {
+    if (answeredAt === undefined || wait === 0) continue;
+    const early = sent.find(({ at }) => at > answeredAt + 1e-6 && at < answeredAt + wait - 1e-6);
+    if (early) witness.fault(`#${early.number} does not wait as the answer to #${number} asks`);
+  }
+}
+
+/** Judges what a feed has delivered. */
+function judgeDelivery(world: World, user: Subscriber): void {
+  const { witness, setting: { fills } } = world;
+  const { name, items, streamed, ended, isStreamOver, isConnectSettled } = user;
+  if (!ended) witness.fault(`${name} is not closed`);
+  if (!isStreamOver) witness.fault(`a stream of ${name} has not ended`);
+  if (!isConnectSettled) witness.fault(`connect() of ${name} has not settled`);
+  const delivered = Map.groupBy(items, ({ symbol, seq }) => `${symbol} ${seq}`);
+  if (JSON.stringify(items) !== JSON.stringify(streamed)) {
+    witness.fault(`${name} has streamed ${streamed.length} items, and told ${items.length}`);
+  }
+  const log = new Set(world.market.log.map(({ symbol, seq }) => `${symbol} ${seq}`));
+  for (const [item, times] of delivered) {
+    if (!log.has(item)) witness.fault(`${name} has delivered ${item}, which was never made`);
+    const isMoved = name === "sharded" && (user.times.get(times[0].symbol) ?? 0) > 1;
+    if (fills && times.length > 1 && !isMoved) {
+      witness.fault(`${name} has delivered ${item} ${times.length} times`);
+    }
+  }
+  if (fills && world.isInOrder) judgeOrder(world, user);
+  judgeDebts(world, user, new Set(delivered.keys()));
+}
+
+/** Judges that the items of each subscription come in the order of the venue. */
+function judgeOrder({ witness, debts }: World, { name, items, lost, times }: Subscriber): void {
+  const latest = new Map<string, number>();
+  // A backfill may bring items of before the subscription, too.
+  const owed = new Set(
+    debts.filter(({ feed }) => feed === name).map(({ symbol, seq }) => `${symbol} ${seq}`),
+  );
+  for (const { symbol, seq } of items.filter(({ symbol, seq }) => owed.has(`${symbol} ${seq}`))) {
+    const before = latest.get(symbol) ?? 0;
+    const isMoved = name === "sharded" && (times.get(symbol) ?? 0) > 1;
+    // An item that was told as missing may come late, with a later backfill.
+    if (seq < before && lost.length === 0 && !isMoved) {
+      witness.fault(`${name} delivers ${symbol} ${seq} after ${before}`);
+    }
+    latest.set(symbol, Math.max(seq, before));
+  }
+}
+
+/** Judges that what was not delivered stands in a gap that was told. */
+function judgeDebts({ debts, witness }: World, user: Subscriber, delivered: Set<string>): void {
+  const slack = 4_000;
+  for (const { feed, symbol, seq, at, madeAt } of debts) {
+    if (feed !== user.name || delivered.has(`${symbol} ${seq}`)) continue;
+    // On its way when the user closed the feed, or a silence that the feed had not noticed.
+    if (madeAt > user.closingAt - 18_000 - witness.suspended) continue;
+    if (!user.feed.subscriptions.has(symbol)) continue; // the venue has refused it since
+    const isTold = user.lost.some(({ since, until }) => at >= since - slack && at <= until + slack);
+    if (!isTold) witness.fault(`${feed} has lost ${symbol} ${seq} of ${at} without a word`);
+  }
+}
+
+/** What the venue holds for a feed that it should not hold, or the reverse. */
+export function wrongHolding({ market }: World, { name, feed, ended }: Subscriber): string[] {
+  if (ended) return [];
+  const wanted = new Set(feed.subscriptions.keys());
+  const clients = market.clientsOf(name as FeedName);
+  const held = clients.flatMap((client) => [...client.held]);
+  const isEmpty = name === "sharded" && wanted.size > 0 &&
+    clients.some(({ held, frames }) => held.size === 0 && frames.length > 0);
+  return [
+    ...(isEmpty ? ["a shard without subscriptions is still connected"] : []),
+    ...[...wanted].filter((symbol) => !held.includes(symbol as string)).map((symbol) =>
+      `the venue does not hold ${symbol} for ${name}`
+    ),
+    ...held.filter((symbol) => !wanted.has(symbol)).map((symbol) =>
+      `the venue holds ${symbol} for ${name}, which is not wanted`
+    ),
+    ...held.filter((symbol, i) => held.indexOf(symbol) < i).map((symbol) =>
+      `the venue holds ${symbol} for ${name} twice`
+    ),
+  ];
 }

@@ -1,109 +1,153 @@
 /**
- * Plays many histories of a simulated world, and looks for broken promises:
+ * Plays histories of the whole library in a simulated world: virtual time, a venue in memory that
+ * fails at random, and a judge that holds what the caller was told against the venue's log.
  *
- *     deno task sim                    # 2,000 histories, from seed 1
+ *     deno task sim                      # 2,000 histories, from seed 1
  *     deno task sim --runs 100000
  *     deno task sim --for 10m --from 5000
- *     deno task sim --first            # ends with the first failure, and does not shorten it
- *     deno task sim --seed 42          # one history, with its trace
- *     deno task sim --seed 42 --keep 3,4,9   # only these of its steps
+ *     deno task sim --first              # ends with the first failure, and does not shorten it
+ *     deno task sim --seed 7             # one history, with its trace
+ *     deno task sim --seed 7 --keep 0,3  # the same with these actions only
  *
- * A failing history is shortened as long as it fails, and told as one command that plays it again.
+ * One seed is one history. A history that fails is made as short as can be, and printed as one
+ * command that plays it again. At the end a table tells how often everything has happened. Exits with
+ * 1 if a history failed, or if something that must happen never did in 2,000 histories or more.
  *
  * @module
  */
 
-import { type History, historyOf, shorten } from "./history.ts";
-import { play, type Result } from "./world.ts";
+import { historyOf } from "./history.ts";
+import { play, type Stray } from "./play.ts";
+import { shrink } from "./shrink.ts";
+import { Tally } from "./tally.ts";
+import type { Witness } from "./witness.ts";
 
-/** What must have happened in many histories: a generator that does nothing would prove nothing. */
-const MUST_OCCUR = [
-  "verdict found",
-  "verdict absent",
-  "verdict rejected",
-  "verdict not-sent",
-  "verdict unknown",
-  "reconnect",
-  "gap filled",
-  "gap not filled",
-];
+/** How many histories must show everything. */
+const ENOUGH = 2_000;
+/** How many failures end a run. */
+const MOST_FAILURES = 5;
+/** Milliseconds of each unit of `--for`. */
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
 
-/** Milliseconds of `10m`, `90s` or `1h`. */
-function duration(text: string): number {
-  const [, count, unit] = /^(\d+)([smh])$/.exec(text) ?? [];
-  if (!count) throw new TypeError(`Cannot run for ${text}, wanted a time like 10m`);
-  return Number(count) * { s: 1_000, m: 60_000, h: 3_600_000 }[unit as "s" | "m" | "h"];
-}
+const stray: Stray = { witness: undefined };
 
-function option(args: string[], name: string): string | undefined {
-  const at = args.indexOf(`--${name}`);
-  return at < 0 ? undefined : args[at + 1];
-}
-
-/** The history of a seed, or the steps of it that are to be kept. */
-function chosen(seed: number, keep: string | undefined): History {
+/** Plays the history of a seed, or the part of it with these actions. */
+function playPart(seed: number, keep?: readonly number[]): Promise<Witness> {
   const history = historyOf(seed);
-  if (keep === undefined) return history;
-  return { seed, steps: keep.split(",").filter(Boolean).map((at) => history.steps[Number(at)]) };
+  const actions = history.actions.filter((_, i) => !keep || keep.includes(i));
+  return play({ ...history, actions }, stray);
 }
 
-async function replay(seed: number, keep: string | undefined): Promise<boolean> {
-  const { trace, faults } = await play(chosen(seed, keep));
-  for (const line of trace) console.log(line);
-  for (const fault of faults) console.log(`FAULT: ${fault}`);
-  return faults.length === 0;
+/** What is wrong, without the numbers, which change with the history. */
+function kindsOf({ faults }: Witness): Set<string> {
+  return new Set(faults.map((fault) => fault.replace(/[A-H]?[\d.]+|\b[A-H]\b/g, "N").slice(0, 80)));
 }
 
-/** Shortens a failing history, and says how to play it again. */
-async function tell(history: History, { faults }: Result): Promise<void> {
-  console.log(`\nseed ${history.seed}: ${faults[0]}`);
-  const fails = async (shorter: History) => (await play(shorter)).faults.length > 0;
-  const { steps } = await shorten(history, fails);
-  const keep = steps.map((step) => history.steps.indexOf(step)).join();
-  console.log(`${steps.length} of ${history.steps.length} steps still fail:`);
-  console.log(`    deno task sim --seed ${history.seed} --keep "${keep}"`);
+/** Makes a failed history short, and prints it. */
+async function report(seed: number, witness: Witness): Promise<void> {
+  const kinds = kindsOf(witness);
+  const all = historyOf(seed).actions.map((_, i) => i);
+  const kept = await shrink(all, async (part) => {
+    return [...kindsOf(await playPart(seed, part))].some((kind) => kinds.has(kind));
+  });
+  console.log(`\nseed ${seed} FAILED:`);
+  for (const fault of witness.faults.slice(0, 5)) console.log(`  ${fault.slice(0, 400)}`);
+  const { actions, setting } = historyOf(seed);
+  console.log(`  ${kept.length} of ${actions.length} actions are enough:`);
+  for (const i of kept) console.log(`    ${JSON.stringify(actions[i])}`);
+  console.log(`  with ${JSON.stringify(setting)}`);
+  console.log(`  deno task sim --seed ${seed} --keep ${kept.join(",")}`);
 }
 
-async function many(
-  { from, runs, time, isFirst }: { from: number; runs: number; time: number; isFirst: boolean },
-): Promise<boolean> {
-  const counts = new Map<string, number>();
-  const start = performance.now();
-  let failed = 0;
+/** What is to be played. */
+interface Plan {
+  /** The first seed. */
+  readonly from: number;
+  /** How many histories there are at most. */
+  readonly runs: number;
+  /** How long it takes at most, in milliseconds. */
+  readonly time: number;
+  /** Whether the first failure ends it. */
+  readonly isFirst: boolean;
+}
+
+/** Plays many histories, and prints the table. Tells whether all is well. */
+async function many({ from, runs, time, isFirst }: Plan): Promise<boolean> {
+  const tally = new Tally();
+  const begin = performance.now();
   let played = 0;
-  for (; played < runs && performance.now() - start < time && failed < 5; played++) {
-    const history = historyOf(from + played);
-    const result = await play(history);
-    for (const [what, count] of result.counts) counts.set(what, (counts.get(what) ?? 0) + count);
-    if (result.faults.length === 0) continue;
+  let failed = 0;
+  while (played < runs && performance.now() - begin < time && failed < MOST_FAILURES) {
+    const seed = from + played++;
+    const witness = await playPart(seed);
+    tally.add(witness);
+    if (witness.faults.length === 0) continue;
     failed++;
     if (isFirst) {
-      console.log(`history ${played + 1}: ${result.faults[0]}`);
+      console.log(`history ${played}: ${witness.faults[0].slice(0, 200)}`);
       return false;
     }
-    await tell(history, result);
+    await report(seed, witness);
   }
-  const seconds = (performance.now() - start) / 1_000;
-  for (const [what, count] of [...counts].sort()) {
-    console.log(`${String(count).padStart(8)}  ${what}`);
+  const seconds = (performance.now() - begin) / 1_000;
+  console.log(`\n${tally}\n`);
+  const { missing } = tally;
+  const isThin = played >= ENOUGH && missing.length > 0;
+  if (isThin) console.log(`Nothing was proven: never seen: ${missing.join(", ")}`);
+  console.log(
+    `seeds ${from} to ${from + played - 1}: ${played} histories in ${seconds.toFixed(0)} s, ` +
+      `${(played / seconds).toFixed(0)} a second, ${failed} failed`,
+  );
+  return failed === 0 && !isThin;
+}
+
+/** Plays one history, and prints its trace. */
+async function one(seed: number, keep: number[] | undefined): Promise<boolean> {
+  const witness = await playPart(seed, keep);
+  console.log(JSON.stringify(historyOf(seed).setting));
+  for (const line of witness.lines) console.log(line);
+  console.log(`hash ${witness.hash}`);
+  for (const fault of witness.faults) console.log(`FAILED: ${fault}`);
+  return witness.faults.length === 0;
+}
+
+/** Runs what the command line asks for. Tells whether all is well. */
+async function main(args: string[]): Promise<boolean> {
+  const option = (name: string) => {
+    const at = args.indexOf(`--${name}`);
+    return at < 0 ? undefined : args[at + 1];
+  };
+  const number = (name: string, value: number) => {
+    const text = option(name);
+    if (text !== undefined && !/^\d+$/.test(text)) {
+      throw new TypeError(`Cannot read --${name}: it is ${text}, wanted a whole number`);
+    }
+    return text === undefined ? value : Number(text);
+  };
+  if (option("seed") !== undefined) {
+    return await one(number("seed", 1), option("keep")?.split(",").filter(Boolean).map(Number));
   }
-  console.log(`${played} histories in ${seconds.toFixed(0)} s, ${failed} failed`);
-  const missing = runs < 1_000 ? [] : MUST_OCCUR.filter((what) => !counts.has(what));
-  if (missing.length > 0) console.log(`Nothing was proven: these never happened: ${missing}`);
-  return failed === 0 && missing.length === 0;
+  const limit = option("for");
+  const [, count, unit] = /^(\d+)([smh])$/.exec(limit ?? "0s") ?? [];
+  if (!count) throw new TypeError(`Cannot read --for: it is ${limit}, wanted a time like 10m`);
+  return await many({
+    from: number("from", 1),
+    runs: number("runs", limit ? Infinity : 2_000),
+    time: limit ? Number(count) * UNITS[unit] : Infinity,
+    isFirst: args.includes("--first"),
+  });
 }
 
 if (import.meta.main) {
-  const { args } = Deno;
-  const seed = option(args, "seed");
-  const limit = option(args, "for");
-  const isGood = seed !== undefined
-    ? await replay(Number(seed), option(args, "keep"))
-    : await many({
-      from: Number(option(args, "from") ?? 1),
-      runs: Number(option(args, "runs") ?? (limit ? Infinity : 2_000)),
-      time: limit ? duration(limit) : Infinity,
-      isFirst: args.includes("--first"),
-    });
-  Deno.exit(isGood ? 0 : 1);
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    if (!stray.witness) return;
+    event.preventDefault();
+    stray.witness.fault(`nobody handled ${event.reason}`);
+  });
+  globalThis.addEventListener("error", (event) => {
+    if (!stray.witness) return;
+    event.preventDefault();
+    stray.witness.fault(`nobody caught ${event.error}`);
+  });
+  Deno.exit(await main(Deno.args) ? 0 : 1);
 }

@@ -1,119 +1,277 @@
 /**
- * The client side of the simulation: a broker and feeds, as a user of the module writes them.
+ * The caller's side of orders: a broker that logs in, and what the caller was told.
  *
  * @module
  */
 
-import { AbstractBroker, type FeedConnection, reconcile, WebSocketFeeder } from "../../mod.ts";
-import type { Gap, RequestOptions, SessionOptions } from "../../mod.ts";
-import { type Exchange, type Item, type Order, SECRET } from "./exchange.ts";
+import { AbstractBroker } from "../../broker.ts";
+import {
+  BrokerError,
+  type Charge,
+  type Outcome,
+  type RateLimiter,
+  type ReconcileContext,
+  type Reply,
+  type RequestOptions,
+  Session,
+  type SessionOptions,
+} from "../../mod.ts";
+import type { Setting } from "./history.ts";
+import type { Witness } from "./witness.ts";
 
-type Options = Pick<SessionOptions, "throttlers" | "onEvent">;
+/** A look-up of an order. */
+interface Look {
+  /** When it began. */
+  readonly began: number;
+  /** What it found, once it has ended well. */
+  found?: boolean;
+}
 
-/** How an order of unknown fate is looked for. A venue takes an order up 8 s late at most. */
-const LOOK = { horizon: 10_000, timeout: 60_000 };
+/** A call, and what the caller was told of it. */
+export interface Told {
+  /** The id of the order, and the tag of the call. */
+  readonly id: string;
+  /** What was asked for. */
+  readonly what: "order" | "order over the socket" | "cancel" | "amendment" | "read" | "other";
+  /** Whether the venue is asked for the fate. */
+  readonly isReconciled: boolean;
+  /** The `performance.now()` of the call. */
+  readonly begunAt: number;
+  /** The look-ups. */
+  readonly looks: Look[];
+  /** Whether the caller wanted to know no more. */
+  isAborted: boolean;
+  /** The verdict; `"error"` is any error that tells no fate. */
+  verdict?: "resolved" | "error" | Outcome;
+  /** The `performance.now()` of the verdict. */
+  at?: number;
+  /** The error, if there is one. */
+  error?: BrokerError;
+}
 
-/** How long a broker that closes lets its orders come to an end, in milliseconds. */
-export const CLOSE_TIMEOUT = 20_000;
+/** What a broker needs of its world. */
+export interface TraderWorld {
+  readonly setting: Setting;
+  readonly witness: Witness;
+  readonly shared: RateLimiter;
+  readonly orders: RateLimiter;
+  readonly fetch: typeof fetch;
+  readonly baseUrl: string;
+  /** Aborted at the very end, and listened to by every call. */
+  readonly life: AbortSignal;
+}
 
-/** A broker that logs in with a secret, and again whenever its token has died. */
-export class Broker extends AbstractBroker {
-  constructor({ venue }: Exchange, options: Options) {
+/** The secrets of this user. */
+export const KEYS = { api: "kEy+9/zZ.api=Q7", password: "p&ss <w0rd>+7%", feed: "f33d/TOKEN+x=1" };
+
+/** The words of a venue that does not know whether it has executed an order. */
+export const DOUBT = "The session may have expired: check the order book";
+
+/** Options that both sessions share. */
+export function sessionOptions(world: TraderWorld): SessionOptions {
+  const { setting: { timeout, closeTimeout, isEager }, witness, shared } = world;
+  return {
+    baseUrl: world.baseUrl,
+    fetch: world.fetch,
+    // A compressed answer is read alike on every runtime.
+    headers: { "x-api-key": KEYS.api, "accept-encoding": "gzip" },
+    throttlers: [shared],
+    timeout,
+    closeTimeout,
+    retry: { maxRetries: 3, baseWait: 200, ...(isEager && { shouldRetry: () => true }) },
+    onEvent: (event) => {
+      witness.count(`event ${event.type}`);
+      witness.show(`the event ${event.type}`, event);
+    },
+  };
+}
+
+/** Options of a call: the answer must be the answer to this very call. */
+export function tagged<T>(tag: string): Pick<RequestOptions<T>, "headers" | "parse"> {
+  return {
+    headers: { "x-tag": tag },
+    parse: (text) => {
+      const value = JSON.parse(text);
+      if (value.for !== tag) throw new Error("It is the answer to another call");
+      return value;
+    },
+  };
+}
+
+/** A broker that logs in, places orders and finds out their fate. */
+export class Trader extends AbstractBroker {
+  /** Every call, in order. */
+  readonly told: Told[] = [];
+  /** When the login began that runs because the session wants it. */
+  renewingSince = -Infinity;
+  /** When logins have failed. */
+  readonly failedLogins: number[] = [];
+  readonly #world: TraderWorld;
+  #count = 0;
+
+  /** Makes a broker. */
+  constructor(world: TraderWorld) {
     super();
-    this.initialiseSession({
-      baseUrl: venue.httpUrl,
-      fetch: venue.fetch,
-      timeout: 5_000,
-      closeTimeout: CLOSE_TIMEOUT,
-      // A user who wants everything repeated: an order is not, all the same.
-      retry: { maxRetries: 4, maxWait: 10_000, shouldRetry: () => true },
-      ...options,
-    });
+    this.#world = world;
+    this.initialiseSession(sessionOptions(world));
   }
+
   override async authorize(): Promise<void> {
-    const json = { secret: SECRET };
-    const options = { json, renew: false, idempotent: true };
-    const { token } = await this.session.post<{ token: string }>("login", options);
+    const { token } = await this.session.post<{ token: string }>("login", {
+      form: { user: "sim", password: KEYS.password },
+      renew: false,
+      ...tagged(`login-${++this.#count}`),
+    });
     this.session.headers.set("authorization", `Bearer ${token}`);
   }
-  protected override renew(): Promise<void> {
-    return this.authorize();
+
+  protected override async renew(): Promise<void> {
+    const { witness, setting: { isCareless } } = this.#world;
+    this.renewingSince = performance.now();
+    try {
+      if (isCareless) {
+        const error = await this.session.renew().catch((error) => error);
+        // It is at once: a login that waited for itself would end as "timeout".
+        if (!["invalid", "closed"].includes(error?.kind)) {
+          witness.fault("a login that asks for a login is not refused");
+        }
+      }
+      await this.authorize();
+    } catch (error) {
+      this.failedLogins.push(performance.now());
+      throw error;
+    } finally {
+      this.renewingSince = -Infinity;
+    }
   }
-  logIn(): Promise<void> {
+
+  /** Logs in before the login ends. */
+  renewNow(): Promise<void> {
     return this.session.renew();
   }
-  place(name: string, signal: AbortSignal): Promise<Order> {
-    const find = ({ signal }: { signal: AbortSignal }) => this.find(name, { signal });
-    return this.session.post("orders", { json: { name }, signal, reconcile: { find, ...LOOK } });
+
+  /** Places an order. */
+  place(told: Told, quantity: number, signal: AbortSignal): Promise<unknown> {
+    const { horizon, patience: timeout } = this.#world.setting;
+    const { id } = told;
+    const find = (context: ReconcileContext) => this.find(told, context);
+    return this.session.post(`orders`, {
+      json: { id, quantity },
+      ...tagged(id),
+      signal,
+      throttlers: this.#charge(2),
+      reconcile: told.isReconciled ? { find, horizon, timeout } : undefined,
+    });
   }
-  async find(name: string, options: RequestOptions<Order[]>): Promise<Order | undefined> {
-    const orders = await this.session.get<Order[]>("orders", options);
-    return orders.find((order) => order.name === name);
+
+  /** Cancels an order. */
+  cancel(told: Told, order: string, signal: AbortSignal): Promise<unknown> {
+    return this.session.delete(`orders/${order}`, {
+      ...tagged(told.id),
+      signal,
+      urgent: true,
+      throttlers: this.#charge(1),
+    });
   }
-  cancel(name: string): Promise<unknown> {
-    return this.session.delete(`orders/${name}`, { urgent: true });
+
+  /** Amends an order, which may be done twice. */
+  amend(told: Told, order: string, signal: AbortSignal): Promise<unknown> {
+    return this.session.put(`orders/${order}`, {
+      json: { quantity: 2 },
+      ...tagged(told.id),
+      signal,
+      idempotent: true,
+      throttlers: this.#charge(1),
+    });
   }
-  quote(symbol: string): Promise<unknown> {
-    return this.session.get(`quotes/${symbol}`);
+
+  /** Finds the venue's own words in an answer. */
+  protected override failure({ data }: Reply): BrokerError | undefined {
+    const { error } = Object(data);
+    if (typeof error !== "string") return undefined;
+    if (error === DOUBT) {
+      return new BrokerError(error, { kind: "unauthorized", outcome: "unknown" });
+    }
+    return new BrokerError(`The venue says: ${error}`, { kind: "rejected", outcome: "rejected" });
   }
-  items(after: number, symbols: string[], signal: AbortSignal): Promise<Item[]> {
-    return this.session.get("items", { query: { after, symbols: symbols.join() }, signal });
+
+  /** Looks an order up, everywhere. */
+  async find(told: Told, { signal, error }: ReconcileContext): Promise<{ id: string } | undefined> {
+    const look: Look = { began: performance.now() };
+    told.looks.push(look);
+    this.#world.witness.show("the error that find is given", error);
+    const { orders } = await this.#look(`${told.id}-look-${told.looks.length}`, signal);
+    const order = orders.find(({ id }) => id === told.id);
+    look.found = order !== undefined;
+    return order;
+  }
+
+  /** Reads all orders. */
+  read(told: Told, signal: AbortSignal): Promise<unknown> {
+    return this.#look(told.id, signal);
+  }
+
+  /** Takes down what the caller is told of a call. */
+  async hear(
+    told: Omit<Told, "begunAt" | "looks" | "isAborted">,
+    call: (told: Told) => Promise<unknown>,
+  ): Promise<void> {
+    const { witness } = this.#world;
+    const entry: Told = { ...told, begunAt: performance.now(), looks: [], isAborted: false };
+    this.told.push(entry);
+    witness.note(`${told.what} ${told.id}`);
+    try {
+      const value = await call(entry);
+      entry.verdict = "resolved";
+      if ((value as { id: string } | undefined)?.id !== told.id && told.what.startsWith("order")) {
+        witness.fault(`${told.id} resolved to ${JSON.stringify(value)}`);
+      }
+    } catch (error) {
+      witness.show(`the error of ${told.id}`, error);
+      entry.verdict = "error";
+      if (error instanceof BrokerError) {
+        entry.verdict = error.outcome;
+        entry.error = error;
+      } else witness.note(`${told.id}: ${error}`);
+    }
+    entry.at = performance.now();
+    witness.count(`${told.what}: ${entry.verdict}`);
+    witness.note(`${told.id} is ${entry.verdict} ${entry.error?.message ?? ""}`);
+  }
+
+  #look(tag: string, signal: AbortSignal): Promise<{ orders: { id: string }[] }> {
+    return this.session.get("orders", { ...tagged(tag), signal, cost: 2 });
+  }
+
+  #charge(cost: number): (RateLimiter | Charge)[] {
+    return [this.#world.shared, { throttler: this.#world.orders, cost }];
   }
 }
 
-/** A feed that confirms, fills its gaps by the numbers of items, and places orders. */
-export class Feed extends WebSocketFeeder<Item> {
-  readonly #exchange: Exchange;
-  readonly #broker: Broker;
-  /** The number of the latest item of each symbol. */
-  readonly #latest = new Map<string, number>();
+/** A session without a login, for market data. */
+export class Data {
+  /** The session. */
+  readonly session: Session;
+  #count = 0;
 
-  constructor(exchange: Exchange, broker: Broker) {
-    super({
-      pingInterval: 5_000,
-      staleAfter: 12_000,
-      confirmTimeout: 3_000,
-      connectTimeout: 8_000,
-      maxLifetime: 120_000,
-      backfillTimeout: 20_000,
-    });
-    this.#exchange = exchange;
-    this.#broker = broker;
-    this.on("item", ({ symbol, seq }) => this.#latest.set(symbol, seq));
+  /** Makes a session. */
+  constructor(world: TraderWorld) {
+    this.session = new Session(sessionOptions(world));
   }
-  protected override endpoint(): string {
-    return this.#exchange.venue.wsUrl;
+
+  /** The venue's time. */
+  async now(): Promise<number> {
+    return (await this.session.get<{ now: number }>("time", tagged(`time-${++this.#count}`))).now;
   }
-  protected override createSocket(url: string): WebSocket {
-    return this.#exchange.venue.createSocket(url);
-  }
-  protected override request(op: "subscribe" | "unsubscribe", symbols: string[]): string {
-    return JSON.stringify({ op, symbols });
-  }
-  protected override ping(): string {
-    return '{"op":"ping"}';
-  }
-  protected override receive(data: string | ArrayBuffer, connection: FeedConnection): void {
-    const { op, symbols, item, id, order } = JSON.parse(String(data));
-    if (op === "granted") this.confirm(...symbols);
-    else if (op === "item") this.emit(item);
-    else if (op === "answer") connection.answer(id, order);
-  }
-  protected override identify({ seq }: Item): number {
-    return seq;
-  }
-  protected override backfill(_gap: Gap, signal: AbortSignal): Promise<Item[]> {
-    const symbols = [...this.subscriptions.values()];
-    const after = Math.min(...symbols.map((symbol) => this.#latest.get(symbol) ?? 0));
-    return this.#broker.items(after, symbols, signal);
-  }
-  /** Places an order over the socket; looks for it by REST where no answer comes. */
-  place(name: string, signal: AbortSignal): Promise<Order> {
-    const frame = JSON.stringify({ op: "order", id: name, name });
-    return reconcile(() => this.ask<Order>(name, frame, { timeout: 5_000, signal }), {
-      find: ({ signal }) => this.#broker.find(name, { signal }),
+
+  /** The items of symbols since the venue's time. */
+  async items<T>(since: number, symbols: unknown[], signal: AbortSignal): Promise<T[]> {
+    const { items } = await this.session.get<{ items: T[] }>("items", {
+      query: { since, symbol: symbols },
+      ...tagged(`items-${++this.#count}`),
+      cost: 2,
       signal,
-      ...LOOK,
     });
+    return items;
   }
 }

@@ -1,184 +1,358 @@
 /**
- * Plays one history in virtual time, and holds the venue's log against what the user was told.
+ * A world: one venue, the programs of one user, and virtual time.
  *
  * @module
  */
 
-import { ShardedFeeder, Throttler } from "../../mod.ts";
-import { randomOf, VirtualTime } from "../../testing.ts";
-import { Exchange, type Item, ROUTES } from "./exchange.ts";
-import { type Action, ALWAYS, type History } from "./history.ts";
-import { Judge } from "./judge.ts";
-import { Told } from "./told.ts";
-import { Broker, Feed } from "./trader.ts";
+import {
+  BrokerError,
+  type CallOptions,
+  type RateLimiter,
+  reconcile,
+  ShardedFeeder,
+  Throttler,
+  VenueClock,
+} from "../../mod.ts";
+import { SimulatedVenue, VirtualTime } from "../../testing.ts";
+import { Book } from "./book.ts";
+import { Dice, hashOf } from "./dice.ts";
+import type { FeedName, History, Setting } from "./history.ts";
+import { type Item, Market } from "./market.ts";
+import { type Face, feedOf, type FeedWorld, SimFeed, Subscriber } from "./subscriber.ts";
+import { Data, KEYS, type Told, Trader, type TraderWorld } from "./trader.ts";
+import { Wire } from "./wire.ts";
+import type { Witness } from "./witness.ts";
 
-/** The limit that the two brokers share. */
-export const LIMIT = { limit: 5, period: 1_000 };
+/** How much earlier than a gap a user asks: steps of the wall clock, and late frames. */
+const MARGIN = 8_000;
+/** Most subscriptions on one socket of the sharded feed. */
+const SHARD = 3;
 
-/** How long the world stays calm at the end, longer than all timeouts together, in milliseconds. */
-const CALM = 200_000;
-/** How long everything may take to close, in milliseconds. */
-const CLOSING = 60_000;
-
-/** What became of a history. */
-export interface Result {
-  /** What is wrong, in words; empty if nothing is. */
-  faults: string[];
-  /** Everything that was told, line by line. */
-  trace: string[];
-  /** How often each kind of thing happened. */
-  counts: Map<string, number>;
+/** A throttler that counts the calls which it starts alone. */
+class Counted extends Throttler {
+  starts = 0;
+  override run<T>(fn: () => T | PromiseLike<T>, options?: CallOptions): Promise<T> {
+    return super.run(() => {
+      this.starts++;
+      return fn();
+    }, options);
+  }
 }
 
-/** The world of one history. */
-class World {
+/** An item that a feed owes its user. */
+export interface Owed extends Item {
+  readonly feed: FeedName;
+  /** When the venue made it, in epoch milliseconds of this computer. */
+  readonly at: number;
+  /** The same by `performance.now()`. */
+  readonly madeAt: number;
+}
+
+/** A world in which a history is played. */
+export class World implements TraderWorld, FeedWorld {
+  readonly setting: Setting;
+  readonly witness: Witness;
   readonly time: VirtualTime;
-  readonly exchange: Exchange;
-  readonly told: Told;
-  readonly throttler = new Throttler(LIMIT);
-  readonly brokers: Broker[];
-  readonly feed: Feed;
-  readonly sharded: ShardedFeeder<Item, string>;
+  readonly venue: SimulatedVenue;
+  readonly wire: Wire;
+  readonly book: Book;
+  readonly market: Market;
+  readonly shared: Counted;
+  readonly orders: Throttler;
+  readonly pace: RateLimiter | undefined;
+  readonly dials: RateLimiter | undefined;
+  readonly trader: Trader;
+  readonly data: Data;
+  readonly clock: VenueClock;
+  readonly feeds: Record<FeedName, Subscriber>;
+  /** Whether the single feed was told to replace its connection. */
+  hasReplaced = false;
+  /** When the user closed the broker. */
+  closingAt = Infinity;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  /** The `performance.now()` of each call that only the user made. */
+  readonly owned: number[] = [];
+  /** When the single feed ceased to be live. */
+  readonly losses: number[] = [];
+  readonly dialled: number[] = [];
+  readonly written: number[] = [];
+  /** The items that the venue has sent to a feed, or would have sent to a feed that was lost. */
+  owed: Owed[] = [];
+  readonly #excused = new Set<string>();
+  /** Which subscriptions the venue holds for good, as far as the user can rely on it. */
+  readonly #covered = new Set<string>();
+  readonly #life = new AbortController();
+  /** Listeners of the signal that every call has. */
+  listeners = 0;
+  #single: SimFeed | undefined;
+  #shards = 0;
+  #ids = 0;
 
-  constructor(seed: number) {
-    // Real timers fire up to 0.9 ms early, and late. The error depends on the moment alone: runtimes
-    // set the timers of one moment in different orders.
-    const dice = () => randomOf(seed ^ Math.floor(performance.now() * 1_000))();
-    this.time = new VirtualTime({ timerError: () => dice() * 3 - 0.9 });
-    this.exchange = new Exchange(seed);
-    this.told = new Told();
-    const options = (id: number) => ({
-      throttlers: [this.throttler],
-      onEvent: this.told.ofSession(id),
+  /** Makes a world. */
+  constructor({ seed, setting }: History, witness: Witness, time: VirtualTime) {
+    this.setting = setting;
+    this.witness = witness;
+    this.time = time;
+    Object.values(KEYS).forEach((key) => witness.hide(key));
+    const { runtime, latency, shared, orders, pace, dials } = setting;
+    this.venue = new SimulatedVenue({ runtime, latency, seed: hashOf("venue", seed) });
+    this.wire = new Wire(this.venue, witness);
+    const dice = new Dice(seed, "book");
+    const since = (at: number, symbols: string[]) => this.market.since(at, symbols);
+    this.book = new Book(this.venue, since, { dice, setting, witness });
+    this.#watch();
+    const order = (id: string, frame: object) => this.book.execute(id, frame);
+    this.market = new Market(this.venue.feed, witness, order);
+    this.market.onHold = (feed, symbol, isHeld) => this.#hold(feed, symbol, isHeld);
+    this.market.onRefuse = (feed, symbol) => this.#forgive(feed, [symbol]);
+    this.shared = new Counted(shared);
+    this.orders = new Throttler(orders);
+    this.pace = pace && new Throttler(pace);
+    this.dials = dials && new Throttler(dials);
+    this.#count(this.#life.signal);
+    this.trader = new Trader(this);
+    this.data = new Data(this);
+    this.clock = new VenueClock(() => this.data.now());
+    this.feeds = {
+      single: this.#subscriber("single", this.#single = feedOf(this, "single", 1)),
+      sharded: this.#subscriber("sharded", this.#sharded()),
+    };
+    this.single.on("state", ({ previous }) => {
+      if (previous === "live") this.losses.push(performance.now());
     });
-    this.brokers = [0, 1].map((id) => new Broker(this.exchange, options(id)));
-    this.feed = new Feed(this.exchange, this.brokers[0]);
-    this.sharded = new ShardedFeeder(() => new Feed(this.exchange, this.brokers[0]), { limit: 2 });
-    this.told.ofFeed("feed", this.feed);
-    this.told.ofFeed("sharded", this.sharded);
   }
 
-  /** Logs in and connects. */
-  async open(): Promise<void> {
-    this.feed.subscribe(...ALWAYS);
-    this.told.promise("connect", this.feed.connect());
-    this.told.promise("connect", this.sharded.connect());
-    for (const broker of this.brokers) this.told.promise("authorize", broker.authorize());
-    await this.time.pass(2_000);
+  get fetch(): typeof fetch {
+    return this.wire.fetch;
   }
 
-  /** Does one thing. */
-  act(action: Action): void {
-    const { venue } = this.exchange;
-    this.told.say("do", JSON.stringify(action));
-    this.told.count(action.do === "fault" ? `fault ${action.fault}` : action.do);
-    switch (action.do) {
-      case "order":
-        return this.told.order(
-          action.name,
-          this.brokers[action.broker].place(action.name, stop(action)),
-          action.broker,
-        );
-      case "socket order":
-        return this.told.order(action.name, this.feed.place(action.name, stop(action)));
-      case "cancel":
-        return this.told.promise("cancel", this.brokers[action.broker].cancel("any"));
-      case "quote":
-        return this.told.promise("quote", this.brokers[action.broker].quote("A"));
-      case "item":
-        for (let i = 0; i < action.count; i++) this.exchange.make(action.symbol);
-        return;
-      case "subscribe":
-      case "unsubscribe":
-        return (action.isSharded ? this.sharded : this.feed)[action.do](...action.symbols);
-      case "expire":
-        return this.exchange.expire();
-      case "log in":
-        return this.told.promise("log in", this.brokers[0].logIn());
-      case "reconnect":
-        return this.feed.reconnect("the user wants to");
-      case "fault": {
-        const route = action.route === "any" ? "*" : ROUTES[action.route];
-        // A status may repeat the key that was sent.
-        const body = { error: `no, not with ${this.exchange.token}` };
-        return void venue.fail(route, action.fault, { ...action.options, body });
+  get baseUrl(): string {
+    return this.venue.httpUrl;
+  }
+
+  get wsUrl(): string {
+    return this.venue.wsUrl;
+  }
+
+  get life(): AbortSignal {
+    return this.#life.signal;
+  }
+
+  /** The feed of a single socket, with everything that its class can do. */
+  get single(): SimFeed {
+    return this.#single!;
+  }
+
+  createSocket(url: string): WebSocket {
+    return this.venue.createSocket(url);
+  }
+
+  items(since: number, symbols: unknown[], signal: AbortSignal): Promise<Item[]> {
+    return this.data.items<Item>(since - 1_700_000_000_000 - MARGIN, symbols, signal);
+  }
+
+  /** Makes an item, which every feed owes that the venue holds the symbol for. */
+  make(symbol: string): void {
+    const item = this.market.make(symbol);
+    if (this.market.isMute(symbol)) return;
+    for (const { name, wanted, ended } of Object.values(this.feeds)) {
+      if (!ended && wanted.has(symbol) && this.#covered.has(`${name} ${symbol}`)) {
+        this.owed.push({ ...item, feed: name, at: Date.now(), madeAt: performance.now() });
       }
-      case "frame fault":
-        return venue.feed.fail(action.match, action.fault, { delay: 2_000 });
-      case "line":
-        return venue.feed[action.how]();
-      case "down":
-      case "up":
-        return venue[action.do]();
-      case "suspend":
-        return this.time.suspend(action.by);
-      case "shift":
-        return this.time.shift(action.by);
-      case "close":
-        this.told.closedAt.set(action.broker, performance.now());
-        return this.told.promise("close", this.brokers[action.broker].close());
     }
   }
 
-  /** Lets the world be calm, and looks; then closes everything, and looks again. */
-  async end(judge: Judge): Promise<void> {
-    this.exchange.venue.heal();
-    this.exchange.venue.up();
-    await this.time.pass(CALM);
-    judge.settled();
-    for (const symbol of ALWAYS) this.exchange.make(symbol);
-    await this.time.pass(1_000);
-    const look = () => judge.held({ feed: this.feed, sharded: this.sharded });
-    let faults = look();
-    // While one connection replaces another, the venue holds everything twice.
-    for (let again = 0; again < 5 && faults.length > 0; again++) {
-      await this.time.pass(7_000);
-      faults = look();
-    }
-    judge.faults.push(...faults);
-    for (const one of [this.feed, this.sharded, ...this.brokers]) {
-      this.told.promise("close", one.close());
-    }
-    await this.time.pass(CLOSING);
-    judge.all(this.time.timers);
+  /** Whether the venue holds all that a feed wants. A repair lets go of a subscription for a moment. */
+  isWhole({ name, feed, ended }: Subscriber): boolean {
+    return ended !== undefined ||
+      feed.subscriptions.keys().every((symbol) => this.#covered.has(`${name} ${symbol}`));
   }
-}
 
-/** The signal that aborts an order after a while, if it is to be aborted. */
-function stop({ abortAfter }: { abortAfter?: number }): AbortSignal {
-  const controller = new AbortController();
-  if (abortAfter !== undefined) setTimeout(() => controller.abort(), abortAfter);
-  return controller.signal;
-}
-
-/**
- * Plays a history.
- *
- * @param history The history.
- * @returns What became of it.
- */
-export async function play(history: History): Promise<Result> {
-  const { random } = Math;
-  Math.random = randomOf(history.seed + 2_000_000);
-  const world = new World(history.seed);
-  const stray = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    world.told.say("unhandled", String(event.reason));
-    world.told.unhandled.push(String(event.reason));
-  };
-  globalThis.addEventListener?.("unhandledrejection", stray);
-  const judge = new Judge(world.exchange, world.told, LIMIT);
-  try {
-    await world.open();
-    for (const { action, then } of history.steps) {
-      world.act(action);
-      await world.time.pass(then);
-    }
-    await world.end(judge);
-  } finally {
-    globalThis.removeEventListener?.("unhandledrejection", stray);
-    world.time.restore();
-    Math.random = random;
+  /** Takes an item off the debts of all feeds. */
+  excuse(item: Item | undefined): void {
+    this.#excused.add(`${item?.symbol} ${item?.seq}`);
   }
-  return { faults: judge.faults, trace: world.told.trace, counts: world.told.counts };
+
+  /** Whether the venue sends every item in its turn. */
+  get isInOrder(): boolean {
+    return this.#excused.size === 0;
+  }
+
+  /** The items that feeds must deliver, unless they tell a gap. */
+  get debts(): Owed[] {
+    return this.owed.filter(({ symbol, seq }) => !this.#excused.has(`${symbol} ${seq}`));
+  }
+
+  /** Subscribes a feed. */
+  subscribe(name: FeedName, symbols: string[]): void {
+    this.feeds[name].subscribe(symbols);
+  }
+
+  /** Unsubscribes a feed, which then owes nothing more. */
+  unsubscribe(name: FeedName, symbols: string[]): void {
+    this.feeds[name].unsubscribe(symbols);
+    for (const symbol of symbols) this.#covered.delete(`${name} ${symbol}`);
+    this.#forgive(name, symbols);
+  }
+
+  /** Places an order over REST. */
+  place(isReconciled: boolean, isBad: boolean, abort: number | undefined): void {
+    this.#call("order", isReconciled, abort, (told, signal) => {
+      return this.trader.place(told, isBad ? 0 : 1, signal);
+    });
+  }
+
+  /** Cancels an order that was placed before. */
+  cancel(nth: number, abort: number | undefined): void {
+    const id = this.#nth(nth);
+    this.#call("cancel", false, abort, (told, signal) => this.trader.cancel(told, id, signal));
+  }
+
+  /** Amends an order that was placed before. */
+  amend(nth: number): void {
+    const id = this.#nth(nth);
+    this.#call(
+      "amendment",
+      false,
+      undefined,
+      (told, signal) => this.trader.amend(told, id, signal),
+    );
+  }
+
+  /** Places an order over the socket. */
+  ask(abort: number | undefined): void {
+    const { horizon, patience: timeout } = this.setting;
+    this.#call("order over the socket", true, abort, (told, signal) => {
+      const find = (context: Parameters<Trader["find"]>[1]) => this.trader.find(told, context);
+      const fn = () => this.single.order(told.id, this.setting.askTimeout);
+      return reconcile(fn, { find, horizon, timeout, signal });
+    });
+  }
+
+  /** Reads all orders. */
+  read(): void {
+    this.#call("read", false, undefined, (told, signal) => this.trader.read(told, signal));
+  }
+
+  /** Does anything else that a promise tells the end of. */
+  other(fn: () => Promise<unknown>): void {
+    this.#call("other", false, undefined, fn);
+  }
+
+  /** Reads the venue's clock, and holds the clock against it. */
+  sync(): void {
+    this.other(async () => {
+      await this.clock.sync();
+      const ahead = this.clock.now() - this.book.now;
+      if (ahead > 1) this.witness.fault(`the clock is ${ahead} ms ahead of the venue's`);
+    });
+  }
+
+  /** Uses the limit of orders for a call that fails at once. */
+  own(): void {
+    this.other(() =>
+      this.orders.run(() => {
+        this.owned.push(performance.now());
+        throw new BrokerError("It fails", { kind: "invalid", outcome: "not-sent" });
+      })
+    );
+  }
+
+  /** Does something after a while, unless the history has ended by then. */
+  later(fn: () => void, delay: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      fn();
+    }, delay);
+    this.#timers.add(timer);
+  }
+
+  /** Does nothing more later. */
+  stop(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+  }
+
+  /** Ends everything that listens to the signal of this user. */
+  end(): void {
+    this.#life.abort();
+  }
+
+  #call(
+    what: Told["what"],
+    isReconciled: boolean,
+    abort: number | undefined,
+    fn: (told: Told, signal: AbortSignal) => Promise<unknown>,
+  ): void {
+    const id = `${what[0]}${++this.#ids}-${what.length}`;
+    const controller = new AbortController();
+    const signal = abort === undefined ? this.life : controller.signal;
+    void this.trader.hear({ id, what, isReconciled }, (told) => {
+      if (abort !== undefined) {
+        this.later(() => {
+          told.isAborted = true;
+          controller.abort(new Error("The user has changed his mind"));
+        }, abort);
+      }
+      return fn(told, signal);
+    });
+  }
+
+  #forgive(name: FeedName, symbols: string[]): void {
+    this.owed = this.owed.filter(({ feed, symbol }) => feed !== name || !symbols.includes(symbol));
+  }
+
+  #nth(nth: number): string {
+    const orders = this.trader.told.filter(({ what }) => what === "order");
+    return orders[nth % Math.max(1, orders.length)]?.id ?? "none";
+  }
+
+  #subscriber(name: FeedName, feed: Face): Subscriber {
+    return new Subscriber(name, feed, this.witness);
+  }
+
+  #sharded(): Face {
+    const make = () => feedOf(this, "sharded", ++this.#shards);
+    return new ShardedFeeder<Item>(make, { limit: SHARD, signal: this.life });
+  }
+
+  #hold(feed: FeedName, symbol: string, isHeld: boolean): void {
+    const name = `${feed} ${symbol}`;
+    // Told while the first subscriptions are made: nobody holds anything by then.
+    const isWanted = this.feeds?.[feed].wanted.has(symbol);
+    if (isHeld && isWanted) this.#covered.add(name);
+    if (!isHeld) this.#covered.delete(name);
+  }
+
+  /** Looks at each request, and at each answer. */
+  #watch(): void {
+    // A token that a lie gives to another call is no secret: the session never gets to know it.
+    this.wire.onAnswer = ({ number, isLie }) => {
+      const token = isLie ? "" : this.book.tokenOf(number);
+      if (token) this.witness.hide(token);
+    };
+    this.wire.onSend = ({ number, route }) => {
+      // A login that takes longer than ten timeouts has failed.
+      const isRunning = performance.now() - this.trader.renewingSince < 10 * this.setting.timeout;
+      if (isRunning && route.endsWith("orders")) {
+        this.witness.fault(`#${number} goes out while a login runs`);
+      }
+    };
+  }
+
+  /** Counts the listeners of a signal. */
+  #count(signal: AbortSignal): void {
+    const { addEventListener, removeEventListener } = EventTarget.prototype;
+    const all = new Set<unknown>();
+    signal.addEventListener = (...args: Parameters<EventTarget["addEventListener"]>) => {
+      all.add(args[1]);
+      this.listeners = all.size;
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: Parameters<EventTarget["removeEventListener"]>) => {
+      all.delete(args[1]);
+      this.listeners = all.size;
+      removeEventListener.apply(signal, args);
+    };
+  }
 }
