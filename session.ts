@@ -403,7 +403,7 @@ export class Session {
       if (!isStarted && rules.needsLogin) {
         // One that leaves may let another start, whose request must not be touched.
         const leave = () => isStarted || stop.cancel(LOGIN_BEGUN);
-        leaveNoMore = this.#venue.renewal.onBegin(leave);
+        leaveNoMore = this.#venue.renewal.onBegin(leave, urgent);
       }
       return await reply;
     } catch (cause) {

@@ -31,8 +31,8 @@ interface Login {
 export class Renewal {
   readonly #hook: () => (() => unknown) | undefined;
   readonly #limit: number;
-  /** Takes calls out of the lines in which they wait. */
-  readonly #lines = new Set<() => void>();
+  /** Takes calls out of the lines in which they wait, with whether they are urgent there. */
+  readonly #lines = new Map<() => void, boolean>();
   /** Lets the calls go on that wait for the login, by their number. */
   readonly #held = new Map<number, PromiseWithResolvers<void>>();
   /** The login that is under way. */
@@ -84,8 +84,10 @@ export class Renewal {
     if (this.#current) return this.#current.promise;
     const login = this.#current = this.#begin();
     this.#last = login.promise;
-    // The youngest first, so that no call starts in the place of one that has just left.
-    for (const leave of [...this.#lines].reverse()) leave();
+    // From the end of the lines, so that no call starts in the place of one that has just left: the
+    // youngest first, and the urgent calls after all others.
+    const fromEnd = [...this.#lines].reverse().sort(([, a], [, b]) => Number(a) - Number(b));
+    for (const [leave] of fromEnd) leave();
     const done = (async () => await this.#hook()?.())();
     login.isBeginning = false;
     done.then(() => login.end(), (error) => login.end({ error }));
@@ -134,10 +136,11 @@ export class Renewal {
    * Takes a call out of its line when a login begins.
    *
    * @param leave Takes the call out.
+   * @param isUrgent Whether the call goes before others in its lines.
    * @returns Forgets the call again.
    */
-  onBegin(leave: () => void): () => void {
-    this.#lines.add(leave);
+  onBegin(leave: () => void, isUrgent = false): () => void {
+    this.#lines.set(leave, isUrgent);
     return () => void this.#lines.delete(leave);
   }
 

@@ -12,6 +12,7 @@ import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
 import { BrokerError, type RequestOptions, Session, type SessionEvent } from "../session.ts";
 import { Throttler } from "../throttler.ts";
+import { fakeClock } from "./fake_clock.ts";
 import { answer, cutBody, FaultServer, finish, hang } from "./runtimes/fault_server.ts";
 import {
   BASE,
@@ -544,6 +545,31 @@ Deno.test("Session.close() waits until the requests have ended, and is final", a
   await second;
   assertEquals((await failure(session.get("x"))).outcome, "not-sent");
   await open(play(ok)).close();
+});
+
+Deno.test("Session: held calls spend no tokens, though their turn has come when the login begins", async () => {
+  using time = fakeClock();
+  const first = Promise.withResolvers<Response>();
+  const login = Promise.withResolvers<void>();
+  let sent = 0;
+  const session = new Session({
+    baseUrl: BASE,
+    fetch: (() =>
+      sent++ === 0 ? first.promise : Promise.resolve(Response.json({}))) as typeof fetch,
+    onUnauthorized: () => login.promise,
+  });
+  const throttlers = [new Throttler({ limit: 1, period: 100 })];
+  const refused = session.get("a", { throttlers });
+  const held = [false, true, false, true].map((urgent) => session.get("b", { throttlers, urgent }));
+  const { now } = performance;
+  performance.now = () => now() + 1_000; // the timer of the throttler is late
+  first.resolve(new Response(null, { status: 401 }));
+  for (let i = 0; i < 100; i++) await null;
+  const { available } = throttlers[0];
+  login.resolve();
+  for (let i = 0; i < 10; i++) await time.tickAsync(200);
+  await Promise.all([refused, ...held]);
+  assertEquals([available, sent], [1, 6]);
 });
 
 Deno.test("Session.close() leaves no timer, not even for a microtask", async () => {

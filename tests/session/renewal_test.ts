@@ -281,14 +281,16 @@ Deno.test("Session.renew() rejects with a BrokerError if the session closes mean
   }
 });
 
-Deno.test("Renewal takes calls out of their lines youngest first, before the login sends anything", async () => {
+Deno.test("Renewal takes calls out of their lines from the end, the urgent last, before the login sends anything", async () => {
   const seen: string[] = [];
   const renewal = new Renewal(() => () => void seen.push("login"), 1_000);
   for (const name of ["first", "second"]) renewal.onBegin(() => void seen.push(name));
+  for (const name of ["early", "late"]) renewal.onBegin(() => void seen.push(name), true);
   const forget = renewal.onBegin(() => void seen.push("third"));
   forget();
+  renewal.onBegin(() => void seen.push("fourth"));
   await renewal.run();
-  assertEquals(seen, ["second", "first", "login"]);
+  assertEquals(seen, ["fourth", "second", "first", "late", "early", "login"]);
 });
 
 Deno.test("Renewal.renew() begins one login for each generation", async () => {
