@@ -1,0 +1,134 @@
+/**
+ * Bybit's public market data: order books without holes, and trades.
+ *
+ * ```ts ignore
+ * await using feed = new BybitFeed();
+ * feed.subscribe("orderbook.50.BTCUSDT", "publicTrade.BTCUSDT");
+ * await feed.connect();
+ * for await (const item of feed) {
+ *   if (item.topic === "orderbook") console.log(item.symbol, item.bids[0], item.asks[0]);
+ * }
+ * ```
+ *
+ * Sources: bybit-exchange.github.io/docs/v5/websocket/public: orderbook, trade.
+ *
+ * @module
+ */
+
+import type { FeedConnection, WebSocketFeederOptions } from "@aio-trader/core";
+import { type Level, merge, type Sides } from "../levels.ts";
+import type { BybitCategory } from "./account.ts";
+import { BybitStream, type TopicFrame } from "./stream.ts";
+
+/** An order book. After a hole (`"gap"`) there is none, until the snapshot that is asked for then. */
+export interface BybitBook extends Sides {
+  /** What it is. */
+  readonly topic: "orderbook";
+  /** What it came from. */
+  readonly type: "snapshot" | "delta" | "gap";
+  /** The symbol. */
+  readonly symbol: string;
+  /** Number of the update. */
+  readonly u: number;
+  /** When, by the venue's clock, in epoch milliseconds. */
+  readonly time: number;
+}
+
+/** A trade of anybody. Decimals are text. */
+export interface BybitTrade extends Level {
+  /** What it is. */
+  readonly topic: "publicTrade";
+  /** The symbol. */
+  readonly symbol: string;
+  /** Names the trade. */
+  readonly id: string;
+  /** What the taker did. */
+  readonly side: "Buy" | "Sell";
+  /** When, by the venue's clock, in epoch milliseconds. */
+  readonly time: number;
+}
+
+/** Options of {@linkcode BybitFeed}. */
+export interface BybitFeedOptions extends WebSocketFeederOptions {
+  /**
+   * What is traded, a part of the address.
+   *
+   * @default {"spot"}
+   */
+  category?: BybitCategory;
+  /**
+   * The venue's address.
+   *
+   * @default {"wss://stream.bybit.com/v5/public/" + category}
+   */
+  url?: string;
+}
+
+/** A book that stands, and the connection that keeps it. */
+type Standing = Sides & { readonly u: number; readonly from: FeedConnection };
+
+/**
+ * A feed of topics: `orderbook.50.BTCUSDT` (other depths as the venue lists them) and
+ * `publicTrade.BTCUSDT`.
+ *
+ * - A book whose numbers have a hole is withdrawn, and asked for again with growing waits.
+ * - A trade is delivered once.
+ */
+export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
+  /** Holes in the numbers of books so far. */
+  holes = 0;
+  /** By topic. One that is absent waits for a snapshot. */
+  readonly #books = new Map<string, Standing>();
+
+  /**
+   * Makes a feed.
+   *
+   * @param options Category or address, and how to stay connected.
+   */
+  constructor({ category = "spot", url, ...options }: BybitFeedOptions = {}) {
+    super(url ?? `wss://stream.bybit.com/v5/public/${category}`, options);
+    this.on("state", ({ state }) => state !== "live" && this.#books.clear());
+  }
+
+  /** The books that have no hole now, by topic. */
+  get books(): ReadonlyMap<string, Sides & { readonly u: number }> {
+    return this.#books;
+  }
+
+  protected override identify(item: BybitBook | BybitTrade): unknown {
+    return item.topic === "publicTrade" ? `${item.symbol} ${item.id}` : undefined;
+  }
+
+  protected override read(frame: TopicFrame, connection: FeedConnection): void {
+    const { topic = "", data } = frame;
+    if (!this.subscriptions.has(topic)) return; // what was under way when it was unsubscribed
+    if (topic.startsWith("orderbook.")) return this.#book(topic, frame, connection);
+    if (!topic.startsWith("publicTrade.")) return;
+    for (const { T: time, s: symbol, S: side, v: qty, p: price, i: id } of data) {
+      this.emit({ topic: "publicTrade", symbol, id, side, price, qty, time });
+    }
+  }
+
+  #book(topic: string, { type, ts = 0, data }: TopicFrame, from: FeedConnection): void {
+    const { s: symbol, u } = data;
+    // The venue begins anew with 1 after a restart, whatever the type says.
+    const isNew = type === "snapshot" || u === 1;
+    const last = isNew ? { bids: [], asks: [], u: u - 1, from } : this.#books.get(topic);
+    if (last?.from !== from) return; // no snapshot yet
+    const item = { topic: "orderbook", symbol, u, time: ts } as const;
+    if (u !== last.u + 1) {
+      this.holes++;
+      this.#books.delete(topic);
+      this.emit({ ...item, type: "gap", bids: [], asks: [] });
+      return this.resubscribe(topic);
+    }
+    const bids = merge(last.bids, levels(data.b), -1);
+    const asks = merge(last.asks, levels(data.a), 1);
+    this.#books.set(topic, { bids, asks, u, from });
+    this.emit({ ...item, type: isNew ? "snapshot" : "delta", bids, asks });
+  }
+}
+
+function levels(rows: [price: string, qty: string][]): Level[] {
+  return rows.map(([price, qty]) => ({ price, qty }));
+}

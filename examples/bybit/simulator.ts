@@ -1,0 +1,473 @@
+/**
+ * A Bybit on 127.0.0.1: its API v5 by REST and over the sockets, on the venue for tests of the
+ * library, over a synthetic market, with faults.
+ *
+ * @module
+ */
+
+import {
+  type FeedClient,
+  LoopbackVenue,
+  reply,
+  type VenueFrame,
+  type VenueRequest,
+} from "@aio-trader/core/testing";
+import type { Level, Sides } from "../levels.ts";
+import type { Fault, LoopbackOptions, ScheduledFault } from "../loopback.ts";
+import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
+import type { BybitCategory } from "./account.ts";
+import { Desk, type DeskEvent } from "./desk.ts";
+import { judge, Refusal, REQUEST_RULES, TOPIC_RULES } from "./rules.ts";
+import { type BybitLogin, BybitSigner } from "./signature.ts";
+
+/** What the simulator trades. */
+export const INSTRUMENTS: readonly Instrument[] = [
+  { symbol: "BTCUSDT", price: 294_302, priceDecimals: 1, qtyDecimals: 6, size: 500_000 },
+  { symbol: "ETHUSDT", price: 187_345, priceDecimals: 2, qtyDecimals: 5, size: 400_000 },
+];
+
+/** The key of the simulator's account. It opens nothing else. */
+export const LOGIN: BybitLogin = { key: "LOOPBACK-KEY", secret: "loopback-secret" };
+
+/** Options of {@linkcode BybitSimulator}. */
+export interface BybitSimulatorOptions extends LoopbackOptions {
+  /** What is traded. @default {"spot"} */
+  readonly category?: BybitCategory;
+  /** The key that may trade. @default {LOGIN} */
+  readonly login?: BybitLogin;
+  /** The venue's time, in epoch milliseconds. @default {Date.now} */
+  readonly now?: () => number;
+  /** Requests of one path in a second. `Infinity` refuses none. @default {10} */
+  readonly limit?: number;
+}
+
+/** What becomes of the next change over the trade socket, before its connection is reset. */
+type Loss = "answer" | "order";
+
+/** Bybit, simulated. */
+export class BybitSimulator implements AsyncDisposable {
+  /** The venue on sockets: its logs, and faults of requests and frames. */
+  readonly venue: LoopbackVenue;
+  /** The account. */
+  readonly desk: Desk;
+  /** The market of each symbol. */
+  readonly markets: ReadonlyMap<string, Market>;
+  /** The key that may trade here. */
+  readonly login: BybitLogin;
+  /** What is traded. */
+  readonly category: BybitCategory;
+  /** Refusals for too many requests so far, by REST and over the socket. */
+  throttled = 0;
+  readonly #options: BybitSimulatorOptions;
+  readonly #signer: BybitSigner;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #market: ReturnType<typeof setInterval> | undefined;
+  readonly #schedule: ReturnType<typeof setInterval> | undefined;
+  readonly #faults: ScheduledFault[];
+  readonly #losses: Loss[] = [];
+  /** When the account sent its latest requests, by path. */
+  readonly #requests = new Map<string, number[]>();
+  /** What the books look like to those who follow, by topic, and the number of the last update. */
+  readonly #views = new Map<string, { u: number; bids: readonly Rung[]; asks: readonly Rung[] }>();
+  readonly #loggedIn = new WeakSet<FeedClient>();
+  #firstSubscription: number | undefined;
+  #holes = 0;
+  #isThrottling = false;
+  /** Whether the closed orders are in the history only, as after a restart. */
+  #isForgetful = false;
+
+  private constructor(venue: LoopbackVenue, signer: BybitSigner, options: BybitSimulatorOptions) {
+    const { seed = 1, category = "spot", login = LOGIN, interval = 20, faults = [] } = options;
+    this.venue = venue;
+    this.category = category;
+    this.login = login;
+    this.#options = options;
+    this.#signer = signer;
+    this.#now = options.now ?? Date.now;
+    this.#random = seeded(seed);
+    this.#faults = [...faults];
+    this.markets = new Map(INSTRUMENTS.map((it, i) => [it.symbol, new Market(it, seed + i, 60)]));
+    const { markets } = this;
+    const tell = (event: DeskEvent) => this.#tell(event);
+    this.desk = new Desk({ category, markets, now: this.#now, tell });
+    for (const topic of this.#bookTopics()) this.#views.set(topic, { u: 1, ...this.#sides(topic) });
+    this.#serve();
+    venue.feed.on((frame, client) => void this.#hear(frame, client));
+    if (interval > 0) this.#market = setInterval(() => this.step(), interval);
+    if (faults.length > 0) this.#schedule = setInterval(() => this.#strike(), 10);
+  }
+
+  /**
+   * Opens the venue.
+   *
+   * @param options The seed, the speed, the faults, and what is traded.
+   * @returns The venue, which listens.
+   */
+  static async open(options: BybitSimulatorOptions = {}): Promise<BybitSimulator> {
+    const signer = await BybitSigner.of(options.login ?? LOGIN);
+    return new BybitSimulator(await LoopbackVenue.listen(), signer, options);
+  }
+
+  /** The address of REST. */
+  get httpUrl(): string {
+    return this.venue.httpUrl;
+  }
+
+  /** The addresses of the sockets. */
+  get urls(): { public: string; private: string; trade: string } {
+    const v5 = `${this.venue.wsUrl}v5`;
+    return {
+      public: `${v5}/public/${this.category}`,
+      private: `${v5}/private`,
+      trade: `${v5}/trade`,
+    };
+  }
+
+  /** Faults of the schedule that have not struck yet. */
+  get pending(): number {
+    return this.#faults.length;
+  }
+
+  /** Lets one or a few things happen in every market, and sends the changes. */
+  step(): void {
+    for (const [symbol, market] of this.markets) {
+      const prints: Print[] = [];
+      for (let events = 1 + Math.floor(this.#random() * 3); events > 0; events--) {
+        const print = market.step();
+        if (print) prints.push(print);
+      }
+      for (const topic of this.#bookTopics(symbol)) this.#publishBook(topic);
+      this.#publishTrades(market, prints);
+    }
+    for (const order of this.desk.open) this.desk.match(order);
+  }
+
+  /** Lets the markets stand still from now on, but for `step()`. */
+  freeze(): void {
+    clearInterval(this.#market);
+  }
+
+  /**
+   * Lets a fault strike now. `corrupt` is a hole in the numbers of a book, `throttle` a refusal with
+   * code 10006 of the next signed request.
+   */
+  inflict(fault: Fault): void {
+    const { feed } = this.venue;
+    if (fault === "drop") feed.drop(1012, "Service restart");
+    else if (fault === "refuse") feed.refuse();
+    else if (fault === "silence") feed.silence();
+    else if (fault === "corrupt") this.#holes++;
+    else this.#isThrottling = true;
+    this.#options.onFault?.(fault);
+  }
+
+  /** Executes the next change over the trade socket, and resets the connection. */
+  loseAnswer(): void {
+    this.#losses.push("answer");
+  }
+
+  /** Does not execute the next change over the trade socket, and resets the connection. */
+  loseOrder(): void {
+    this.#losses.push("order");
+  }
+
+  /** Keeps closed orders in the history only, as after a restart of the venue. */
+  forget(): void {
+    this.#isForgetful = true;
+  }
+
+  /** Begins the numbers of a book anew, as after a restart of the venue. */
+  restart(topic: string): void {
+    const view = { ...this.#views.get(topic)!, u: 1 };
+    this.#views.set(topic, view);
+    this.venue.feed.publish(topic, this.#snapshot(topic, "delta"));
+  }
+
+  /** What the venue's book looks like to those who follow a topic. */
+  book(topic: string): Sides {
+    const { bids, asks } = this.#views.get(topic)!;
+    const market = this.#marketOf(topic);
+    return { bids: bids.map((it) => level(market, it)), asks: asks.map((it) => level(market, it)) };
+  }
+
+  /** Ends every connection and stops listening. */
+  async close(): Promise<void> {
+    clearInterval(this.#market);
+    clearInterval(this.#schedule);
+    await this.venue.close();
+  }
+
+  /** Closes the venue. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #serve(): void {
+    const { venue, desk } = this;
+    venue.on("GET /v5/market/time", () => ({ retCode: 0, retMsg: "OK", time: this.#now() }));
+    const on = (route: string, answer: (form: Record<string, string>) => unknown) =>
+      venue.on(route, (request) => this.#answer(request, answer));
+    on("POST /v5/order/create", (form) => desk.create(form));
+    on("POST /v5/order/amend", (form) => desk.amend(form));
+    on("POST /v5/order/cancel", (form) => desk.cancel(form));
+    on("POST /v5/order/cancel-all", ({ symbol }) => {
+      const open = desk.open.filter(({ market }) => !symbol || market.instrument.symbol === symbol);
+      return { list: open.map(({ orderId }) => desk.cancel({ orderId })) };
+    });
+    on("GET /v5/order/realtime", (form) => this.#orders(form, !form.orderId && !form.orderLinkId));
+    on("GET /v5/order/history", (form) => this.#orders(form, undefined));
+    on(
+      "GET /v5/execution/list",
+      ({ startTime = 0, ...form }) =>
+        page(form, desk.fills.filter(({ execTime }) => execTime >= String(startTime)).toReversed()),
+    );
+    on("GET /v5/account/wallet-balance", () => ({ list: [desk.wallet()] }));
+  }
+
+  /** Orders: of the history those that are closed, else by `openOnly`, or by name in any state. */
+  #orders(form: Record<string, string>, isByState: boolean | undefined): unknown {
+    const { orderId, orderLinkId, startTime = 0, openOnly = "0", symbol } = form;
+    const isHistory = isByState === undefined;
+    const rows = [...this.desk.orders.values()].filter((order) => {
+      if (orderId && order.orderId !== orderId) return false;
+      if (orderLinkId && order.orderLinkId !== orderLinkId) return false;
+      if (symbol && order.market.instrument.symbol !== symbol) return false;
+      if (isHistory) return !order.isOpen && order.createdTime >= Number(startTime);
+      if (!order.isOpen && this.#isForgetful) return false;
+      return !isByState || order.isOpen === (openOnly === "0");
+    });
+    return page(form, rows.toReversed().map((order) => this.desk.rowOf(order)));
+  }
+
+  /** Judges a signed request, and answers it in the venue's envelope. */
+  async #answer(
+    { method, path, headers, query, body, json }: VenueRequest,
+    answer: (form: Record<string, string>) => unknown,
+  ): Promise<unknown> {
+    const key = headers.get("x-bapi-api-key") ?? "";
+    const timestamp = headers.get("x-bapi-timestamp") ?? "";
+    const recvWindow = headers.get("x-bapi-recv-window") ?? "5000";
+    const payload = `${timestamp}${key}${recvWindow}${method === "GET" ? query : body}`;
+    const isSigned = headers.get("x-bapi-sign") === await this.#signer.sign(payload);
+    const form = method === "GET" ? Object.fromEntries(query) : json();
+    const envelope = { retExtInfo: {}, time: this.#now() };
+    const { limits, result } = this.#judge(
+      path,
+      { key, isSigned, timestamp, recvWindow },
+      () => answer(form),
+    );
+    return reply(200, { ...result, ...envelope }, limits);
+  }
+
+  #judge(
+    path: string,
+    { key, isSigned, timestamp, recvWindow }: Record<"key" | "timestamp" | "recvWindow", string> & {
+      isSigned: boolean;
+    },
+    answer: () => unknown,
+  ): { limits: Record<string, string>; result: Record<string, unknown> } {
+    const now = this.#now();
+    const { limit = 10 } = this.#options;
+    const recent = (this.#requests.get(path) ?? []).filter((at) => at > now - 1_000);
+    const left = this.#isThrottling ? 0 : limit - recent.length;
+    this.#isThrottling = false;
+    const reset = left > 0 ? now : (recent[0] ?? now) + 1_000;
+    const limits = {
+      "x-bapi-limit": String(limit),
+      "x-bapi-limit-status": String(Math.max(0, left - 1)),
+      "x-bapi-limit-reset-timestamp": String(reset),
+    };
+    try {
+      const times = { timestamp: Number(timestamp), recvWindow: Number(recvWindow), now };
+      const isKnown = key === this.login.key;
+      judge(REQUEST_RULES, { isKnown, isSigned, ...times, left }, this.category);
+      this.#requests.set(path, [...recent, now]);
+      return { limits, result: { retCode: 0, retMsg: "OK", result: answer() } };
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.code === 10006) this.throttled++;
+      return { limits, result: { retCode: error.code, retMsg: error.message, result: {} } };
+    }
+  }
+
+  async #hear(frame: VenueFrame, client: FeedClient): Promise<void> {
+    const request = JSON.parse(String(frame));
+    const { op, args = [], req_id, reqId } = request;
+    const ids = { ...req_id !== undefined && { req_id }, ...reqId !== undefined && { reqId } };
+    const isTrade = client.path.startsWith("/v5/trade");
+    const grant = (success: boolean, why = "") =>
+      client.send({ ...ids, op, success, ret_msg: why, conn_id: String(client.id) });
+    if (op === "ping") {
+      return client.send({ ...ids, op: "pong", success: true, ret_msg: "pong", retCode: 0 });
+    }
+    if (op === "auth") {
+      const [key, expires, signature] = args;
+      const isRight = key === this.login.key && expires > this.#now() &&
+        signature === await this.#signer.sign(`GET/realtime${expires}`);
+      if (isRight) this.#loggedIn.add(client);
+      if (!isTrade) return grant(isRight, isRight ? "" : "error:Invalid sign");
+      const codes = isRight
+        ? { retCode: 0, retMsg: "OK" }
+        : { retCode: 10004, retMsg: "Invalid sign" };
+      return client.send({ ...ids, op, ...codes, connId: String(client.id) });
+    }
+    if (isTrade) return this.#trade(request, client);
+    if (op === "unsubscribe") {
+      for (const topic of args) client.held.delete(topic);
+      return grant(true);
+    }
+    if (op !== "subscribe") return grant(false, "error:unknown op");
+    this.#subscribe(args, client, grant);
+  }
+
+  #subscribe(
+    topics: string[],
+    client: FeedClient,
+    grant: (success: boolean, why?: string) => void,
+  ): void {
+    const path = client.path.split("/").at(-1)!.split("?")[0];
+    const isLoggedIn = this.#loggedIn.has(client);
+    try {
+      const known = this.#topics(path === "private");
+      judge(TOPIC_RULES, { topics, path, known, held: client.held, isLoggedIn }, this.category);
+    } catch (error) {
+      return grant(false, (error as Error).message);
+    }
+    this.#firstSubscription ??= performance.now();
+    for (const topic of topics) client.held.add(topic);
+    grant(true, "subscribe");
+    for (const topic of topics) {
+      if (this.#views.has(topic)) client.send(this.#snapshot(topic, "snapshot"));
+    }
+  }
+
+  /** Answers a change over the trade socket. Who is not logged in is closed. */
+  #trade(request: TradeRequest, client: FeedClient): void {
+    if (!this.#loggedIn.has(client)) return client.close(1008, "not logged in");
+    const { op, reqId, header = {}, args: [form] } = request;
+    const change = op.split(".")[1] as "create" | "amend" | "cancel";
+    const isKnown = ["create", "amend", "cancel"].includes(change);
+    const answer = (codes: object, limits: object = {}) =>
+      client.send({ reqId, op, ...codes, header: limits, connId: String(client.id) });
+    if (!isKnown || form.category !== this.category) {
+      return answer({ retCode: 10404, retMsg: "op type or category is not supported" });
+    }
+    const loss = this.#losses.shift();
+    if (loss === "order") return client.reset();
+    const signed = { key: this.login.key, isSigned: true, recvWindow: "5000", timestamp: "" };
+    const { "X-BAPI-TIMESTAMP": timestamp = "", "X-BAPI-RECV-WINDOW": recvWindow = "5000" } =
+      header;
+    const path = `/v5/order/${change}`;
+    const { limits, result: { result: data, ...codes } } = this.#judge(
+      path,
+      { ...signed, timestamp, recvWindow },
+      () => this.desk[change](form),
+    );
+    if (loss) return client.reset();
+    answer({ ...codes, data }, limits);
+  }
+
+  #tell({ topic, row }: DeskEvent): void {
+    const creationTime = this.#now();
+    this.venue.feed.publish(topic, { id: crypto.randomUUID(), topic, creationTime, data: [row] });
+  }
+
+  #topics(isPrivate: boolean): Set<string> {
+    if (isPrivate) return new Set(["order", "execution", "wallet"]);
+    const trades = [...this.markets.keys()].map((symbol) => `publicTrade.${symbol}`);
+    return new Set([...this.#views.keys(), ...trades]);
+  }
+
+  #bookTopics(symbol?: string): string[] {
+    const symbols = symbol ? [symbol] : [...this.markets.keys()];
+    return symbols.flatMap((name) => [1, 50].map((depth) => `orderbook.${depth}.${name}`));
+  }
+
+  #marketOf(topic: string): Market {
+    return this.markets.get(topic.split(".").at(-1)!)!;
+  }
+
+  #sides(topic: string): { bids: Rung[]; asks: Rung[] } {
+    const depth = Number(topic.split(".")[1]);
+    const { bids, asks } = this.#marketOf(topic);
+    return { bids: bids.slice(0, depth), asks: asks.slice(0, depth) };
+  }
+
+  #snapshot(topic: string, type: "snapshot" | "delta"): object {
+    const { u } = this.#views.get(topic)!;
+    const { bids, asks } = this.book(topic);
+    const [b, a] = [bids, asks].map((side) => side.map(({ price, qty }) => [price, qty]));
+    const s = topic.split(".").at(-1);
+    return { topic, type, ts: this.#now(), data: { s, b, a, u, seq: u } };
+  }
+
+  #publishBook(topic: string): void {
+    const market = this.#marketOf(topic);
+    const view = this.#views.get(topic)!;
+    const next = this.#sides(topic);
+    const [b, a] = (["bids", "asks"] as const).map((side) =>
+      changes(view[side], next[side]).map((it) => level(market, it)).map((it) => [it.price, it.qty])
+    );
+    if (b.length + a.length === 0) return;
+    const u = view.u + 1;
+    this.#views.set(topic, { u, ...next });
+    if (this.#holes > 0 && topic.startsWith("orderbook.50.")) {
+      this.#holes--;
+      return;
+    }
+    const { symbol: s } = market.instrument;
+    const frame = { topic, type: "delta", ts: this.#now(), data: { s, b, a, u, seq: u } };
+    this.venue.feed.publish(topic, frame);
+  }
+
+  #publishTrades(market: Market, prints: readonly Print[]): void {
+    if (prints.length === 0) return;
+    const { symbol: s } = market.instrument;
+    const topic = `publicTrade.${s}`;
+    const data = prints.map((print) => {
+      const { price: p, qty: v } = level(market, print);
+      const S = print.side === "buy" ? "Buy" : "Sell";
+      return { T: this.#now(), s, S, v, p, i: `${s}-${print.id}`, BT: false };
+    });
+    this.venue.feed.publish(topic, { topic, type: "snapshot", ts: this.#now(), data });
+  }
+
+  /** Strikes with the faults that are due, as soon as there is a client to survive them. */
+  #strike(): void {
+    if (this.#firstSubscription === undefined) return;
+    const isReady = () => this.venue.feed.clients.some((one) => !one.isSilent && one.held.size > 0);
+    const elapsed = performance.now() - this.#firstSubscription;
+    while (this.#faults.length > 0 && this.#faults[0].at <= elapsed && isReady()) {
+      this.inflict(this.#faults.shift()!.fault);
+    }
+  }
+}
+
+/** A frame of the trade socket. */
+interface TradeRequest {
+  readonly op: string;
+  readonly reqId?: string;
+  readonly header?: Record<string, string>;
+  readonly args: Record<string, string>[];
+}
+
+/** Levels that are new or different, and those that are gone, with a quantity of 0. */
+function changes(before: readonly Rung[], after: readonly Rung[]): Rung[] {
+  const known = new Set(before);
+  const prices = new Set(after.map(({ price }) => price));
+  const gone = before.filter(({ price }) => !prices.has(price));
+  return [...gone.map(({ price }) => ({ price, qty: 0 })), ...after.filter((it) => !known.has(it))];
+}
+
+function level({ instrument }: Market, { price, qty }: Rung): Level {
+  const { priceDecimals, qtyDecimals } = instrument;
+  return { price: decimal(price, priceDecimals), qty: decimal(qty, qtyDecimals) };
+}
+
+/** One page: `limit` from `cursor` on. */
+function page({ limit = "20", cursor = "0" }: Record<string, string>, all: unknown[]): unknown {
+  const next = Number(cursor) + Number(limit);
+  const nextPageCursor = next < all.length ? String(next) : "";
+  return { list: all.slice(Number(cursor), next), nextPageCursor };
+}
