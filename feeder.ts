@@ -67,7 +67,8 @@ export interface FeedEvents<T> {
   gap: { since: number; until: number; filled: boolean; cause?: unknown };
   /**
    * A subscription has delivered nothing for `duration` milliseconds on a healthy connection, and
-   * is asked for again.
+   * is asked for again. No `gap` is told for it: items of this subscription may be missing from
+   * `duration` before the event on, until the venue has granted the subscription anew.
    */
   quiet: { key: unknown; subscription: unknown; duration: number };
 }

@@ -419,6 +419,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * - Repairs soon after one another wait. The waits double from one second to `maxWait`. After
    *   eleven repairs in a row, each waits for ten minutes.
    * - A subscription without a repair for `resetRetryAfter` counts anew.
+   * - Items that the venue sends between the two requests are lost, and no gap is told for them. A
+   *   book begins with a new snapshot; a class of other items asks for what is missing.
    *
    * @param subs Subscriptions, found by `key`. Unknown ones are ignored.
    */
