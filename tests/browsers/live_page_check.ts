@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { launch } from "./launch.ts";
+import { launchChromium } from "./launch.ts";
 
 const DEMO = new URL("../../examples/demo.ts", import.meta.url).pathname;
 
@@ -26,7 +26,7 @@ Deno.test("the live page shows orders, limits, books and faults, without an erro
   const rest = (async () => {
     for await (const more of lines) said += more;
   })();
-  const browser = await launch();
+  const browser = await launchChromium();
   try {
     const page = await browser.newPage({ viewport: { width: 1_200, height: 1_000 } });
     const errors: string[] = [];

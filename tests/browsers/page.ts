@@ -1,5 +1,5 @@
 /**
- * A page that uses the module, for `chromium_check.ts`. Each function runs in the browser.
+ * A page that uses the module, for `browser_check.ts`. Each function runs in the browser.
  *
  * @module
  */
@@ -44,7 +44,7 @@ async function call(
   }
 }
 
-/** The functions that `chromium_check.ts` calls. */
+/** The functions that `browser_check.ts` calls. */
 const page = {
   call,
 

@@ -1,20 +1,17 @@
 /**
- * Runs the module in a page of Chromium:
+ * Runs the module in a page of Chromium and of Firefox:
  *
  *     deno task test:browser
  *
- * Chromium is Debian's (`apt-get install chromium`), or the program that `CHROMIUM` names; it is
- * driven by playwright-core from npm. The page is a bundle of `mod.ts`, and talks to the venue on
- * loopback that served it.
+ * The page is a bundle of `mod.ts`, and talks to the venue on loopback that served it.
  *
  * @module
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Browser, Page as Tab } from "npm:playwright-core@1.65.1";
 import { bundle } from "../../tools/programs.ts";
 import { answer, FaultServer, finish, type Reply } from "../runtimes/fault_server.ts";
-import { launch } from "./launch.ts";
+import { type Browser, browsers, type Tab } from "./launch.ts";
 import type { Page, Result } from "./page.ts";
 
 declare const page: Page;
@@ -83,11 +80,14 @@ function feed(request: Request): Response {
   return response;
 }
 
+/** Opens the page, and waits for its script. */
 async function open(browser: Browser, venue: Venue, script?: string): Promise<Tab> {
-  const tab = await browser.newPage();
-  if (script) await tab.addInitScript(script);
-  await tab.goto(venue.server.url);
-  await tab.waitForFunction(() => "page" in globalThis);
+  const tab = await browser.open(venue.server.url, script);
+  await tab.evaluate(async () => {
+    for (let i = 0; i < 1_000 && !("page" in globalThis); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  });
   return tab;
 }
 
@@ -100,12 +100,21 @@ const ORDERS = ["POST", "PUT", "PATCH", "DELETE"].flatMap((method) =>
   ["json", "bytes", "none"].map((body) => [method, body] as const)
 );
 
-Deno.test("In Chromium", { sanitizeOps: false, sanitizeResources: false }, async (t) => {
+/** Programs of their own run meanwhile, and their drivers keep files open. */
+const UNWATCHED = { sanitizeOps: false, sanitizeResources: false };
+
+for (const [name, start] of browsers()) {
+  Deno.test(`In ${name}`, UNWATCHED, async (t) => {
+    await using browser = await start();
+    await checkIn(browser, t);
+  });
+}
+
+async function checkIn(browser: Browser, t: Deno.TestContext): Promise<void> {
   const home = await Deno.makeTempDir({ prefix: "aio-trader-" });
   await bundle(new URL("page.ts", import.meta.url), `${home}/page.js`);
   await using venue = await Venue.open(await Deno.readTextFile(`${home}/page.js`));
   await Deno.remove(home, { recursive: true });
-  await using browser = await launch();
   const tab = await open(browser, venue);
 
   await t.step("a throttler lets no more calls pass than its limit", async () => {
@@ -184,7 +193,7 @@ Deno.test("In Chromium", { sanitizeOps: false, sanitizeResources: false }, async
     );
     assertEquals([status, venue.calls.length], [200, 2]);
   });
-});
+}
 
 /** Returns the message of an error. */
 function assertRefused(result: Result, kind: string, outcome: string): string {
