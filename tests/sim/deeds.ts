@@ -107,6 +107,7 @@ export async function close(
 
 function fail(world: World, deed: Extract<Deed, { do: "fail" }>): void {
   const { route, fault, nth, times, delay, status, wait, echo } = deed;
+  world.hasSwaps ||= fault === "swapped-answers";
   const options: HttpFaultOptions = {
     nth,
     times,
@@ -124,6 +125,8 @@ function fail(world: World, deed: Extract<Deed, { do: "fail" }>): void {
     get body() {
       if (status === 200) return undefined;
       if (status === 403 && fault === "status-after-executing") return { error: DOUBT };
+      // An answer that is swapped may go to a session that never sent the token or the password.
+      if (world.hasSwaps) return echoOf(echo, "", "");
       return echoOf(echo, route, world.wire.arrived.token);
     },
   };

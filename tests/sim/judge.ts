@@ -135,8 +135,9 @@ function judgeLimits(world: World): void {
   if (world.shared.starts !== alone && !isSuspended) {
     witness.fault(`${world.shared.starts} calls took tokens, and ${alone} were sent`);
   }
-  for (const { number, route } of sent.filter(({ at }) => world.trader.failedLogins.includes(at))) {
-    if (route.endsWith("orders") && !isSuspended) {
+  for (const { number, route, at } of sent) {
+    const isLate = world.trader.failedLogins.some((one) => one.at === at && number > one.sent);
+    if (isLate && route.endsWith("orders") && !isSuspended) {
       witness.fault(`#${number} goes on though the login has failed`);
     }
   }

@@ -56,6 +56,8 @@ export interface TraderWorld {
   readonly shared: RateLimiter;
   readonly orders: RateLimiter;
   readonly fetch: typeof fetch;
+  /** What was handed to `fetch`. */
+  readonly wire: { readonly sent: readonly unknown[] };
   readonly baseUrl: string;
   /** Aborted at the very end, and listened to by every call. */
   readonly life: AbortSignal;
@@ -104,8 +106,8 @@ export class Trader extends AbstractBroker {
   readonly told: Told[] = [];
   /** When the login began that runs because the session wants it. */
   renewingSince = -Infinity;
-  /** When logins have failed. */
-  readonly failedLogins: number[] = [];
+  /** When logins have failed, and how many requests had been sent by then. */
+  readonly failedLogins: { at: number; sent: number }[] = [];
   readonly #world: TraderWorld;
   #count = 0;
 
@@ -138,7 +140,7 @@ export class Trader extends AbstractBroker {
       }
       await this.authorize();
     } catch (error) {
-      this.failedLogins.push(performance.now());
+      this.failedLogins.push({ at: performance.now(), sent: this.#world.wire.sent.length });
       throw error;
     } finally {
       this.renewingSince = -Infinity;

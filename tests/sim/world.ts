@@ -67,6 +67,8 @@ export class World implements TraderWorld, FeedWorld {
   readonly feeds: Record<FeedName, Subscriber>;
   /** Whether the single feed was told to replace its connection. */
   hasReplaced = false;
+  /** Whether the venue was told to give answers to the wrong requests. */
+  hasSwaps = false;
   /** When the user closed the broker. */
   closingAt = Infinity;
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
