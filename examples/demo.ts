@@ -1,7 +1,7 @@
 /**
  * Shows the library at work, on a venue that fails on purpose:
  *
- *     deno task demo [kraken|kite|binance] [--live] [--web] [--seconds 15] [--seed 1]
+ *     deno task demo [kraken|kite|binance|bybit] [--live] [--web] [--seconds 15] [--seed 1]
  *
  * It starts a simulated venue on 127.0.0.1, runs a broker and a feed through its faults, and exits
  * with 0 only if nothing was lost. `--live` runs the same classes against the real venue. `--web`
@@ -12,16 +12,18 @@
  */
 
 import { BinanceShow } from "./binance/show.ts";
+import { BybitShow } from "./bybit/show.ts";
 import { KiteShow } from "./kite/show.ts";
 import { KrakenShow } from "./kraken/show.ts";
 import { LivePage } from "./live/server.ts";
 import { faults, type Figure, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
 import { paint, type Scene, seconds, tell } from "./view.ts";
 
-const VENUES: Record<string, new (options: ShowOptions) => Show> = {
-  kraken: KrakenShow,
-  kite: KiteShow,
-  binance: BinanceShow,
+const VENUES: Record<string, (options: ShowOptions) => Show | Promise<Show>> = {
+  kraken: (options) => new KrakenShow(options),
+  kite: (options) => new KiteShow(options),
+  binance: (options) => new BinanceShow(options),
+  bybit: (options) => BybitShow.open(options),
 };
 
 const USAGE = `Usage: deno task demo [${
@@ -65,7 +67,7 @@ async function main(): Promise<number> {
   });
   await using page = asked.web ? new LivePage() : undefined;
   if (page) write(`Open ${page.url} in a browser; Ctrl-C ends it\n`);
-  await using show = new VENUES[asked.venue]({ ...asked, stage, faults: faults(duration) });
+  await using show = await VENUES[asked.venue]({ ...asked, stage, faults: faults(duration) });
   try {
     const onScene = (scene: Scene) => page?.show(scene);
     const onFigures = (figures: readonly Figure[]) => page?.conclude(figures);

@@ -55,5 +55,7 @@ export function venueError(
   }
   const wait = Number(headers.get("x-bapi-limit-reset-timestamp") ?? 0) - now;
   const retryAfter = wait > 0 ? wait : undefined;
-  return new BrokerError(words, { kind: "rate-limited", outcome: "rejected", code, retryAfter });
+  // The session repeats queries by itself, and no orders.
+  const init = { outcome: "rejected", retriable: true, code, retryAfter } as const;
+  return new BrokerError(words, { kind: "rate-limited", ...init });
 }

@@ -59,6 +59,7 @@ export class BybitSimulator implements AsyncDisposable {
   /** Refusals for too many requests so far, by REST and over the socket. */
   throttled = 0;
   readonly #options: BybitSimulatorOptions;
+  #limit: number;
   readonly #signer: BybitSigner;
   readonly #now: () => number;
   readonly #random: () => number;
@@ -83,6 +84,7 @@ export class BybitSimulator implements AsyncDisposable {
     this.category = category;
     this.login = login;
     this.#options = options;
+    this.#limit = options.limit ?? 10;
     this.#signer = signer;
     this.#now = options.now ?? Date.now;
     this.#random = seeded(seed);
@@ -122,6 +124,13 @@ export class BybitSimulator implements AsyncDisposable {
       private: `${v5}/private`,
       trade: `${v5}/trade`,
     };
+  }
+
+  /** Clients that hear public topics now. */
+  get followers(): FeedClient[] {
+    return this.venue.feed.clients.filter((one) =>
+      !one.isSilent && one.held.size > 0 && one.path.includes("/public/")
+    );
   }
 
   /** Faults of the schedule that have not struck yet. */
@@ -175,6 +184,11 @@ export class BybitSimulator implements AsyncDisposable {
   /** Keeps closed orders in the history only, as after a restart of the venue. */
   forget(): void {
     this.#isForgetful = true;
+  }
+
+  /** Refuses nothing any more for too many requests. */
+  heal(): void {
+    this.#limit = Infinity;
   }
 
   /** Begins the numbers of a book anew, as after a restart of the venue. */
@@ -252,26 +266,22 @@ export class BybitSimulator implements AsyncDisposable {
     const isSigned = headers.get("x-bapi-sign") === await this.#signer.sign(payload);
     const form = method === "GET" ? Object.fromEntries(query) : json();
     const envelope = { retExtInfo: {}, time: this.#now() };
-    const { limits, result } = this.#judge(
-      path,
-      { key, isSigned, timestamp, recvWindow },
-      () => answer(form),
-    );
+    const isThrottled = this.#isThrottling;
+    this.#isThrottling = false;
+    const signed = { key, isSigned, timestamp, recvWindow, isThrottled };
+    const { limits, result } = this.#judge(path, signed, () => answer(form));
     return reply(200, { ...result, ...envelope }, limits);
   }
 
   #judge(
     path: string,
-    { key, isSigned, timestamp, recvWindow }: Record<"key" | "timestamp" | "recvWindow", string> & {
-      isSigned: boolean;
-    },
+    { key, isSigned, timestamp, recvWindow, isThrottled }: Signed,
     answer: () => unknown,
   ): { limits: Record<string, string>; result: Record<string, unknown> } {
     const now = this.#now();
-    const { limit = 10 } = this.#options;
+    const limit = this.#limit;
     const recent = (this.#requests.get(path) ?? []).filter((at) => at > now - 1_000);
-    const left = this.#isThrottling ? 0 : limit - recent.length;
-    this.#isThrottling = false;
+    const left = isThrottled ? 0 : limit - recent.length;
     const reset = left > 0 ? now : (recent[0] ?? now) + 1_000;
     const limits = {
       "x-bapi-limit": String(limit),
@@ -334,7 +344,7 @@ export class BybitSimulator implements AsyncDisposable {
     } catch (error) {
       return grant(false, (error as Error).message);
     }
-    this.#firstSubscription ??= performance.now();
+    if (path !== "private") this.#firstSubscription ??= performance.now();
     for (const topic of topics) client.held.add(topic);
     grant(true, "subscribe");
     for (const topic of topics) {
@@ -355,7 +365,7 @@ export class BybitSimulator implements AsyncDisposable {
     }
     const loss = this.#losses.shift();
     if (loss === "order") return client.reset();
-    const signed = { key: this.login.key, isSigned: true, recvWindow: "5000", timestamp: "" };
+    const signed = { key: this.login.key, isSigned: true, isThrottled: false };
     const { "X-BAPI-TIMESTAMP": timestamp = "", "X-BAPI-RECV-WINDOW": recvWindow = "5000" } =
       header;
     const path = `/v5/order/${change}`;
@@ -436,12 +446,22 @@ export class BybitSimulator implements AsyncDisposable {
   /** Strikes with the faults that are due, as soon as there is a client to survive them. */
   #strike(): void {
     if (this.#firstSubscription === undefined) return;
-    const isReady = () => this.venue.feed.clients.some((one) => !one.isSilent && one.held.size > 0);
+    const isReady = () => this.followers.length > 0;
     const elapsed = performance.now() - this.#firstSubscription;
     while (this.#faults.length > 0 && this.#faults[0].at <= elapsed && isReady()) {
       this.inflict(this.#faults.shift()!.fault);
     }
   }
+}
+
+/** What is known of who sent a request, and when. */
+interface Signed {
+  readonly key: string;
+  readonly isSigned: boolean;
+  readonly timestamp: string;
+  readonly recvWindow: string;
+  /** Whether the fault `throttle` has struck. */
+  readonly isThrottled: boolean;
 }
 
 /** A frame of the trade socket. */

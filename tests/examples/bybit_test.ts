@@ -9,6 +9,8 @@ import { NAME_RULE, ORDER_RULES, REQUEST_RULES, TOPIC_RULES } from "../../exampl
 import { BybitSigner } from "../../examples/bybit/signature.ts";
 import { BybitSimulator, type BybitSimulatorOptions } from "../../examples/bybit/simulator.ts";
 import { BybitTradeSocket } from "../../examples/bybit/trade_socket.ts";
+import { BybitTrader } from "../../examples/bybit/trader.ts";
+import { Stage } from "../../examples/stage.ts";
 
 const LIMIT: BybitOrderRequest = {
   symbol: "BTCUSDT",
@@ -251,7 +253,8 @@ Deno.test("venueError() tells the fate, and how long to wait", () => {
   const none = new Headers();
   assertEquals(venueError({ retCode: 0 }, none), undefined);
   assertEquals(venueError({ status: 502 }, none), undefined, "the status says it all");
-  assertEquals(venueError({ retCode: 10016 }, none)?.outcome, "unknown");
+  const unsure = venueError({ retCode: 10016 }, none);
+  assertEquals([unsure?.outcome, unsure?.retriable], ["unknown", false]);
   assertEquals(venueError({ retCode: 110001 }, none)?.outcome, "rejected");
   const reset = new Headers({ "x-bapi-limit-reset-timestamp": "5700" });
   const limited = venueError({ retCode: 10006 }, reset, 5_000);
@@ -260,17 +263,21 @@ Deno.test("venueError() tells the fate, and how long to wait", () => {
   assertEquals(venueError({ status: 403 }, none)?.retryAfter, 600_000);
 });
 
-Deno.test("BybitBroker hears 10006 as a pause, by REST and over the socket", async () => {
+Deno.test("BybitBroker hears 10006 as a pause, until the venue's limit begins anew", async () => {
   await using it = await Fixture.open();
-  await it.connect();
   it.venue.inflict("throttle");
   assertEquals(await failure(() => it.broker.placeOrder(LIMIT)), [10006, "rejected"]);
-  assert(it.broker.orders.waitTime() > 0, "orders wait");
+  const wait = it.broker.orders.waitTime();
+  assert(wait > 0 && wait <= 1_000, `orders wait ${wait} ms`);
   await it.broker.placeOrder(LIMIT);
-  it.venue.inflict("throttle");
-  assertEquals(await failure(() => it.trade.place(LIMIT)), [10006, "rejected"]);
-  assert(it.broker.orders.waitTime() > 0, "orders wait");
   assertEquals(it.venue.desk.orders.size, 1);
+});
+
+Deno.test("BybitTradeSocket hears 10006 as a pause of all orders", async () => {
+  await using it = await Fixture.open({ limit: 0 });
+  await it.trade.connect();
+  assertEquals(await failure(() => it.trade.place(LIMIT)), [10006, "rejected"]);
+  assert(it.broker.orders.waitTime() > 0, "orders by REST wait too");
 });
 
 Deno.test("BybitBroker stays below the venue's limit in a burst over both ways", async () => {
@@ -564,15 +571,19 @@ Deno.test("BybitFeed in a storm of holes asks with growing waits, and an order p
   assertEquals(feed.stats.connections, 1);
 });
 
-Deno.test("BybitBroker in a storm of 10006 sends what the pauses let through, then an order", async () => {
-  const broker = { retry: { maxRetries: 0 } } as const;
-  await using it = await Fixture.open({ limit: 0 }, broker);
+Deno.test("BybitBroker in a storm of 10006 sends each order once, and repeats queries after pauses", async () => {
+  await using it = await Fixture.open({ limit: 0 });
   const calls = Array.from({ length: 5 }, () => it.broker.placeOrder(LIMIT));
   const fates = await Promise.all(calls.map((call) => failure(() => call)));
   assertEquals(fates, Array(5).fill([10006, "rejected"]));
   assertEquals(it.venue.desk.orders.size, 0);
   const made = it.venue.venue.requests.filter(({ method }) => method === "POST");
   assertEquals(made.length, 5, "each was sent once");
+  it.venue.heal();
+  it.venue.inflict("throttle");
+  const start = performance.now();
+  assert((await it.broker.balance()).length > 0);
+  assert(performance.now() - start >= 900, "the query waited until the limit began anew");
 });
 
 Deno.test("BybitBroker({ throttlers }) replaces both limits", async () => {
@@ -581,4 +592,59 @@ Deno.test("BybitBroker({ throttlers }) replaces both limits", async () => {
   await it.broker.placeOrder(LIMIT);
   assert(own.available < 100);
   assertEquals(it.broker.orders.available, 10);
+});
+
+Deno.test("BybitTrader says whether the venue's log is what was told", async () => {
+  await using it = await Fixture.open();
+  const stage = new Stage();
+  const trader = new BybitTrader(stage, it.venue, it.broker);
+  await trader.open();
+  it.venue.inflict("throttle");
+  await trader.work(new AbortController().signal);
+  assertEquals(stage.stories.map(({ outcome }) => outcome), ["good", "good", "good", "good"]);
+  assert(stage.stories[0].steps.includes("10006: nothing was executed, so again"));
+  assertEquals((await trader.figures()).map(({ ok }) => ok), [true]);
+  await trader.close();
+  // Of this order the trader knows nothing.
+  it.venue.desk.create({ ...MARKET as unknown as Record<string, string>, orderLinkId: "other" });
+  assertEquals((await trader.figures()).map(({ ok }) => ok), [false]);
+});
+
+const demo = new URL("../../examples/demo.ts", import.meta.url).pathname;
+
+Deno.test("the Bybit demo survives its faults with exit 0, allowed nothing but loopback", async () => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-net=127.0.0.1", demo, "bybit", "--seconds", "6"],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const [out, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals(code, 0, out + errors);
+  assert(!out.includes("✗"), out);
+  assertMatch(out, /✓ 6 faults survived: [23] reconnects/);
+  assertMatch(
+    out,
+    /answers 503, its fate is unknown\n(.*\n)*.*found by its orderLinkId, placed once/,
+  );
+  assertMatch(out, /resets the socket, its fate is unknown\n(.*\n)*.*found by its orderLinkId/);
+  assertMatch(out, /✓ → private stream tells exec-1, then exec-2, then Filled/);
+  assertMatch(
+    out,
+    /hole noticed, resubscribing \w+ on the same socket\n(.*\n)*.*✓ → complete again/,
+  );
+  assertMatch(out, /told 10006, all such requests pause for \d+ ms\n(.*\n)*.*✓ → answered/);
+  assertMatch(out, /✓ 4 of 4 orders taken, each once, .* the private stream told what/);
+  assertMatch(out, /✓ 2 of 2 books equal the venue's in the end, level by level/);
+});
+
+Deno.test("the Bybit demo needs no more than the venue's two hosts, and says that it cannot reach them", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--no-prompt", "--allow-net=api.bybit.com,stream.bybit.com", demo, "bybit"],
+      ...["--live", "--seconds", "1"],
+    ],
+    env: { HTTPS_PROXY: "http://127.0.0.1:9", HTTP_PROXY: "", NO_PROXY: "" },
+  }).output();
+  assertEquals(code, 1);
+  const errors = new TextDecoder().decode(stderr);
+  assertMatch(errors, /Cannot reach Bybit: Cannot GET https:\/\/api\.bybit\.com.*; without --live/);
 });
