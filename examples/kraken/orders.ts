@@ -116,6 +116,13 @@ export interface KrakenOrdersOptions extends WebSocketFeederOptions {
   url?: string;
   /** Gives the tokens, and is asked for what was missed and for orders of unknown fate. */
   broker: KrakenBroker;
+  /**
+   * How long after a lost answer the venue may still take up an order or its change, in
+   * milliseconds.
+   *
+   * @default {10_000}
+   */
+  horizon?: number;
 }
 
 /**
@@ -130,6 +137,7 @@ export interface KrakenOrdersOptions extends WebSocketFeederOptions {
 export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "balances"> {
   readonly #url: string;
   readonly #broker: KrakenBroker;
+  readonly #horizon: number;
   #token = "";
   #lastId = 0;
   /** The latest number of each channel on this connection. */
@@ -142,8 +150,10 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
    *
    * @param options The broker, the address, and how to stay connected.
    */
-  constructor({ url = "wss://ws-auth.kraken.com/v2", broker, ...options }: KrakenOrdersOptions) {
-    super({ staleAfter: 10_000, pingInterval: 4_000, confirmTimeout: 5_000, ...options });
+  constructor(options: KrakenOrdersOptions) {
+    const { url = "wss://ws-auth.kraken.com/v2", broker, horizon = 10_000, ...rest } = options;
+    super({ staleAfter: 10_000, pingInterval: 4_000, confirmTimeout: 5_000, ...rest });
+    this.#horizon = horizon;
     this.#url = url;
     this.#broker = broker;
     this.subscribe("executions", "balances");
@@ -167,7 +177,7 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const { order_id } = await this.#do("add_order", { ...order, cl_ord_id });
       return { order_id, cl_ord_id };
     };
-    return reconcile(place, { find });
+    return reconcile(place, { find, horizon: this.#horizon });
   }
 
   /**
@@ -189,7 +199,8 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const isChanged = isSo(order_qty, order.vol) && isSo(limit_price, order.descr.price);
       return isChanged ? { order_id } : undefined;
     };
-    return reconcile(() => this.#do("amend_order", change), { find });
+    const horizon = this.#horizon;
+    return reconcile(() => this.#do("amend_order", change), { find, horizon });
   }
 
   /**
@@ -202,7 +213,8 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
   cancel(order_id: string): Promise<{ order_id: string }> {
     const find = async ({ signal }: ReconcileContext) =>
       order_id in await this.#broker.openOrders(signal) ? undefined : { order_id };
-    return reconcile(() => this.#do("cancel_order", { order_id: [order_id] }), { find });
+    const horizon = this.#horizon;
+    return reconcile(() => this.#do("cancel_order", { order_id: [order_id] }), { find, horizon });
   }
 
   protected override endpoint(): string {

@@ -7,7 +7,7 @@
 import { type Desk, type DeskEvent, type DeskOrder, Refusal } from "./desk.ts";
 
 /** Methods that trade. */
-const METHODS = ["add_order", "amend_order", "cancel_order"];
+export const METHODS: readonly string[] = ["add_order", "amend_order", "cancel_order"];
 
 const CHANNELS = ["executions", "balances"];
 
@@ -23,6 +23,8 @@ export class PrivateSocket {
   readonly #send: (frame: unknown) => void;
   /** The next number of each channel that is subscribed. */
   readonly #sequences = new Map<string, number>();
+  /** Channels whose next frame is lost. */
+  readonly #lost = new Set<string>();
 
   /**
    * Begins with nothing subscribed.
@@ -86,6 +88,11 @@ export class PrivateSocket {
     if (next !== undefined) this.#sequences.set(channel, next + 1);
   }
 
+  /** Loses the next frame of a channel. */
+  lose(channel: string): void {
+    this.#lost.add(channel);
+  }
+
   #trade(method: string, params: Params): Params {
     const text = (name: string) => params[name] === undefined ? undefined : String(params[name]);
     if (method === "add_order") {
@@ -146,7 +153,7 @@ export class PrivateSocket {
     const sequence = this.#sequences.get(channel);
     if (sequence === undefined) return;
     this.#sequences.set(channel, sequence + 1);
-    this.#send({ channel, type, data, sequence });
+    if (!this.#lost.delete(channel)) this.#send({ channel, type, data, sequence });
   }
 }
 

@@ -15,7 +15,7 @@ import { decimal, type Instrument, Market, type Print, type Rung, seeded } from 
 import { checksum } from "./book.ts";
 import { Desk, type DeskEvent, Refusal } from "./desk.ts";
 import { ALL_PERMISSIONS, PrivateApi } from "./private_api.ts";
-import { PrivateSocket } from "./private_socket.ts";
+import { METHODS, PrivateSocket } from "./private_socket.ts";
 import type { KrakenLogin } from "./signature.ts";
 
 /** An instrument, with the names that Kraken's REST has for it. */
@@ -107,6 +107,8 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   #nextRequest = 0;
   #nextConnection = FIRST_CONNECTION_ID;
   #corrupt = 0;
+  /** Whether subscriptions are refused as too fast, in words that name no request. */
+  isTooFast = false;
   /** The key that may trade here: `broker.authorize(venue.login)`. */
   readonly login: KrakenLogin;
   /** The account: its balances, orders and fills. */
@@ -155,17 +157,17 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     for (const order of this.desk.open) this.desk.match(order);
   }
 
-  /** Executes the next order, and answers it with 503. */
+  /** Executes the next order, over the socket any change of one too, and answers it with 503. */
   loseAnswer(): void {
     this.#losses.push("answer");
   }
 
-  /** Does not execute the next order, and answers it with 503. */
+  /** Does not execute the next order, over the socket any change of one too. */
   loseOrder(): void {
     this.#losses.push("order");
   }
 
-  /** What becomes of the next order. */
+  /** Tells what becomes of the next order, or of its change. */
   takeLoss(): Loss | undefined {
     return this.#losses.shift();
   }
@@ -318,7 +320,7 @@ export class KrakenConnection extends Connection {
     const { method, req_id, params } = Object(request);
     if (method === "ping") return reply({ method: "pong", req_id });
     if (PrivateSocket.isPrivate(method, Object(params))) {
-      const loss = method === "add_order" ? this.#venue.takeLoss() : undefined;
+      const loss = METHODS.includes(method) ? this.#venue.takeLoss() : undefined;
       if (loss === "order") return this.close(1012, "Service restart");
       const { reply: answer, after } = this.account.answer(method, Object(params));
       if (loss) return this.close(1012, "Service restart");
@@ -328,6 +330,7 @@ export class KrakenConnection extends Connection {
     if (method !== "subscribe" && method !== "unsubscribe") {
       return reply({ error: "Unsupported method", method, req_id, success: false });
     }
+    if (this.#venue.isTooFast) return this.send('{"Error":"Exceeded msg rate"}');
     const { channel, symbol: symbols = [], depth = DEPTHS[0], snapshot = true } = Object(params);
     for (const symbol of symbols) {
       const key = `${channel} ${symbol}`;

@@ -22,6 +22,7 @@ class Fixture implements AsyncDisposable {
   readonly broker = new KrakenBroker({ baseUrl: this.venue.httpUrl, throttlers: [] });
   readonly orders = new KrakenOrders({
     ...{ url: `${this.venue.wsUrl}/v2`, broker: this.broker, baseWait: 10, jitter: 0 },
+    horizon: 300,
     tap: (direction, data) => direction === "in" && this.frames.push(String(data)),
   });
   readonly items: KrakenReport[] = [];
@@ -103,6 +104,49 @@ Deno.test("KrakenOrders.place() finds an order whose socket closed before the an
   assertEquals(it.venue.desk.open.map(({ txid }) => txid), [order_id]);
 });
 
+Deno.test("KrakenOrders finds out the fate of a change and of a cancel whose answer is lost", async () => {
+  await using it = await new Fixture().open();
+  const { order_id } = await it.orders.place(LIMIT);
+  it.venue.loseAnswer();
+  assertEquals(await it.orders.amend({ order_id, limit_price: "20001.0" }), { order_id });
+  assertEquals(it.venue.desk.open[0].price, "20001");
+  await until(() => it.orders.state === "live");
+  it.venue.loseAnswer();
+  assertEquals(await it.orders.cancel(order_id), { order_id });
+  assertEquals(it.venue.desk.open, []);
+  await until(() => it.told().at(-1) === "canceled");
+  assertEquals(it.told().filter((type) => type === "canceled").length, 1, "told once");
+});
+
+Deno.test("KrakenOrders says absent of a change and of a cancel that were lost", async () => {
+  await using it = await new Fixture().open();
+  const { order_id } = await it.orders.place(LIMIT);
+  for (
+    const change of [
+      () => it.orders.amend({ order_id, order_qty: "0.02" }),
+      () => it.orders.cancel(order_id),
+    ]
+  ) {
+    await until(() => it.orders.state === "live");
+    it.venue.loseOrder();
+    assertEquals((await assertRejects(change, BrokerError)).outcome, "absent");
+  }
+  assertEquals(it.venue.desk.open.map(({ volume }) => volume), ["0.01"]);
+});
+
+Deno.test("KrakenOrders cannot tell whether an order was changed that ended meanwhile", async () => {
+  await using it = await new Fixture().open();
+  const { order_id } = await it.orders.place(LIMIT);
+  it.venue.loseOrder();
+  const amended = it.orders.amend({ order_id, order_qty: "0.02" });
+  const isUnknown = Promise.race([
+    amended.then(() => "made", () => "thrown"),
+    new Promise((resolve) => setTimeout(() => resolve("not known yet"), 1_000)),
+  ]);
+  it.venue.desk.fill(it.venue.desk.orders.get(order_id)!, 0.01);
+  assertEquals(await isUnknown, "not known yet");
+});
+
 Deno.test("KrakenOrders.place() without a connection is not sent", async () => {
   await using it = new Fixture();
   const error = await assertRejects(() => it.orders.place(LIMIT), BrokerError);
@@ -132,15 +176,27 @@ Deno.test("KrakenOrders delivers each fill and each end once over drops, also th
   assertEquals(it.errors, []);
 });
 
-Deno.test("KrakenOrders takes a jump of the sequence for a loss", async () => {
-  await using it = await new Fixture().open();
-  const reasons: string[] = [];
-  it.orders.on("retry", ({ ending }) => reasons.push(ending.reason));
-  for (const connection of it.venue.connections) connection.account.skip("executions");
-  await it.orders.place(LIMIT);
-  await until(() => it.orders.stats.connections === 2 && it.told().includes("new"));
-  assert(/executions jumped from \d+ to \d+/.test(reasons[0]), reasons[0]);
-});
+for (const channel of ["executions", "balances"]) {
+  Deno.test(`KrakenOrders takes a jump of the sequence of ${channel} for a gap, and fills it`, async () => {
+    await using it = await new Fixture().open();
+    const reasons: string[] = [];
+    const gaps: boolean[] = [];
+    it.orders.on("retry", ({ ending }) => reasons.push(ending.reason));
+    it.orders.on("gap", ({ filled }) => gaps.push(filled));
+    const { order_id } = await it.orders.place(LIMIT);
+    await until(() => it.told().length === 1);
+    const order = it.venue.desk.orders.get(order_id)!;
+    // The frame of the first fill is lost; the second one shows the hole.
+    for (const connection of it.venue.connections) connection.account.lose(channel);
+    it.venue.desk.fill(order, 0.004);
+    it.venue.desk.fill(order, 0.006);
+    await until(() => it.told().includes("filled") && gaps.length === 1);
+    assert(new RegExp(`${channel} jumped from \\d+ to \\d+`).test(reasons[0]), reasons[0]);
+    assertEquals(gaps, [true]);
+    assertEquals(it.told().toSorted(), ["filled", "new", "trade", "trade"], "each once");
+    assertEquals(it.errors, []);
+  });
+}
 
 Deno.test("KrakenOrders asks for a fresh token for each connection", async () => {
   await using it = await new Fixture().open();
