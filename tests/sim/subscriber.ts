@@ -176,7 +176,7 @@ export class Subscriber {
   readonly times: Map<string, number> = new Map();
   /** The error that ended the feed, and whether anything did. */
   ended: { error: FeedError | undefined } | undefined;
-  /** When the user closed the feed. */
+  /** When the user closed the feed, or one shard's end closed the others. */
   closingAt: number = Infinity;
   /** Whether the stream has ended. */
   isStreamOver = false;
@@ -236,6 +236,8 @@ export class Subscriber {
         witness.count(`feed ${type}`);
         witness.show(`the event ${type}`, event);
         witness.note(`${name} ${type} ${type === "state" ? feed.state : ""}`);
+        if (feed.state !== "closing") return;
+        this.closingAt = Math.min(performance.now(), this.closingAt);
       });
     }
   }
