@@ -12,7 +12,7 @@ import {
   type Outcome,
 } from "./common/broker_error.ts";
 import { MAX_TIMER } from "./platform/max_timer.ts";
-import { settle } from "./reconcile.ts";
+import { settle } from "./common/inquiry.ts";
 import { retry, type RetryEvent } from "./retry.ts";
 import type { Body } from "./session/body.ts";
 import { Call } from "./session/call.ts";

@@ -8,7 +8,7 @@
 import type { BrokerError } from "../common/broker_error.ts";
 import { checkFunction, checkNumber, checkObject, type Range } from "../common/check.ts";
 import { checkRetryOptions } from "../common/retry_options.ts";
-import type { ReconcileOptions } from "../reconcile.ts";
+import type { ReconcileOptions } from "../common/inquiry.ts";
 import type { RetryOptions } from "../retry.ts";
 import type { Charge, RateLimiter, Throttler, VenueCount } from "../throttler.ts";
 import type { Body } from "./body.ts";

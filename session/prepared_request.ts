@@ -9,7 +9,7 @@ import { BrokerError } from "../common/broker_error.ts";
 import { checkBoolean, checkObject, checkSignal, refuse } from "../common/check.ts";
 import { isLookUp } from "../common/look_up.ts";
 import { checkRetryOptions } from "../common/retry_options.ts";
-import { checkReconcile, type ReconcileOptions } from "../reconcile.ts";
+import { checkReconcile, type ReconcileOptions } from "../common/inquiry.ts";
 import type { Charge, RateLimiter } from "../throttler.ts";
 import { encodeBody, type Payload } from "./body.ts";
 import { type HeaderRecord, SafeHeaders } from "./headers.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { BrokerError, type BrokerErrorInit, type Outcome } from "../common/broker_error.ts";
 import { isLookUp } from "../common/look_up.ts";
-import { reconcile, type ReconcileContext, type ReconcileOptions, settle } from "../reconcile.ts";
+import { reconcile, type ReconcileContext, type ReconcileOptions } from "../reconcile.ts";
 import { settle as drain, VirtualClock } from "./virtual_clock.ts";
 
 const punctual = () => 0;
@@ -289,18 +289,4 @@ Deno.test("reconcile() refuses bad options before it calls fn", async () => {
   ) await assertRejects(() => reconcile(fn, options), Kind, "Cannot reconcile");
   await assertRejects(() => reconcile("x" as never, { find }), TypeError);
   assertEquals(calls, 0);
-});
-
-Deno.test("settle() counts horizon from the end of the request, and throws its signal's reason", async () => {
-  using clock = new VirtualClock(50_000, punctual);
-  const verdict = settle(lost(), { find: () => undefined, ended: 40_000 }).catch((error) => error);
-  await drain();
-  await clock.runTo();
-  assertEquals([...outcomes(await verdict), clock.now], ["timeout", "absent", 50_000]);
-  const reason = new Error("closed");
-  await assertRejects(
-    () => settle(lost(), { find: never, ended: 0, signal: AbortSignal.abort(reason) }),
-    Error,
-    "closed",
-  );
 });

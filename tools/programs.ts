@@ -8,6 +8,8 @@
 import { fileURLToPath } from "node:url";
 
 const cache = new URL("../.cache/", import.meta.url);
+/** What npm appends to the names of programs. */
+const SUFFIX = Deno.build.os === "windows" ? ".cmd" : "";
 
 /**
  * Installs a program from npm unless it is there.
@@ -21,7 +23,7 @@ export async function install(
   wanted: string,
   name: string = wanted.split("@")[0],
 ): Promise<string> {
-  const program = new URL(`.bin/${name}`, await modules([wanted], name));
+  const program = new URL(`.bin/${name}${SUFFIX}`, await modules([wanted], name));
   if (!await answers(program)) {
     throw new Error(`Cannot run ${wanted}: its program does not answer --version`);
   }
@@ -39,7 +41,8 @@ export async function install(
 export async function modules(wanted: readonly string[], program?: string): Promise<URL> {
   const home = new URL(`runtimes/${wanted.join("+").replaceAll("/", "-")}/`, cache);
   const folder = new URL("node_modules/", home);
-  const isThere = () => program ? answers(new URL(`.bin/${program}`, folder)) : exists(folder);
+  const isThere = () =>
+    program ? answers(new URL(`.bin/${program}${SUFFIX}`, folder)) : exists(folder);
   if (await isThere()) return folder;
 
   // Installed aside and renamed whole, so that an installation cut short is not taken for a runtime.
@@ -48,7 +51,7 @@ export async function modules(wanted: readonly string[], program?: string): Prom
   await Deno.mkdir(aside, { recursive: true });
   try {
     await Deno.writeTextFile(new URL("package.json", aside), "{}");
-    const npm = await new Deno.Command(Deno.build.os === "windows" ? "npm.cmd" : "npm", {
+    const npm = await new Deno.Command(`npm${SUFFIX}`, {
       args: ["install", "--no-audit", "--no-fund", "--loglevel=error", ...wanted],
       cwd: aside,
       stdout: "null",

@@ -40,13 +40,13 @@ export const PLANTED: Readonly<Record<string, readonly string[]>> = {
     "two logins run at a time",
   ],
   "session/secrets.ts": ["a value of a header is shown"],
-  "reconcile.ts": [
+  "reconcile.ts": ["an abort says that the order was not sent"],
+  "common/inquiry.ts": [
     "the first undefined counts",
     "a throw of find ends the look-ups",
     "the timeout is not kept",
     "an abort is not heard",
     "a timer is left",
-    "an abort says that the order was not sent",
     "absent is called rejected",
   ],
   "throttler/bucket.ts": [

@@ -7,14 +7,16 @@
 import { breaking, type Room } from "./mutant.ts";
 
 const reconcile = breaking("reconcile.ts");
+const inquiry = breaking("common/inquiry.ts");
 const clock = breaking("venue_clock.ts");
 const lookUp = breaking("common/look_up.ts");
 
-/** The mutants of `reconcile.ts` and `venue_clock.ts`. */
+/** The mutants of `reconcile.ts`, its look-ups, and `venue_clock.ts`. */
 export const room: Room = {
   tests: [
     "tests/reconcile_test.ts",
     "tests/reconcile_property_test.ts",
+    "tests/common/inquiry_test.ts",
     "tests/venue_clock_test.ts",
     "tests/common/look_up_test.ts",
   ],
@@ -28,9 +30,9 @@ export const room: Room = {
       '  if (signal?.aborted) throw aborted(signal, "not-sent");\n',
       "",
     ]),
-    reconcile("null is no order", ["if (found !== undefined) {", "if (found != null) {"]),
-    reconcile("an order of value 0 is no order", ["if (found !== undefined) {", "if (found) {"]),
-    reconcile("a look-up that ended after the horizon counts, whenever it began", [
+    inquiry("null is no order", ["if (found !== undefined) {", "if (found != null) {"]),
+    inquiry("an order of value 0 is no order", ["if (found !== undefined) {", "if (found) {"]),
+    inquiry("a look-up that ended after the horizon counts, whenever it began", [
       "else if (began - ended >= horizon)",
       "else if (performance.now() - ended >= horizon)",
     ]),
@@ -38,75 +40,75 @@ export const room: Room = {
       "return await settle(error, { ...options, ended: performance.now() });",
       "return await settle(error, { ...options, ended: performance.now() + 1_000 });",
     ]),
-    reconcile("the first undefined counts", [
+    inquiry("the first undefined counts", [
       "else if (began - ended >= horizon)",
       "else if (true)",
     ]),
-    reconcile("an absent order is worth repeating", [
+    inquiry("an absent order is worth repeating", [
       "    retriable: false,\n",
       "    retriable: true,\n",
     ]),
-    reconcile("absent is called rejected", [
+    inquiry("absent is called rejected", [
       '    outcome: "absent",\n',
       '    outcome: "rejected",\n',
     ]),
-    reconcile("absent forgets the first error", ["    cause: error,\n", ""]),
-    reconcile("absent still says that it may have been executed", [
+    inquiry("absent forgets the first error", ["    cause: error,\n", ""]),
+    inquiry("absent still says that it may have been executed", [
       'error.message.replace("; it may have been executed", "")',
       "error.message",
     ]),
-    reconcile("a throw of find ends the look-ups", [
+    inquiry("a throw of find ends the look-ups", [
       "if (!signal.aborted) this.#doubt = failure;",
       "this.end(failure);",
     ]),
-    reconcile("what find threw is forgotten", ["if (!signal.aborted) this.#doubt = failure;", ""]),
-    reconcile("the waits do not double", ["Math.min(2 * backoff, MAX_WAIT)", "backoff"]),
-    reconcile("the waits grow without end", ["Math.min(2 * backoff, MAX_WAIT)", "2 * backoff"]),
-    reconcile("the waits have no jitter", ["backoff * (1 - Math.random() / 2)", "backoff"]),
-    reconcile("retryAfter of find is ignored", [
+    inquiry("what find threw is forgotten", ["if (!signal.aborted) this.#doubt = failure;", ""]),
+    inquiry("the waits do not double", ["Math.min(2 * backoff, MAX_WAIT)", "backoff"]),
+    inquiry("the waits grow without end", ["Math.min(2 * backoff, MAX_WAIT)", "2 * backoff"]),
+    inquiry("the waits have no jitter", ["backoff * (1 - Math.random() / 2)", "backoff"]),
+    inquiry("retryAfter of find is ignored", [
       'typeof retryAfter === "number" && retryAfter > 0 ? retryAfter : 0',
       "0",
     ]),
-    reconcile("no look-up begins when the horizon ends", [
+    inquiry("no look-up begins when the horizon ends", [
       "left > 0 ? Math.min(wait, left) : wait",
       "wait",
     ]),
-    reconcile("a look-up that hangs is waited for", [
+    inquiry("a look-up that hangs is waited for", [
       "const timer = setTimeout(late, Math.min(timeout / 3, PATIENCE));",
       "const timer = setTimeout(() => {}, Math.min(timeout / 3, PATIENCE));",
     ]),
-    reconcile("a look-up has the whole timeout", ["Math.min(timeout / 3, PATIENCE)", "timeout"]),
-    reconcile("an order that was found late is dropped", [
+    inquiry("a look-up has the whole timeout", ["Math.min(timeout / 3, PATIENCE)", "timeout"]),
+    inquiry("an order that was found late is dropped", [
       "      if (found !== undefined) {",
       "      if (signal.aborted) return;\n      if (found !== undefined) {",
     ]),
-    reconcile("a look-up outlives the reconciliation", [
+    inquiry("a look-up outlives the reconciliation", [
       '    over.addEventListener("abort", stop);\n',
       "",
     ]),
-    reconcile("the look-up's signal is not marked", ["    markLookUp(look.signal);\n", ""]),
-    reconcile("the timeout is not kept", [
+    inquiry("the look-up's signal is not marked", ["    markLookUp(look.signal);\n", ""]),
+    inquiry("the timeout is not kept", [
       "const late = () => inquiry.giveUp();",
       "const late = () => {};",
     ]),
-    reconcile("a timeout of more than 2^31 ms ends at once", [
+    inquiry("a timeout of more than 2^31 ms ends at once", [
       "Math.min(timeout, MAX_TIMER)) : undefined",
       "timeout) : undefined",
     ]),
-    reconcile("the first error does not say why the fate cannot be told", [
+    inquiry("the first error does not say why the fate cannot be told", [
       '    Object.defineProperty(this.#error, "cause", { value, configurable: true, writable: true });\n',
       "",
     ]),
-    reconcile("a native text is shown", [
+    inquiry("a native text is shown", [
       "const value = shown(this.#doubt);",
       "const value = this.#doubt;",
     ]),
-    reconcile("an abort is not heard", ['  signal?.addEventListener("abort", abort);\n', ""]),
-    reconcile("a listener is left on the signal", [
+    inquiry("an abort is not heard", ['  signal?.addEventListener("abort", abort);\n', ""]),
+    inquiry("a listener is left on the signal", [
       '    signal?.removeEventListener("abort", abort);\n',
       "",
     ]),
-    reconcile("a timer is left", ["    clearTimeout(timer);\n    signal?.", "    signal?."]),
+    inquiry("a timer is left", ["    clearTimeout(timer);\n    signal?.", "    signal?."]),
     reconcile("an abort says that the order was not sent", [
       'throw aborted(signal, "unknown", error);',
       'throw aborted(signal, "not-sent", error);',
@@ -115,7 +117,7 @@ export const room: Room = {
       "  checkReconcile(options);\n  const { signal }",
       "  const { signal }",
     ]),
-    reconcile("a timeout below the horizon is let in", ["{ min: horizon, unit", "{ unit"]),
+    inquiry("a timeout below the horizon is let in", ["{ min: horizon, unit", "{ unit"]),
 
     clock("half a round trip is guessed", [
       "least: reading - at, most };",
