@@ -113,3 +113,11 @@ export interface BybitCoin {
   /** How much of it. */
   readonly walletBalance: string;
 }
+
+/** States of an order that may still be executed. */
+const OPEN: ReadonlySet<string> = new Set(["New", "PartiallyFilled", "Untriggered", "Triggered"]);
+
+/** Whether an order may still be executed. */
+export function isOpen({ orderStatus }: Pick<BybitOrder, "orderStatus">): boolean {
+  return OPEN.has(orderStatus);
+}

@@ -24,15 +24,16 @@ import {
   Throttler,
   VenueClock,
 } from "@aio-trader/core";
-import type {
-  BybitAmendment,
-  BybitCategory,
-  BybitCoin,
-  BybitExecution,
-  BybitOrder,
-  BybitOrderName,
-  BybitOrderRequest,
-  BybitPlaced,
+import {
+  type BybitAmendment,
+  type BybitCategory,
+  type BybitCoin,
+  type BybitExecution,
+  type BybitOrder,
+  type BybitOrderName,
+  type BybitOrderRequest,
+  type BybitPlaced,
+  isOpen,
 } from "./account.ts";
 import { BAD_TIMESTAMP, type Refusal, venueError } from "./errors.ts";
 import { type BybitLogin, BybitSigner } from "./signature.ts";
@@ -115,6 +116,11 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
   /** Asks for the venue's time, in epoch milliseconds. */
   async time(): Promise<number> {
     return (await this.session.get<{ time: number }>("v5/market/time", { urgent: true })).time;
+  }
+
+  /** The venue's time as far as it is known, else ours, in epoch milliseconds. Nothing is sent. */
+  now(): number {
+    return this.clock.error < Infinity ? this.clock.now() : Date.now();
   }
 
   /**
@@ -248,11 +254,12 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
       );
       if (change === "create") return order;
       if (!order) throw new Error(`Cannot tell the fate of the ${change}: no such order`);
-      const isOpen = OPEN.has(order.orderStatus);
-      if (change === "cancel") return isOpen ? undefined : order;
+      if (change === "cancel") return isOpen(order) ? undefined : order;
       const isSo = (one: string | undefined, is: string) => !one || Number(one) === Number(is);
       if (isSo(qty, order.qty) && isSo(price, order.price)) return order;
-      if (!isOpen) throw new Error(`Cannot tell the fate of the amend: it is ${order.orderStatus}`);
+      if (!isOpen(order)) {
+        throw new Error(`Cannot tell the fate of the amend: it is ${order.orderStatus}`);
+      }
     };
     return { find, horizon, timeout: horizon + 60_000 };
   }
@@ -285,7 +292,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
 
   /** The venue answers 200 to what it refuses, with a `retCode`. */
   protected override failure({ data, status, headers }: Reply): BrokerError | undefined {
-    return venueError({ ...Object(data) as Refusal, status }, headers);
+    return venueError({ ...Object(data) as Refusal, status }, headers, this.now());
   }
 
   /** What is asked about. Among contracts the venue wants a symbol, or the coin of settlement. */
@@ -345,9 +352,6 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     headers.set("x-bapi-sign", await this.#signer.sign(payload));
   }
 }
-
-/** States of an order that may still be executed. */
-const OPEN: ReadonlySet<string> = new Set(["New", "PartiallyFilled", "Untriggered", "Triggered"]);
 
 /** An answer in pages. */
 interface List<T> {

@@ -35,13 +35,13 @@ export interface Refusal {
  *
  * @param answer The answer.
  * @param headers Its headers, which may tell until when to wait.
- * @param now Our time, in epoch milliseconds.
+ * @param now The venue's time, in epoch milliseconds.
  * @returns The error, or nothing for a success, and where the status says it all.
  */
 export function venueError(
   { status = 200, retCode: code, retMsg }: Refusal,
   headers: Pick<Headers, "get">,
-  now: number = Date.now(),
+  now: number,
 ): BrokerError | undefined {
   if (status === 403 && code === undefined) {
     const words = "Bybit forbids this address: too many requests, or the wrong country";

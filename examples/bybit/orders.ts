@@ -15,7 +15,7 @@
  */
 
 import type { FeedConnection, Gap, WebSocketFeederOptions } from "@aio-trader/core";
-import type { BybitCoin, BybitExecution, BybitOrder } from "./account.ts";
+import { type BybitCoin, type BybitExecution, type BybitOrder, isOpen } from "./account.ts";
 import type { BybitBroker } from "./broker.ts";
 import { BybitStream, logIn, type TopicFrame } from "./stream.ts";
 
@@ -24,6 +24,9 @@ export type BybitReport =
   | ({ readonly topic: "order" } & BybitOrder)
   | ({ readonly topic: "execution" } & BybitExecution)
   | ({ readonly topic: "wallet" } & BybitCoin);
+
+/** Most orders whose state is remembered. */
+const MOST_ORDERS = 10_000;
 
 /** Options of {@linkcode BybitOrders}. */
 export interface BybitOrdersOptions extends WebSocketFeederOptions {
@@ -41,11 +44,15 @@ export interface BybitOrdersOptions extends WebSocketFeederOptions {
  * Own orders, executions and balances.
  *
  * - Each execution and each state of an order is delivered once, also over lost connections: the
- *   broker is asked for what was missed. Of several states in one loss, the last one is told.
+ *   broker is asked for what was missed. Of several states in one loss, the last one is told. No
+ *   state is followed by an earlier one.
+ * - What happened before the first connection is not told: the broker's `ordersOf` has it.
  * - With `tap` you see the login: do not log the outgoing frames.
  */
 export class BybitOrders extends BybitStream<BybitReport> {
   readonly #broker: BybitBroker;
+  /** The latest state of each order, of the latest orders. */
+  readonly #latest = new Map<string, BybitOrder>();
 
   /**
    * Makes a stream. It is subscribed to all three topics.
@@ -56,6 +63,7 @@ export class BybitOrders extends BybitStream<BybitReport> {
     const { url = "wss://stream.bybit.com/v5/private", broker, ...rest } = options;
     super(url, rest);
     this.#broker = broker;
+    this.on("item", (item) => item.topic === "order" && this.#remember(item));
     this.subscribe("order", "execution", "wallet");
   }
 
@@ -66,7 +74,10 @@ export class BybitOrders extends BybitStream<BybitReport> {
   protected override identify(item: BybitReport): unknown {
     if (item.topic === "wallet") return undefined;
     if (item.topic === "execution") return item.execId;
-    const { orderId, updatedTime, orderStatus, cumExecQty, qty, price } = item;
+    // What is older than the state that was told last passes for that one.
+    const last = this.#latest.get(item.orderId);
+    const it = last && isOlder(item, last) ? last : item;
+    const { orderId, updatedTime, orderStatus, cumExecQty, qty, price } = it;
     return [orderId, updatedTime, orderStatus, cumExecQty, qty, price].join(" ");
   }
 
@@ -94,9 +105,10 @@ export class BybitOrders extends BybitStream<BybitReport> {
       ...await broker.ordersOf({ since: start }, signal),
     ].filter(({ updatedTime }) => Number(updatedTime) >= start);
     const executions = await broker.executions(start, signal);
+    // The venue tells the newest first, and the order of those of one millisecond is kept.
     const items = [
-      ...executions.map((one) => ({ topic: "execution", ...one } as const)),
-      ...orders.map((one) => ({ topic: "order", ...one } as const)),
+      ...executions.reverse().map((one) => ({ topic: "execution", ...one } as const)),
+      ...orders.reverse().map((one) => ({ topic: "order", ...one } as const)),
     ];
     const timeOf = (item: typeof items[number]) =>
       Number(item.topic === "order" ? item.updatedTime : item.execTime);
@@ -106,4 +118,16 @@ export class BybitOrders extends BybitStream<BybitReport> {
       ...coins.map((one) => ({ topic: "wallet", ...one } as const)),
     ];
   }
+
+  #remember(order: BybitOrder): void {
+    this.#latest.delete(order.orderId); // to be the youngest again
+    this.#latest.set(order.orderId, order);
+    if (this.#latest.size > MOST_ORDERS) this.#latest.delete(this.#latest.keys().next().value!);
+  }
+}
+
+/** Whether a state of an order came before another one. Several may share a millisecond. */
+function isOlder(one: BybitOrder, other: BybitOrder): boolean {
+  return Number(one.updatedTime) < Number(other.updatedTime) ||
+    Number(one.cumExecQty) < Number(other.cumExecQty) || (isOpen(one) && !isOpen(other));
 }

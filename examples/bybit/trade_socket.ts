@@ -105,7 +105,7 @@ export class BybitTradeSocket extends WebSocketFeeder<never> {
   protected override receive(data: string | ArrayBuffer, connection: FeedConnection): void {
     const frame: OrderAnswer = JSON.parse(String(data));
     if (frame.op === "auth") return answerLogin(frame, connection);
-    const error = venueError(frame, new Headers(frame.header));
+    const error = venueError(frame, new Headers(frame.header), this.#broker.now());
     if (!error) return void connection.answer(frame.reqId, frame.data);
     if (error.kind === "rate-limited") this.#broker.orders.pause(error.retryAfter ?? 1_000);
     connection.fail(frame.reqId, error);

@@ -251,16 +251,16 @@ Deno.test("BybitTradeSocket reads the venue's clock again after code 10002, and 
 
 Deno.test("venueError() tells the fate, and how long to wait", () => {
   const none = new Headers();
-  assertEquals(venueError({ retCode: 0 }, none), undefined);
-  assertEquals(venueError({ status: 502 }, none), undefined, "the status says it all");
-  const unsure = venueError({ retCode: 10016 }, none);
+  assertEquals(venueError({ retCode: 0 }, none, 0), undefined);
+  assertEquals(venueError({ status: 502 }, none, 0), undefined, "the status says it all");
+  const unsure = venueError({ retCode: 10016 }, none, 0);
   assertEquals([unsure?.outcome, unsure?.retriable], ["unknown", false]);
-  assertEquals(venueError({ retCode: 110001 }, none)?.outcome, "rejected");
+  assertEquals(venueError({ retCode: 110001 }, none, 0)?.outcome, "rejected");
   const reset = new Headers({ "x-bapi-limit-reset-timestamp": "5700" });
   const limited = venueError({ retCode: 10006 }, reset, 5_000);
   assertEquals([limited?.kind, limited?.retryAfter], ["rate-limited", 700]);
   assertEquals(venueError({ retCode: 10006 }, none, 5_000)?.retryAfter, undefined);
-  assertEquals(venueError({ status: 403 }, none)?.retryAfter, 600_000);
+  assertEquals(venueError({ status: 403 }, none, 0)?.retryAfter, 600_000);
 });
 
 Deno.test("BybitBroker hears 10006 as a pause, until the venue's limit begins anew", async () => {
@@ -268,10 +268,20 @@ Deno.test("BybitBroker hears 10006 as a pause, until the venue's limit begins an
   it.venue.inflict("throttle");
   assertEquals(await failure(() => it.broker.placeOrder(LIMIT)), [10006, "rejected"]);
   const wait = it.broker.orders.waitTime();
-  assert(wait > 0 && wait <= 1_000, `orders wait ${wait} ms`);
+  assert(wait > 0 && wait <= 1_010, `orders wait ${wait} ms`);
   await it.broker.placeOrder(LIMIT);
   assertEquals(it.venue.desk.orders.size, 1);
 });
+
+for (const ahead of [-60_000, 60_000]) {
+  Deno.test(`BybitBroker waits as long as the venue means, whose clock is off by ${ahead} ms`, async () => {
+    await using it = await Fixture.open({ now: () => Date.now() + ahead });
+    it.venue.inflict("throttle");
+    assertEquals(await failure(() => it.broker.placeOrder(LIMIT)), [10006, "rejected"]);
+    const wait = it.broker.orders.waitTime();
+    assert(wait > 0 && wait <= 1_010, `orders wait ${wait} ms`);
+  });
+}
 
 Deno.test("BybitTradeSocket hears 10006 as a pause of all orders", async () => {
   await using it = await Fixture.open({ limit: 0 });
@@ -423,6 +433,60 @@ Deno.test("BybitOrders delivers each execution and each end once over drops, als
   await until(() => it.states().filter((state) => state === "Filled").length === 5);
   assertEquals(it.fills().toSorted(), it.venue.desk.fills.map(({ execId }) => execId).toSorted());
   assertEquals(it.errors, []);
+});
+
+Deno.test("BybitOrders hears of the end of an old order, and of one that the venue forgot", async () => {
+  await using it = await Fixture.open();
+  await it.connect();
+  const { orderId } = await it.broker.placeOrder(LIMIT);
+  await until(() => it.states().length === 1);
+  const old = it.venue.desk.orders.get(orderId)!;
+  Object.assign(old, { createdTime: Date.now() - 86_400_000 }); // the history tells it no more
+  it.venue.venue.feed.reset();
+  it.venue.desk.fill(old);
+  await until(() => it.states().length === 2);
+  it.venue.forget(); // and now the closed orders are in the history only
+  it.venue.venue.feed.reset();
+  const lost = await it.broker.placeOrder({ ...MARKET, side: "Sell" });
+  await until(() => it.states().length === 3);
+  const ends = it.items.flatMap((item) =>
+    item.topic === "order" && item.orderStatus === "Filled" ? [item.orderId] : []
+  );
+  assertEquals(ends, [orderId, lost.orderId]);
+});
+
+Deno.test("BybitOrders tells after a loss how an open order stands, and what the account holds", async () => {
+  await using it = await Fixture.open();
+  await it.connect();
+  await it.broker.placeOrder(LIMIT);
+  await until(() => it.states().length === 1);
+  it.items.length = 0;
+  it.venue.venue.feed.reset();
+  it.venue.desk.fill(it.venue.desk.open[0], 4_000);
+  const told = (topic: string, text: string) =>
+    it.items.some((item) => item.topic === topic && JSON.stringify(item).includes(text));
+  await until(() => told("order", '"orderStatus":"PartiallyFilled","rejectReason":"EC_NoError"'));
+  await until(() => told("wallet", '"coin":"BTC","walletBalance":"10.00400000"'));
+});
+
+Deno.test("BybitOrders tells no state after a later one, which the broker told", async () => {
+  await using it = await Fixture.open();
+  await it.connect();
+  const { orderId } = await it.broker.placeOrder(LIMIT);
+  await until(() => it.states().length === 1);
+  const order = it.venue.desk.orders.get(orderId)!;
+  const { requests } = it.venue.venue;
+  it.venue.venue.fail("GET /v5/order/realtime", "late-execution", { delay: 300 });
+  it.venue.venue.feed.reset();
+  await until(() => requests.some(({ path }) => path === "/v5/order/realtime"));
+  // The new connection tells both, before the broker has read the second one.
+  it.venue.desk.fill(order, 4_000);
+  it.venue.desk.fill(order, 6_000);
+  await until(() => it.states().includes("Filled"));
+  await it.broker.placeOrder(LIMIT);
+  await until(() => it.states().at(-1) === "New" && it.states().length > 2);
+  assertEquals(it.states(), ["New", "Filled", "New"]);
+  assertEquals(it.fills(), ["exec-1", "exec-2"]);
 });
 
 Deno.test("BybitOrders tells of other categories nothing", async () => {
