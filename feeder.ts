@@ -34,10 +34,45 @@ export { type Ending, FeedError, type FeedErrorOptions, type FeedStream, type St
 /**
  * Where a feed stands: `"idle"` until `connect()`, then `"connecting"` (dialling or logging in),
  * `"live"` (logged in), or `"waiting"` for the next attempt; `"closing"` and `"closed"` for good.
+ *
+ * @example A light that shows whether prices are fresh
+ * ```ts
+ * import type { FeedState } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const lights: Partial<Record<FeedState, string>> = { live: "green", waiting: "yellow" };
+ * const light = (state: FeedState) => lights[state] ?? "red";
+ *
+ * assertEquals(light("waiting"), "yellow"); // feed.on("state", ({ state }) => show(light(state)))
+ * ```
  */
 export type FeedState = "idle" | "connecting" | "live" | "waiting" | "closing" | "closed";
 
-/** The events of a feed, each with the value that its listeners are given. */
+/**
+ * The events of a feed, each with the value that its listeners are given.
+ *
+ * @example A listener of any event
+ * ```ts
+ * import { AbstractFeeder, type FeedEvents } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Countdown extends AbstractFeeder<number> {
+ *   override async connect() {
+ *     for (let n = 3; n > 0; n--) this.emit(n);
+ *   }
+ *   override async close() {
+ *     this.end();
+ *   }
+ * }
+ *
+ * const items: number[] = [];
+ * const note = (item: FeedEvents<number>["item"]) => void items.push(item);
+ * await using feed = new Countdown();
+ * feed.on("item", note);
+ * await feed.connect();
+ * assertEquals(items, [3, 2, 1]);
+ * ```
+ */
 export interface FeedEvents<T> {
   /** One item of the feed. */
   item: T;

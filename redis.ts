@@ -44,7 +44,24 @@ import {
 export type { CallOptions, Limit, Permit, Place, PlaceOptions, RateLimiter };
 export { ThrottlerError };
 
-/** Options of {@linkcode RedisThrottler}. */
+/**
+ * Options of {@linkcode RedisThrottler}.
+ *
+ * @example One limit for three processes
+ * ```ts
+ * import { RedisThrottler, type RedisThrottlerOptions } from "@aio-trader/core/redis";
+ *
+ * const client = { sendCommand: (_command: string[]): Promise<unknown> => Promise.resolve() };
+ * const options: RedisThrottlerOptions = {
+ *   send: (command) => client.sendCommand(command), // npm:redis
+ *   key: "venue:account",
+ *   limits: [{ limit: 10, period: 1_000 }, { limit: 200, period: 60_000 }],
+ *   onUnavailable: "local", // each process counts alone, a third of each limit
+ *   processes: 3,
+ * };
+ * new RedisThrottler(options).close();
+ * ```
+ */
 export interface RedisThrottlerOptions {
   /**
    * Sends one command to Redis and resolves to the answer: the user's own client, in one line. It
@@ -108,6 +125,25 @@ export interface RedisThrottlerOptions {
  * - `"available"`: Redis answers again.
  * - `"lost"`: Redis has lost data, or calls started by the local share. No process starts a call
  *   for the longest period and a lease.
+ *
+ * @example An alarm while Redis does not answer
+ * ```ts
+ * import { RedisThrottler, type RedisThrottlerEvent } from "@aio-trader/core/redis";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const events: string[] = [];
+ * const onEvent = ({ type }: RedisThrottlerEvent) => void events.push(type);
+ * const throttler = new RedisThrottler({
+ *   send: () => Promise.reject(new Error("no connection")), // your own client, in truth
+ *   key: "venue:account",
+ *   limits: { limit: 10, period: 1_000 },
+ *   onUnavailable: "reject",
+ *   onEvent,
+ * });
+ * await throttler.run(() => "sent").catch(() => {});
+ * assertEquals(events, ["unavailable"]);
+ * throttler.close();
+ * ```
  */
 export type RedisThrottlerEvent = AgentEvent;
 

@@ -26,7 +26,23 @@ import { isNetworkError } from "./platform/network_error.ts";
 
 export { isNetworkError, type RetryEvent, type RetryOptions };
 
-/** The decorator of `retry(options)`: wraps a function or a method. */
+/**
+ * The decorator of `retry(options)`: wraps a function or a method.
+ *
+ * @example One decorator for several functions
+ * ```ts
+ * import { retry, type RetryDecorator } from "@aio-trader/core/retry";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const patient: RetryDecorator = retry({ maxRetries: 5, baseWait: 1, shouldRetry: () => true });
+ * let calls = 0;
+ * const quote = patient((symbol: string) => {
+ *   if (++calls < 3) throw new Error("no answer");
+ *   return `${symbol} 100`;
+ * });
+ * assertEquals(await quote("INFY"), "INFY 100");
+ * ```
+ */
 export type RetryDecorator = <This, Args extends unknown[], Result>(
   fn: (this: This, ...args: Args) => Result | PromiseLike<Result>,
   context?: ClassMethodDecoratorContext<This, (this: This, ...args: Args) => Promise<Result>>,

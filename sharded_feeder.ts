@@ -32,7 +32,43 @@ import { AbstractFeeder, FeedError, type FeedEvents, type FeedState } from "./fe
 import { Union } from "./sharded_feeder/union.ts";
 import type { FeedStats, WebSocketFeeder } from "./websocket_feeder.ts";
 
-/** Options of {@linkcode ShardedFeeder}. */
+/**
+ * Options of {@linkcode ShardedFeeder}.
+ *
+ * @example Two subscriptions on each socket
+ * ```ts
+ * import { ShardedFeeder, type ShardedFeederOptions } from "@aio-trader/core/sharded-feeder";
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ * }
+ *
+ * const options: ShardedFeederOptions = { limit: 2, maxShards: 5 };
+ * const feed = new ShardedFeeder(() => new Feed(), options);
+ * feed.subscribe("INFY", "TCS", "WIPRO");
+ * void feed.connect();
+ * await time.pass(500);
+ *
+ * assertEquals(venue.feed.clients.length, 2);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface ShardedFeederOptions {
   /**
    * Most subscriptions on one socket: an integer of at least 1.

@@ -42,7 +42,21 @@ export type {
 } from "./throttler/rate_limiter.ts";
 export { type Charge, runAll } from "./throttler/run_all.ts";
 
-/** Options of {@linkcode Throttler}. */
+/**
+ * Options of {@linkcode Throttler}.
+ *
+ * @example Refusing a call rather than letting it wait
+ * ```ts
+ * import { Throttler, type ThrottlerOptions } from "@aio-trader/core/throttler";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const options: ThrottlerOptions = { maxQueue: 0 };
+ * const throttler = new Throttler({ limit: 1, period: 1_000 }, options);
+ *
+ * await throttler.run(() => "sent");
+ * await assertRejects(() => throttler.run(() => "sent"), Error, "maxQueue is 0");
+ * ```
+ */
 export interface ThrottlerOptions {
   /**
    * Most calls that may wait at once: an integer, or `Infinity` for any number. The throttler

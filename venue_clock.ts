@@ -6,7 +6,21 @@
 
 import { checkNumber, refuse } from "./common/check.ts";
 
-/** Options of a {@linkcode VenueClock}. */
+/**
+ * Options of a {@linkcode VenueClock}.
+ *
+ * @example A venue that tells whole seconds
+ * ```ts
+ * import { VenueClock, type VenueClockOptions } from "@aio-trader/core/venue-clock";
+ * import { assert } from "@std/assert";
+ *
+ * const options: VenueClockOptions = { resolution: 1_000 };
+ * const clock = new VenueClock(() => Math.floor(Date.now() / 1_000) * 1_000, options);
+ * await clock.sync();
+ *
+ * assert(clock.error < 1_100); // milliseconds
+ * ```
+ */
 export interface VenueClockOptions {
   /**
    * Step of the times that the venue tells, in milliseconds: `1_000` for a venue that tells whole

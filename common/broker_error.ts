@@ -20,6 +20,20 @@
  * | `"closed"` | the session was closed |
  * | `"aborted"` | the caller's signal was aborted; its reason is the error's `cause` |
  * | `"invalid"` | the call could not be made as asked, or the runtime denies it |
+ *
+ * @example What a program does about each kind
+ * ```ts
+ * import { BrokerError, type BrokerErrorKind } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const advice: Partial<Record<BrokerErrorKind, string>> = {
+ *   "unauthorized": "log in again",
+ *   "rate-limited": "wait",
+ *   "invalid": "mend the program",
+ * };
+ * const error = new BrokerError("Cannot POST", { kind: "invalid", outcome: "not-sent" });
+ * assertEquals(advice[error.kind], "mend the program");
+ * ```
  */
 export type BrokerErrorKind =
   | "network"
@@ -45,10 +59,34 @@ export type BrokerErrorKind =
  * | `"unknown"` | the order may have been executed | no: ask the venue first |
  *
  * `"absent"` comes from a reconciliation only: see `reconcile`.
+ *
+ * @example May the order be placed again?
+ * ```ts
+ * import { BrokerError, type Outcome } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const isFree = (outcome: Outcome) => outcome === "not-sent" || outcome === "absent";
+ * const error = new BrokerError("No answer", { kind: "timeout", outcome: "unknown" });
+ *
+ * assertEquals(isFree(error.outcome), false); // ask the venue first
+ * ```
  */
 export type Outcome = "not-sent" | "rejected" | "absent" | "unknown";
 
-/** The parts of a {@linkcode BrokerError}. */
+/**
+ * The parts of a {@linkcode BrokerError}.
+ *
+ * @example The words of a venue, as an error
+ * ```ts
+ * import { BrokerError, type BrokerErrorInit } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const init: BrokerErrorInit = { kind: "rate-limited", outcome: "rejected", retryAfter: 2_000 };
+ * const error = new BrokerError("Too many requests", init);
+ *
+ * assertEquals([error.kind, error.retryAfter], ["rate-limited", 2_000]);
+ * ```
+ */
 export interface BrokerErrorInit {
   /** Why the call failed. */
   kind: BrokerErrorKind;

@@ -12,7 +12,27 @@ import { BrokerError } from "./broker_error.ts";
 import { checkNumber, refuse } from "./check.ts";
 import { markLookUp } from "./look_up.ts";
 
-/** The argument of {@linkcode ReconcileOptions.find}. */
+/**
+ * The argument of {@linkcode ReconcileOptions.find}.
+ *
+ * @example A look-up that says why it asks
+ * ```ts
+ * import { reconcile, type ReconcileContext } from "@aio-trader/core/reconcile";
+ * import { BrokerError } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const asked: string[] = [];
+ * const find = ({ error }: ReconcileContext) => {
+ *   asked.push(error.message);
+ *   return { id: "my-1" }; // what the venue has under the id
+ * };
+ * const place = () =>
+ *   Promise.reject(new BrokerError("No answer", { kind: "timeout", outcome: "unknown" }));
+ *
+ * assertEquals(await reconcile(place, { find }), { id: "my-1" });
+ * assertEquals(asked, ["No answer"]);
+ * ```
+ */
 export interface ReconcileContext {
   /** Why the order's fate is unknown. */
   error: BrokerError;
@@ -24,7 +44,25 @@ export interface ReconcileContext {
   signal: AbortSignal;
 }
 
-/** How a reconciliation is done. Durations are in milliseconds. */
+/**
+ * How a reconciliation is done. Durations are in milliseconds.
+ *
+ * @example An order that the venue never got
+ * ```ts
+ * import { reconcile, type ReconcileOptions } from "@aio-trader/core/reconcile";
+ * import { BrokerError } from "@aio-trader/core/session";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const options: ReconcileOptions<never> = {
+ *   find: () => undefined, // looked everywhere, it is not there
+ *   horizon: 0, // this venue takes an order up at once, or never
+ * };
+ * const place = () =>
+ *   Promise.reject(new BrokerError("No answer", { kind: "timeout", outcome: "unknown" }));
+ *
+ * await assertRejects(() => reconcile(place, options), BrokerError, "has no such order");
+ * ```
+ */
 export interface ReconcileOptions<T> {
   /**
    * Asks the venue for the order, under an id that the order was sent with.

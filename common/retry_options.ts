@@ -88,7 +88,23 @@ export interface RetryOptions {
   close?: boolean | undefined;
 }
 
-/** Told to {@linkcode RetryOptions.onRetry} before each wait. */
+/**
+ * Told to {@linkcode RetryOptions.onRetry} before each wait.
+ *
+ * @example A line in the log for each repeat
+ * ```ts
+ * import { retry, type RetryEvent } from "@aio-trader/core/retry";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * const onRetry = ({ attempt, delay }: RetryEvent) => log.push(`${attempt}: in ${delay} ms`);
+ * let calls = 0;
+ * const flaky = () => ++calls < 3 ? Promise.reject(new Error("no answer")) : "ok";
+ *
+ * await retry(flaky, { baseWait: 1, jitter: 0, shouldRetry: () => true, onRetry })();
+ * assertEquals(log, ["1: in 1 ms", "2: in 2 ms"]);
+ * ```
+ */
 export interface RetryEvent {
   /** Number of this repeat, from 1; a stable connection starts the count again. */
   attempt: number;

@@ -4,7 +4,18 @@
  * @module
  */
 
-/** Facts that a {@linkcode FeedError} carries beside its message. */
+/**
+ * Facts that a {@linkcode FeedError} carries beside its message.
+ *
+ * @example An error that ends the feed
+ * ```ts
+ * import { FeedError, type FeedErrorOptions } from "@aio-trader/core/feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const forGood: FeedErrorOptions = { fatal: true, cause: "the key was revoked" };
+ * assertEquals(new FeedError("Cannot log in", forGood).retriable, false);
+ * ```
+ */
 export interface FeedErrorOptions extends ErrorOptions {
   /**
    * Whether another attempt is pointless.
@@ -69,7 +80,45 @@ export class FeedError extends Error {
   }
 }
 
-/** How a connection ended. */
+/**
+ * How a connection ended.
+ *
+ * @example A venue that says why it closes
+ * ```ts
+ * import type { Ending } from "@aio-trader/core/feeder";
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ * }
+ *
+ * const endings: Ending[] = [];
+ * const feed = new Feed({ baseWait: 100 });
+ * feed.on("retry", ({ ending }) => endings.push(ending));
+ * void feed.connect();
+ * await time.pass(500);
+ * venue.feed.drop(1012, "Service restart");
+ * await time.pass(500);
+ *
+ * assertEquals([endings[0].code, endings[0].reason], [1012, "Service restart"]);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface Ending {
   /** The close code, 1006 where the runtime gave none. */
   code: number;

@@ -10,6 +10,24 @@ import { RequestError } from "./request_error.ts";
 
 /**
  * Bodies that are sent unchanged. A stream is none: no second attempt could send a stream again.
+ *
+ * @example Bytes that are sent unchanged
+ * ```ts
+ * import { type Body, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const body: Body = new TextEncoder().encode("<order/>");
+ * let sent = "";
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   fetch: async (_url, init) => {
+ *     sent = await new Response(init!.body).text();
+ *     return Response.json({});
+ *   },
+ * });
+ * await session.post("orders", { body, headers: { "content-type": "application/xml" } });
+ * assertEquals(sent, "<order/>");
+ * ```
  */
 export type Body =
   | string

@@ -13,7 +13,23 @@ import { RequestError } from "./request_error.ts";
  */
 export type HeaderRecord = Record<string, string>;
 
-/** Headers in any form that `new Headers()` takes: an object, pairs, other headers. */
+/**
+ * Headers in any form that `new Headers()` takes: an object, pairs, other headers.
+ *
+ * @example The headers of one call
+ * ```ts
+ * import { type HeadersLike, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const headers: HeadersLike = { "x-request-id": "42" };
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   headers: { "x-api-key": "key" },
+ *   fetch: (_url, init) => Promise.resolve(Response.json(init!.headers)),
+ * });
+ * assertEquals(await session.get("echo", { headers }), { "x-api-key": "key", "x-request-id": "42" });
+ * ```
+ */
 export type HeadersLike = ConstructorParameters<typeof Headers>[0];
 
 /** The methods that a class below Headers overrides. */

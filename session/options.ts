@@ -15,10 +15,46 @@ import type { Body } from "./body.ts";
 import type { HeadersLike } from "./headers.ts";
 import type { Parse } from "./reply.ts";
 
-/** Options of the repeats of a call. */
+/**
+ * Options of the repeats of a call.
+ *
+ * @example Repeating a GET more often
+ * ```ts
+ * import { type Repeats, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const often: Repeats = { maxRetries: 5, baseWait: 1 };
+ * let calls = 0;
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   fetch: () => Promise.resolve(++calls < 5 ? new Response(null, { status: 503 }) : Response.json(1)),
+ * });
+ * assertEquals(await session.get("quote", { retry: often }), 1);
+ * ```
+ */
 export type Repeats = Omit<RetryOptions, "signal" | "close">;
 
-/** Options of a single call. Durations are in milliseconds. */
+/**
+ * Options of a single call. Durations are in milliseconds.
+ *
+ * @example An order that is found again if its answer is lost
+ * ```ts
+ * import { type RequestOptions, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * type Order = { id: string };
+ * const options: RequestOptions<Order> = {
+ *   json: { id: "my-1", quantity: 1 },
+ *   timeout: 5_000,
+ *   reconcile: { find: () => ({ id: "my-1" }) }, // asks the venue by the order's own id
+ * };
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   fetch: () => Promise.reject(new TypeError("the connection was reset")),
+ * });
+ * assertEquals(await session.post("orders", options), { id: "my-1" });
+ * ```
+ */
 export interface RequestOptions<T = unknown> {
   /**
    * Added to the URL: an object, or pairs. A list repeats its name; `undefined` and `null` are left
@@ -115,7 +151,22 @@ export interface RequestOptions<T = unknown> {
   parse?: Parse<T> | undefined;
 }
 
-/** An answer of the venue. */
+/**
+ * An answer of the venue.
+ *
+ * @example The headers of an answer
+ * ```ts
+ * import { type Reply, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   fetch: () => Promise.resolve(Response.json({}, { headers: { "x-used": "7" } })),
+ * });
+ * const { data, headers }: Reply = await session.request("GET", "time");
+ * assertEquals([data, headers.get("x-used")], [{}, "7"]);
+ * ```
+ */
 export interface Reply<T = unknown> {
   /** The decoded body. */
   data: T;
@@ -127,7 +178,26 @@ export interface Reply<T = unknown> {
   reconciled?: boolean;
 }
 
-/** A request that is about to be sent, for {@linkcode SessionOptions.sign} to complete. */
+/**
+ * A request that is about to be sent, for {@linkcode SessionOptions.sign} to complete.
+ *
+ * @example A signature over the bytes that are sent
+ * ```ts
+ * import { type Draft, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const sign = (draft: Draft) => {
+ *   const { method, url, body } = draft;
+ *   draft.headers.set("x-signed", `${method} ${url.pathname} ${body}`); // an HMAC of it, in truth
+ * };
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   sign,
+ *   fetch: (_url, init) => Promise.resolve(Response.json(new Headers(init!.headers).get("x-signed"))),
+ * });
+ * assertEquals(await session.post("orders", { json: { id: 1 } }), 'POST /orders {"id":1}');
+ * ```
+ */
 export interface Draft {
   /** The method, `POST`. */
   readonly method: string;
@@ -143,7 +213,27 @@ export interface Draft {
   readonly attempt: number;
 }
 
-/** A step of a call, as {@linkcode SessionEvent} tells it. */
+/**
+ * A step of a call, as {@linkcode SessionEvent} tells it.
+ *
+ * @example How long answers take
+ * ```ts
+ * import { Session, type SessionStep } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const durations: number[] = [];
+ * const note = (step: SessionStep) => {
+ *   if (step.type === "response") durations.push(step.duration);
+ * };
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   onEvent: note,
+ *   fetch: () => Promise.resolve(Response.json({})),
+ * });
+ * await session.get("time");
+ * assertEquals(durations.length, 1);
+ * ```
+ */
 export type SessionStep =
   /** A request is handed to `fetch`. */
   | { type: "request" }
@@ -159,7 +249,26 @@ export type SessionStep =
    */
   | { type: "excess"; tokens: number };
 
-/** An event of {@linkcode SessionOptions.onEvent}. It holds no secret. */
+/**
+ * An event of {@linkcode SessionOptions.onEvent}. It holds no secret.
+ *
+ * @example A log of all calls
+ * ```ts
+ * import { Session, type SessionEvent } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const log: string[] = [];
+ * const onEvent = ({ call, method, url, type }: SessionEvent) =>
+ *   log.push(`#${call} ${method} ${url} ${type}`);
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   onEvent,
+ *   fetch: () => Promise.resolve(Response.json({})),
+ * });
+ * await session.get("time", { query: { key: "secret" } });
+ * assertEquals(log[0], "#1 GET https://api.venue.example/time request");
+ * ```
+ */
 export type SessionEvent = SessionStep & {
   /** Number of the call within its session, from 1: all events of one call share it. */
   call: number;
@@ -171,7 +280,27 @@ export type SessionEvent = SessionStep & {
   attempt: number;
 };
 
-/** Options of a {@linkcode Session}. Durations are in milliseconds. */
+/**
+ * Options of a {@linkcode Session}. Durations are in milliseconds.
+ *
+ * @example A venue with a limit, whose errors are words in a 200
+ * ```ts
+ * import { BrokerError, Session, type SessionOptions, Throttler } from "@aio-trader/core";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const options: SessionOptions = {
+ *   baseUrl: "https://api.venue.example",
+ *   throttlers: [new Throttler({ limit: 10, period: 1_000 })],
+ *   failure({ data }) {
+ *     const { error } = data as { error?: string };
+ *     if (error) return new BrokerError(error, { kind: "rejected", outcome: "rejected" });
+ *   },
+ *   fetch: () => Promise.resolve(Response.json({ error: "no funds" })), // instead of a real venue
+ * };
+ * await using session = new Session(options);
+ * await assertRejects(() => session.post("orders", { json: {} }), BrokerError, "no funds");
+ * ```
+ */
 export interface SessionOptions {
   /** Where the venue is: origin and path, `https://api.kite.trade`. Every call stays below it. */
   baseUrl: string | URL;

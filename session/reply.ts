@@ -25,6 +25,19 @@ import { nameOf, ReplyError } from "./reply_error.ts";
 /**
  * How a body is decoded: `json`, `text`, `bytes` or `stream` whatever its type says, or a function
  * of the text.
+ *
+ * @example A function of the text
+ * ```ts
+ * import { type Parse, Session } from "@aio-trader/core/session";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const parse: Parse<string[]> = (text) => text.split(",");
+ * await using session = new Session({
+ *   baseUrl: "https://api.venue.example",
+ *   fetch: () => Promise.resolve(new Response("INFY,TCS")),
+ * });
+ * assertEquals(await session.get("symbols", { parse }), ["INFY", "TCS"]);
+ * ```
  */
 export type Parse<T> = "json" | "text" | "bytes" | "stream" | ((text: string) => T);
 

@@ -4,7 +4,19 @@
  * @module
  */
 
-/** How an exchange over HTTP ends. */
+/**
+ * How an exchange over HTTP ends.
+ *
+ * @example The faults after which the connection is reset
+ * ```ts
+ * import { type Ending, HTTP_FAULTS } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const end: Ending = "reset";
+ * const faults = Object.entries(HTTP_FAULTS).filter(([, { ends }]) => ends === end);
+ * assertEquals(faults.map(([name]) => name)[0], "reset-before-executing");
+ * ```
+ */
 export type Ending =
   | "answer"
   | "reset"
@@ -18,7 +30,18 @@ export type Ending =
   | "stall-body"
   | "half-gzip";
 
-/** What a fault does: how often the handler runs, and how the exchange ends. */
+/**
+ * What a fault does: how often the handler runs, and how the exchange ends.
+ *
+ * @example What a fault does
+ * ```ts
+ * import { HTTP_FAULTS, type HttpFaultRow } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const row: HttpFaultRow = HTTP_FAULTS["reset-after-executing"];
+ * assertEquals(row, { executes: 1, ends: "reset" });
+ * ```
+ */
 export interface HttpFaultRow {
   /** How often the venue executes the request. */
   readonly executes: 0 | 1 | 2;
@@ -26,7 +49,18 @@ export interface HttpFaultRow {
   readonly ends: Ending;
 }
 
-/** The name of a fault of a request; see {@linkcode HTTP_FAULTS}. */
+/**
+ * The name of a fault of a request; see {@linkcode HTTP_FAULTS}.
+ *
+ * @example One test for each fault
+ * ```ts
+ * import { HTTP_FAULTS, type HttpFault } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const faults = Object.keys(HTTP_FAULTS) as HttpFault[];
+ * assertEquals(faults.includes("late-execution"), true); // Deno.test(`survives ${fault}`, …) for each
+ * ```
+ */
 export type HttpFault =
   | "reset-before-executing"
   | "reset-after-executing"
@@ -54,6 +88,15 @@ export type HttpFault =
 /**
  * Every fault of a request, by name: how often the venue executes the request, and how the exchange
  * ends. `finish` closes the connection in order, `reset` does not.
+ *
+ * @example The faults that execute an order twice
+ * ```ts
+ * import { HTTP_FAULTS } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const twice = Object.entries(HTTP_FAULTS).filter(([, { executes }]) => executes === 2);
+ * assertEquals(twice.map(([name]) => name), ["executed-twice"]);
+ * ```
  */
 export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultRow>> = {
   "reset-before-executing": { executes: 0, ends: "reset" },
@@ -97,7 +140,25 @@ export const HTTP_FAULTS: Readonly<Record<HttpFault, HttpFaultRow>> = {
   "unasked-answer": { executes: 1, ends: "answer" },
 };
 
-/** When and how a fault of a request strikes. */
+/**
+ * When and how a fault of a request strikes.
+ *
+ * @example The second order is refused with a 429
+ * ```ts
+ * import { type HttpFaultOptions, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const second: HttpFaultOptions = { nth: 2, status: 429, headers: { "retry-after": "2" } };
+ * venue.on("POST /orders", { id: 1 }).fail("POST /orders", "status", second);
+ *
+ * const place = () => venue.fetch(`${venue.httpUrl}orders`, { method: "POST" });
+ * const statuses = Promise.all([place(), place()].map(async (answer) => (await answer).status));
+ * await time.pass(1_000);
+ * assertEquals((await statuses).sort(), [200, 429]);
+ * ```
+ */
 export interface HttpFaultOptions {
   /**
    * The first request that it strikes, counted from 1 among those of the route from now on.
@@ -129,10 +190,43 @@ export interface HttpFaultOptions {
   body?: unknown;
 }
 
-/** What can happen to a frame. `lose-request` strikes frames of clients, the others the venue's. */
+/**
+ * What can happen to a frame. `lose-request` strikes frames of clients, the others the venue's.
+ *
+ * @example A frame that is lost
+ * ```ts
+ * import { type FrameFault, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const fault: FrameFault = "lose";
+ * venue.feed.fail("ack", fault);
+ * venue.feed.on((_frame, client) => client.send("ack"));
+ *
+ * const heard: unknown[] = [];
+ * const socket = venue.createSocket(venue.wsUrl);
+ * socket.onmessage = ({ data }) => heard.push(data);
+ * socket.onopen = () => ["first", "second"].forEach((frame) => socket.send(frame));
+ * await time.pass(1_000);
+ * assertEquals(heard, ["ack"]); // the one of the second
+ * socket.close();
+ * await time.pass(1_000);
+ * ```
+ */
 export type FrameFault = "lose" | "delay" | "repeat" | "swap" | "lose-request";
 
-/** When and how a fault of a frame strikes. */
+/**
+ * When and how a fault of a frame strikes.
+ *
+ * @example The third acknowledgement comes late
+ * ```ts
+ * import { type FrameFaultOptions, SimulatedVenue } from "@aio-trader/core/testing";
+ *
+ * const third: FrameFaultOptions = { nth: 3, delay: 5_000 };
+ * new SimulatedVenue().feed.fail("ack", "delay", third);
+ * ```
+ */
 export interface FrameFaultOptions {
   /**
    * The first frame that it strikes, counted from 1 among those that match from now on.

@@ -6,10 +6,48 @@
 
 import { type FrameFault, type FrameFaultOptions, Strikes } from "./faults.ts";
 
-/** A frame: text or bytes. */
+/**
+ * A frame: text or bytes.
+ *
+ * @example What a client has sent
+ * ```ts
+ * import { SimulatedVenue, type VenueFrame, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const heard: VenueFrame[] = [];
+ * venue.feed.on((frame) => heard.push(frame));
+ * const socket = venue.createSocket(venue.wsUrl);
+ * socket.onopen = () => socket.send("subscribe INFY");
+ * await time.pass(1_000);
+ *
+ * assertEquals(heard, ["subscribe INFY"]);
+ * socket.close();
+ * await time.pass(1_000);
+ * ```
+ */
 export type VenueFrame = string | Uint8Array<ArrayBuffer>;
 
-/** What a stage does with one client's connection. */
+/**
+ * What a stage does with one client's connection.
+ *
+ * @example A client without a socket
+ * ```ts
+ * import { SimulatedVenue, type Wire } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const written: unknown[] = [];
+ * const wire: Wire = {
+ *   write: (frame) => void written.push(frame),
+ *   close() {},
+ *   reset() {},
+ *   finish() {},
+ * };
+ * new SimulatedVenue().feed.add("/", new Headers(), wire).send({ price: 1 });
+ * assertEquals(written, ['{"price":1}']);
+ * ```
+ */
 export interface Wire {
   /** Writes a frame. */
   write(frame: VenueFrame): void;
@@ -21,7 +59,27 @@ export interface Wire {
   finish(): void;
 }
 
-/** One client's socket, as the venue sees it. */
+/**
+ * One client's socket, as the venue sees it.
+ *
+ * @example A venue that keeps what it has granted
+ * ```ts
+ * import { type FeedClient, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const grant = (frame: unknown, client: FeedClient) => void client.held.add(String(frame));
+ * venue.feed.on(grant);
+ * const socket = venue.createSocket(venue.wsUrl);
+ * socket.onopen = () => socket.send("INFY");
+ * await time.pass(1_000);
+ *
+ * assertEquals([...venue.feed.clients[0].held], ["INFY"]);
+ * socket.close();
+ * await time.pass(1_000);
+ * ```
+ */
 export class FeedClient {
   /** Number of the connection, from 1. */
   readonly id: number;
@@ -84,7 +142,17 @@ export class FeedClient {
   }
 }
 
-/** How upgrades are refused. */
+/**
+ * How upgrades are refused.
+ *
+ * @example Three upgrades are refused
+ * ```ts
+ * import { type RefuseOptions, SimulatedVenue } from "@aio-trader/core/testing";
+ *
+ * const busy: RefuseOptions = { status: 429, headers: { "retry-after": "2" }, times: 3 };
+ * new SimulatedVenue().feed.refuse(busy);
+ * ```
+ */
 export interface RefuseOptions {
   /**
    * The status.
@@ -102,7 +170,20 @@ export interface RefuseOptions {
   times?: number | undefined;
 }
 
-/** What a stage does with an upgrade. */
+/**
+ * What a stage does with an upgrade.
+ *
+ * @example A stage that asks the script
+ * ```ts
+ * import { type Admission, SimulatedVenue } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { feed } = new SimulatedVenue();
+ * feed.refuse({ status: 503 });
+ * const admission: Admission = feed.admit();
+ * assertEquals(admission.verdict, "refuse");
+ * ```
+ */
 export type Admission =
   | { readonly verdict: "accept" | "hang" }
   | {
@@ -111,7 +192,17 @@ export type Admission =
     readonly headers: Record<string, string>;
   };
 
-/** Tells which frames a fault strikes. */
+/**
+ * Tells which frames a fault strikes.
+ *
+ * @example Any frame about one symbol
+ * ```ts
+ * import { type FrameMatch, SimulatedVenue } from "@aio-trader/core/testing";
+ *
+ * const infy: FrameMatch = /"symbol":"INFY"/;
+ * new SimulatedVenue().feed.fail(infy, "repeat", { times: Infinity });
+ * ```
+ */
 export type FrameMatch = string | RegExp | ((frame: VenueFrame) => boolean);
 
 interface FramePlan {
@@ -121,7 +212,28 @@ interface FramePlan {
   readonly strikes: Strikes;
 }
 
-/** The WebSocket side of a venue: a part of {@linkcode VenueScript}. */
+/**
+ * The WebSocket side of a venue: a part of {@linkcode VenueScript}.
+ *
+ * @example A restart, and a venue that has no room then
+ * ```ts
+ * import { type FeedScript, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const feed: FeedScript = venue.feed;
+ * const codes: number[] = [];
+ * const dial = () => venue.createSocket(venue.wsUrl).onclose = ({ code }) => codes.push(code);
+ * dial();
+ * await time.pass(1_000);
+ * feed.drop(1012);
+ * feed.refuse({ status: 503 });
+ * dial();
+ * await time.pass(1_000);
+ * assertEquals([codes[0], codes.length], [1012, 2]);
+ * ```
+ */
 export class FeedScript {
   /** Every client that was ever accepted, in order. */
   readonly all: FeedClient[] = [];

@@ -10,6 +10,15 @@
  *
  * @param seed Any integer.
  * @returns A function that returns a number from 0 up to 1 at each call.
+ *
+ * @example The same numbers again
+ * ```ts
+ * import { randomOf } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [first, again] = [randomOf(7), randomOf(7)];
+ * assertEquals([first(), first()], [again(), again()]);
+ * ```
  */
 export function randomOf(seed: number): () => number {
   let state = seed | 0;

@@ -5,7 +5,17 @@
  * @module
  */
 
-/** A runtime that a {@linkcode SimulatedVenue} can behave as. */
+/**
+ * A runtime that a {@linkcode SimulatedVenue} can behave as.
+ *
+ * @example The same test in every runtime’s network
+ * ```ts
+ * import { type SimulatedRuntime, SimulatedVenue } from "@aio-trader/core/testing";
+ *
+ * const runtimes: SimulatedRuntime[] = ["deno", "node", "bun", "browser"];
+ * for (const runtime of runtimes) new SimulatedVenue({ runtime });
+ * ```
+ */
 export type SimulatedRuntime = "deno" | "node" | "bun" | "browser";
 
 /** A failure of `fetch`: nobody listens, no answer, no HTTP, a body that broke. */

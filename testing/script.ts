@@ -13,7 +13,24 @@ import {
 } from "./faults.ts";
 import { FeedScript } from "./feed_script.ts";
 
-/** A request as the venue sees it. */
+/**
+ * A request as the venue sees it.
+ *
+ * @example A handler that checks what was sent
+ * ```ts
+ * import { reply, SimulatedVenue, type VenueRequest, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * venue.on("GET /orders/:id", ({ params, headers }: VenueRequest) =>
+ *   headers.has("x-api-key") ? { id: params.id } : reply(401));
+ *
+ * const answer = venue.fetch(`${venue.httpUrl}orders/7`, { headers: { "x-api-key": "key" } });
+ * await time.pass(1_000);
+ * assertEquals(await (await answer).json(), { id: "7" });
+ * ```
+ */
 export interface VenueRequest {
   /** The method, in upper case. */
   readonly method: string;
@@ -42,13 +59,44 @@ export interface VenueRequest {
   form(): URLSearchParams;
 }
 
-/** A request that a stage has received. */
+/**
+ * A request that a stage has received.
+ *
+ * @example A request that a stage has read
+ * ```ts
+ * import { type Incoming, VenueScript } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Stage extends VenueScript {
+ *   override readonly httpUrl = "http://stage/";
+ *   override readonly wsUrl = "ws://stage/";
+ *   get(target: string) {
+ *     const incoming: Incoming = { method: "GET", target, headers: new Headers(), body: "", connection: 1 };
+ *     return this.play(incoming, async () => {});
+ *   }
+ * }
+ *
+ * const stage = new Stage();
+ * await stage.get("/time?now");
+ * assertEquals(stage.requests[0].query.has("now"), true);
+ * ```
+ */
 export type Incoming = Pick<VenueRequest, "method" | "headers" | "body" | "connection"> & {
   /** Path and query. */
   readonly target: string;
 };
 
-/** An answer with a status and headers; see {@linkcode reply}. */
+/**
+ * An answer with a status and headers; see {@linkcode reply}.
+ *
+ * @example An answer that is shared by two routes
+ * ```ts
+ * import { reply, SimulatedVenue, type VenueReply } from "@aio-trader/core/testing";
+ *
+ * const down: VenueReply = reply(503, "back at six", { "retry-after": "60" });
+ * new SimulatedVenue().on("GET /quote", () => down).on("POST /orders", () => down);
+ * ```
+ */
 export class VenueReply {
   /** The status. */
   readonly status: number;
@@ -72,6 +120,19 @@ export class VenueReply {
  * @param body A text or bytes as they are, any other value as JSON, or nothing.
  * @param headers Headers; `content-type` says `application/json` for JSON.
  * @returns The answer, to be returned or thrown by a handler.
+ *
+ * @example A refusal in JSON
+ * ```ts
+ * import { reply, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * venue.on("POST /orders", () => reply(400, { error: "no funds" }));
+ * const answer = venue.fetch(`${venue.httpUrl}orders`, { method: "POST" });
+ * await time.pass(1_000);
+ * assertEquals((await answer).status, 400);
+ * ```
  */
 export function reply(
   status: number,
@@ -89,10 +150,45 @@ export function reply(
 /**
  * Answers the requests of a route: returns a value, which becomes JSON, `undefined` for 204, or a
  * {@linkcode reply}. A reply that is thrown is an answer too.
+ *
+ * @example A book of orders
+ * ```ts
+ * import { type Handler, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * const orders: unknown[] = [];
+ * const place: Handler = (request) => ({ id: orders.push(request.json()) });
+ * venue.on("POST /orders", place);
+ * void venue.fetch(`${venue.httpUrl}orders`, { method: "POST", body: '{"symbol":"INFY"}' });
+ * await time.pass(1_000);
+ * assertEquals(orders, [{ symbol: "INFY" }]);
+ * ```
  */
 export type Handler = (request: VenueRequest) => unknown;
 
-/** How an exchange goes on: what a stage must do. */
+/**
+ * How an exchange goes on: what a stage must do.
+ *
+ * @example What a stage must do
+ * ```ts
+ * import { type Turn, VenueScript } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Stage extends VenueScript {
+ *   override readonly httpUrl = "http://stage/";
+ *   override readonly wsUrl = "ws://stage/";
+ *   get(target: string): Promise<Turn> {
+ *     const incoming = { method: "GET", target, headers: new Headers(), body: "", connection: 1 };
+ *     return this.play(incoming, async () => {});
+ *   }
+ * }
+ *
+ * const stage = new Stage().on("GET /time", { time: 1 }).fail("GET /time", "reset-after-executing");
+ * assertEquals((await stage.get("/time")).ends, "reset");
+ * ```
+ */
 export interface Turn {
   /** How it ends. */
   readonly ends: Ending;
@@ -112,6 +208,24 @@ interface Plan {
 /**
  * What a venue does, on either stage: the routes and their faults, the feed and its faults, and the
  * logs of both. {@linkcode LoopbackVenue} and {@linkcode SimulatedVenue} play it.
+ *
+ * @example A stage of your own
+ * ```ts
+ * import { VenueScript } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * class Stage extends VenueScript {
+ *   override readonly httpUrl = "http://stage/";
+ *   override readonly wsUrl = "ws://stage/";
+ *   get(target: string) {
+ *     const incoming = { method: "GET", target, headers: new Headers(), body: "", connection: 1 };
+ *     return this.play(incoming, async () => {});
+ *   }
+ * }
+ *
+ * const stage = new Stage().on("GET /time", { time: 1 });
+ * assertEquals((await stage.get("/time")).reply.body, '{"time":1}');
+ * ```
  */
 export abstract class VenueScript {
   /** Every request that has arrived, in order. */

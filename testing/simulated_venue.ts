@@ -15,7 +15,26 @@ import {
 import { reply, type Turn, VenueScript } from "./script.ts";
 import { SimulatedSocket } from "./simulated_socket.ts";
 
-/** Options of {@linkcode SimulatedVenue}. */
+/**
+ * Options of {@linkcode SimulatedVenue}.
+ *
+ * @example A slow network that behaves as Bun does
+ * ```ts
+ * import { SimulatedVenue, type SimulatedVenueOptions, VirtualTime } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const options: SimulatedVenueOptions = { runtime: "bun", latency: [500, 500], seed: 7 };
+ * const venue = new SimulatedVenue(options).on("GET /time", { time: 1 });
+ *
+ * let isThere = false;
+ * void venue.fetch(`${venue.httpUrl}time`).then(() => isThere = true);
+ * await time.pass(900);
+ * assertEquals(isThere, false);
+ * await time.pass(200);
+ * assertEquals(isThere, true);
+ * ```
+ */
 export interface SimulatedVenueOptions {
   /**
    * The runtime whose habits the network has: what it repeats unasked, how its failures look.

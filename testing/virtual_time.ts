@@ -4,7 +4,22 @@
  * @module
  */
 
-/** Options of {@linkcode VirtualTime}. */
+/**
+ * Options of {@linkcode VirtualTime}.
+ *
+ * @example Timers that fire late
+ * ```ts
+ * import { VirtualTime, type VirtualTimeOptions } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options: VirtualTimeOptions = { start: 0, timerError: () => 3 };
+ * using time = new VirtualTime(options);
+ * let rang = NaN;
+ * setTimeout(() => rang = Date.now(), 10);
+ * await time.pass(20);
+ * assertEquals(rang, 13);
+ * ```
+ */
 export interface VirtualTimeOptions {
   /**
    * The epoch time at the beginning, in milliseconds.

@@ -7,7 +7,21 @@
 
 import { checkChoice, checkNumber, checkObject, refuse } from "../common/check.ts";
 
-/** One limit: so many tokens per period, and when a spent token returns. */
+/**
+ * One limit: so many tokens per period, and when a spent token returns.
+ *
+ * @example Two limits at once
+ * ```ts
+ * import { type Limit, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const limits: Limit[] = [
+ *   { limit: 10, period: 1_000 }, // in any second
+ *   { limit: 200, period: 60_000 }, // in any minute
+ * ];
+ * assertEquals(new Throttler(limits).available, 10);
+ * ```
+ */
 export interface Limit {
   /** Tokens per period: an integer of at least 1. */
   limit: number;

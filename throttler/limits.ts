@@ -15,7 +15,21 @@ import {
   TICKS,
 } from "./bucket.ts";
 
-/** A venue's own count, for {@linkcode Throttler.sync}. */
+/**
+ * A venue's own count, for {@linkcode Throttler.sync}.
+ *
+ * @example A venue that has counted more than we have
+ * ```ts
+ * import { Throttler, type VenueCount } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const throttler = new Throttler({ limit: 10, period: 60_000 });
+ * const count: VenueCount = { used: 4, resetIn: 30_000 }; // from a header of the venue
+ *
+ * assertEquals(throttler.sync(count), 4); // another program uses the same key
+ * assertEquals(throttler.available, 6);
+ * ```
+ */
 export interface VenueCount {
   /** Tokens left. Give either this or `used`. */
   remaining?: number | undefined;

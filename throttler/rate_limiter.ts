@@ -4,7 +4,26 @@
  * @module
  */
 
-/** Options of one call. */
+/**
+ * Options of one call.
+ *
+ * @example A cancel that goes first
+ * ```ts
+ * import { type CallOptions, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using throttler = new Throttler({ limit: 1, period: 10 });
+ * const sent: string[] = [];
+ * const first: CallOptions = { urgent: true };
+ *
+ * await Promise.all([
+ *   throttler.run(() => sent.push("quote")),
+ *   throttler.run(() => sent.push("order")),
+ *   throttler.run(() => sent.push("cancel"), first),
+ * ]);
+ * assertEquals(sent, ["quote", "cancel", "order"]);
+ * ```
+ */
 export interface CallOptions {
   /**
    * Tokens that the call spends: an integer. `0` spends none, but the call waits its turn, and for
@@ -28,7 +47,20 @@ export interface CallOptions {
   urgent?: boolean | undefined;
 }
 
-/** Leave to start one call now, from {@linkcode RateLimiter.acquire}. */
+/**
+ * Leave to start one call now, from {@linkcode RateLimiter.acquire}.
+ *
+ * @example A call that counts until it has finished
+ * ```ts
+ * import { type Permit, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const throttler = new Throttler({ limit: 1, period: 1, refill: "after-finish" });
+ * const permit: Permit = await throttler.acquire();
+ * assertEquals(throttler.available, 0); // until the call is over, and a millisecond more
+ * permit[Symbol.dispose]();
+ * ```
+ */
 export interface Permit {
   /** Says that the call has finished, for `"after-finish"` limits. Repeats change nothing. */
   [Symbol.dispose](): void;
@@ -96,7 +128,21 @@ export interface RateLimiter {
   place(options: PlaceOptions): Place;
 }
 
-/** The call that {@linkcode RateLimiter.place} makes a place for. */
+/**
+ * The call that {@linkcode RateLimiter.place} makes a place for.
+ *
+ * @example A place that never opens yet
+ * ```ts
+ * import { type PlaceOptions, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const throttler = new Throttler({ limit: 2, period: 1_000 });
+ * const options: PlaceOptions = { cost: 2, urgent: false, age: 1 };
+ * await throttler.run(() => "sent");
+ *
+ * assertEquals(throttler.place(options).isOpen, false); // one token is left, two are needed
+ * ```
+ */
 export interface PlaceOptions {
   /** Tokens that the call spends. */
   cost: number;
@@ -113,6 +159,19 @@ export interface PlaceOptions {
  * 2. Else the call enters all places, and takes its turn in one after the other. `runAll` looks at
  *    all places after each turn, until all are open at the same instant. Then it starts the call.
  * 3. In the end, the call leaves all places.
+ *
+ * @example The line of a limiter, step by step
+ * ```ts
+ * import { type Place, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const throttler = new Throttler({ limit: 1, period: 1_000 });
+ * const place: Place = throttler.place({ cost: 1, urgent: false, age: 1 });
+ *
+ * assertEquals(place.isOpen, true);
+ * assertEquals(await place.start(() => "sent"), "sent");
+ * assertEquals(throttler.available, 0);
+ * ```
  */
 export interface Place {
   /**

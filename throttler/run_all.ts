@@ -9,7 +9,22 @@ import { checkBoolean, checkNumber, checkObject, checkSignal, refuse } from "../
 import { listen } from "./line.ts";
 import type { CallOptions, Place, RateLimiter } from "./rate_limiter.ts";
 
-/** A rate limiter, and the cost of the call in that limiter. */
+/**
+ * A rate limiter, and the cost of the call in that limiter.
+ *
+ * @example A call that costs more in one limit than in another
+ * ```ts
+ * import { type Charge, runAll, Throttler } from "@aio-trader/core/throttler";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const requests = new Throttler({ limit: 10, period: 1_000 });
+ * const weight = new Throttler({ limit: 100, period: 60_000 });
+ * const charges: Charge[] = [{ throttler: requests, cost: 1 }, { throttler: weight, cost: 20 }];
+ *
+ * await runAll(charges, () => "sent");
+ * assertEquals([requests.available, weight.available], [9, 80]);
+ * ```
+ */
 export interface Charge {
   /** The limiter. */
   throttler: RateLimiter;

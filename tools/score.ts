@@ -5,7 +5,8 @@
  *
  * The rules: https://jsr.io/docs/scoring. Description and runtimes are settings of the package at
  * JSR, which no file of a repository can set. CONTRIBUTING.md says what to set, and this program
- * checks that JSR takes it. JSR calls 17 points 100 %, although its rules give up to 18.
+ * checks that JSR takes it. JSR calls 17 points 100 %, although its rules give up to 18. One rule is
+ * of our own and gives no point: every symbol has an example, which `deno task test:doc` runs.
  *
  * @module
  */
@@ -18,7 +19,10 @@ const root = new URL("../", import.meta.url);
 export interface Docs {
   nodes: Record<string, {
     module_doc?: { doc?: string };
-    symbols: { name: string; declarations: { jsDoc?: { doc?: string } }[] }[];
+    symbols: {
+      name: string;
+      declarations: { jsDoc?: { doc?: string; tags?: { kind: string }[] } }[];
+    }[];
   }>;
 }
 
@@ -77,6 +81,30 @@ export function judgeDocs(modules: ReadonlyMap<string, Docs>): Finding[] {
 }
 
 /**
+ * Looks for examples.
+ *
+ * @param modules What `deno doc --json` tells of each exported module, by its name.
+ * @returns The finding: whether every symbol has an example.
+ */
+export function judgeExamples(modules: ReadonlyMap<string, Docs>): Finding {
+  const without = new Set<string>();
+  const all = new Set<string>();
+  for (const { nodes } of modules.values()) {
+    for (const { name, declarations } of Object.values(nodes).flatMap(({ symbols }) => symbols)) {
+      const tags = declarations.flatMap(({ jsDoc }) => jsDoc?.tags ?? []);
+      if (!tags.some(({ kind }) => kind === "example")) without.add(name);
+      all.add(name);
+    }
+  }
+  return {
+    rule: "every symbol has an example",
+    points: 0,
+    isMet: without.size === 0 && all.size > 0,
+    found: without.size > 0 ? `without: ${[...without].join(", ")}` : `${all.size} of ${all.size}`,
+  };
+}
+
+/**
  * Judges what is to be set at JSR.
  *
  * @param contributing The text of CONTRIBUTING.md.
@@ -123,6 +151,7 @@ async function docs(): Promise<Map<string, Docs>> {
 async function findings(): Promise<Finding[]> {
   const readme = await read("README.md");
   const workflow = await read(".github/workflows/publish.yml");
+  const modules = await docs();
   const { success: isFast } = await deno("publish", "--dry-run", "--allow-dirty");
   const hasProvenance = /id-token: write/.test(workflow) && /run: deno publish$/m.test(workflow);
   return [
@@ -138,7 +167,8 @@ async function findings(): Promise<Finding[]> {
       isMet: /^```ts$/m.test(readme),
       found: `${readme.match(/^```ts/gm)?.length ?? 0} blocks`,
     },
-    ...judgeDocs(await docs()),
+    ...judgeDocs(modules),
+    judgeExamples(modules),
     {
       rule: "no slow types",
       points: 5,

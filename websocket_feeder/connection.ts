@@ -13,12 +13,60 @@ import type { RateLimiter } from "../throttler.ts";
 import { type AskOptions, type Question, Questions } from "./questions.ts";
 import { describe, inWords, type UpgradeWatch } from "./refusal.ts";
 
-/** Data that a WebSocket sends. */
+/**
+ * Data that a WebSocket sends.
+ *
+ * @example A ping in bytes
+ * ```ts
+ * import type { Frame } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const ping = (): Frame => Uint8Array.of(0);
+ * assertEquals(ping(), Uint8Array.of(0));
+ * ```
+ */
 export type Frame = string | ArrayBuffer | ArrayBufferView;
 
 /**
  * One connection of a feed, as the hooks see it. Two connections live side by side while one
  * replaces the other. A hook that uses its own connection never talks to the wrong one.
+ *
+ * @example A login that waits for its answer
+ * ```ts
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { type FeedConnection, WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * venue.feed.on((frame, client) => client.send(`welcome ${frame}`));
+ *
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override async handshake(connection: FeedConnection) {
+ *     this.emit(await connection.ask("login", "key"), connection);
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer, connection: FeedConnection) {
+ *     connection.answer("login", frame);
+ *   }
+ *   protected override request() {
+ *     return [];
+ *   }
+ * }
+ *
+ * const feed = new Feed();
+ * const items: string[] = [];
+ * feed.on("item", (item) => items.push(item));
+ * void feed.connect();
+ * await time.pass(500);
+ * assertEquals(items, ["welcome key"]);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
  */
 export interface FeedConnection {
   /** Number of the connection in its feed, from 1. */

@@ -8,7 +8,27 @@ import { checkFunction, checkNumber, checkSignal, type Range, refuse } from "../
 import type { RateLimiter } from "../throttler.ts";
 import type { Frame } from "./connection.ts";
 
-/** Where a feed dials: what {@linkcode WebSocketFeeder.endpoint} returns. */
+/**
+ * Where a feed dials: what {@linkcode WebSocketFeeder.endpoint} returns.
+ *
+ * @example A token in a header of the upgrade
+ * ```ts
+ * import { type Endpoint, WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ *
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint(): Endpoint {
+ *     return { url: "wss://stream.venue.example", headers: { authorization: "Bearer token" } };
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ *   protected override request(op: "subscribe" | "unsubscribe", symbols: string[]) {
+ *     return JSON.stringify({ op, symbols });
+ *   }
+ * }
+ * await new Feed().close(); // nothing was dialled
+ * ```
+ */
 export interface Endpoint {
   /** The address, `ws:` or `wss:`. */
   url: string | URL;
@@ -18,7 +38,43 @@ export interface Endpoint {
   headers?: Record<string, string>;
 }
 
-/** Options of {@linkcode WebSocketFeeder}. Every duration is in milliseconds. */
+/**
+ * Options of {@linkcode WebSocketFeeder}. Every duration is in milliseconds.
+ *
+ * @example Options that a venue class passes on
+ * ```ts
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { WebSocketFeeder, type WebSocketFeederOptions } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ * }
+ *
+ * const options: WebSocketFeederOptions = { staleAfter: 10_000, baseWait: 100 };
+ * const feed = new Feed(options);
+ * void feed.connect();
+ * await time.pass(1_000);
+ * venue.feed.silence();
+ * await time.pass(15_000);
+ *
+ * assertEquals(feed.stats.connections, 2); // silent for ten seconds, so it was replaced
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface WebSocketFeederOptions {
   /**
    * Longest time from the start of an attempt until it is live: endpoint, dial and handshake. The
@@ -147,7 +203,43 @@ export interface WebSocketFeederOptions {
   tap?(direction: "in" | "out", data: Frame, attempt: number): void;
 }
 
-/** Counts of a {@linkcode WebSocketFeeder} since it was made. */
+/**
+ * Counts of a {@linkcode WebSocketFeeder} since it was made.
+ *
+ * @example What a feed has done since it was made
+ * ```ts
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { type FeedStats, WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * venue.feed.on((frame, client) => client.send(`price of ${frame}`));
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ * }
+ *
+ * const feed = new Feed();
+ * feed.subscribe("INFY");
+ * void feed.connect();
+ * await time.pass(500);
+ *
+ * const stats: FeedStats = feed.stats;
+ * assertEquals([stats.connections, stats.frames, stats.items], [1, 1, 1]);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface FeedStats {
   /** Connections begun. */
   attempts: number;
@@ -159,7 +251,44 @@ export interface FeedStats {
   items: number;
 }
 
-/** Options of {@linkcode WebSocketFeeder.refuse}. */
+/**
+ * Options of {@linkcode WebSocketFeeder.refuse}.
+ *
+ * @example A venue that has no room now
+ * ```ts
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { type RefuseOptions, WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * let asked = 0;
+ * venue.feed.on((_frame, client) => client.send(++asked === 1 ? "busy" : "granted"));
+ * const later: RefuseOptions = { retryAfter: 2_000 };
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     if (frame === "busy") this.refuse("INFY", "busy", later);
+ *   }
+ * }
+ *
+ * const feed = new Feed();
+ * feed.on("error", () => {}); // told that the venue is busy
+ * feed.subscribe("INFY");
+ * void feed.connect();
+ * await time.pass(5_000);
+ * assertEquals(asked, 2);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface RefuseOptions {
   /**
    * How long to wait before the subscription is asked for again, in milliseconds. After refusals in

@@ -8,7 +8,31 @@ import { BrokerError, type BrokerErrorKind } from "../common/broker_error.ts";
 import { checkNumber, checkSignal } from "../common/check.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
 
-/** Options of {@linkcode FeedConnection.ask} and {@linkcode FeedConnection.expect}. */
+/**
+ * Options of {@linkcode FeedConnection.ask} and {@linkcode FeedConnection.expect}.
+ *
+ * @example An order over the socket that gets a second
+ * ```ts
+ * import type { AskOptions } from "@aio-trader/core/websocket-feeder";
+ * import { BrokerError } from "@aio-trader/core/session";
+ * import { WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertRejects } from "@std/assert";
+ *
+ * class Orders extends WebSocketFeeder<never> {
+ *   place(id: string, options: AskOptions = { timeout: 1_000 }) {
+ *     return this.ask(id, JSON.stringify({ op: "place", id }), options);
+ *   }
+ *   protected override endpoint() {
+ *     return "wss://venue.example";
+ *   }
+ *   protected override receive() {}
+ *   protected override request() {
+ *     return [];
+ *   }
+ * }
+ * await assertRejects(() => new Orders().place("my-1"), BrokerError, "no live connection");
+ * ```
+ */
 export interface AskOptions {
   /**
    * Longest wait, in milliseconds: until `pace` lets the frame leave, and again from there until

@@ -19,7 +19,47 @@ import { retry } from "../retry.ts";
 /** Most items that wait while a backfill runs. Another item drops the oldest. */
 export const CAPACITY = 65_536;
 
-/** A time in which a feed may have missed items, in epoch milliseconds. */
+/**
+ * A time in which a feed may have missed items, in epoch milliseconds.
+ *
+ * @example A backfill by REST
+ * ```ts
+ * import { SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+ * import { type Gap, WebSocketFeeder } from "@aio-trader/core/websocket-feeder";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using time = new VirtualTime();
+ * const venue = new SimulatedVenue();
+ * class Feed extends WebSocketFeeder<string> {
+ *   protected override endpoint() {
+ *     return venue.wsUrl;
+ *   }
+ *   protected override createSocket(url: string) {
+ *     return venue.createSocket(url);
+ *   }
+ *   protected override request(_: "subscribe" | "unsubscribe", [symbol]: string[]) {
+ *     return symbol;
+ *   }
+ *   protected override receive(frame: string | ArrayBuffer) {
+ *     this.emit(String(frame));
+ *   }
+ *   protected override backfill({ since, until }: Gap) {
+ *     return [`what came from ${since} to ${until}`]; // asked for by REST, in truth
+ *   }
+ * }
+ *
+ * const feed = new Feed({ baseWait: 100, overlap: 0 });
+ * const items: string[] = [];
+ * feed.on("item", (item) => items.push(item));
+ * void feed.connect();
+ * await time.pass(1_000);
+ * venue.feed.drop(1012);
+ * await time.pass(1_000);
+ *
+ * assertEquals(items.length, 1);
+ * await Promise.all([feed.close(), time.pass(5_000)]);
+ * ```
+ */
 export interface Gap {
   /** The last moment at which the feed had certainly missed nothing. */
   since: number;

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Docs, judgeDocs, judgeSettings } from "../../tools/score.ts";
+import { type Docs, judgeDocs, judgeExamples, judgeSettings } from "../../tools/score.ts";
 
 /** A module whose symbols are documented or not. */
 function module(doc: string | undefined, ...symbols: boolean[]): Docs {
@@ -30,6 +30,19 @@ Deno.test("judgeDocs() wants a doc of each module, and of 80 in 100 symbols", ()
     [true, "3 of 3"],
   ]);
   assertEquals(judge().map(([isMet]) => isMet), [false, false]);
+});
+
+Deno.test("judgeExamples() wants an example of every symbol, in one of its declarations", () => {
+  const jsDoc = { doc: "Does.", tags: [{ kind: "param" }, { kind: "example" }] };
+  const judge = (...symbols: Docs["nodes"][string]["symbols"]) => {
+    const { isMet, found } = judgeExamples(new Map([["./m", { nodes: { "a.ts": { symbols } } }]]));
+    return [isMet, found];
+  };
+  const good = { name: "good", declarations: [{}, { jsDoc }] };
+  const bare = { name: "bare", declarations: [{ jsDoc: { tags: [{ kind: "param" }] } }] };
+  assertEquals(judge(good), [true, "1 of 1"]);
+  assertEquals(judge(good, bare, { name: "bad", declarations: [] }), [false, "without: bare, bad"]);
+  assertEquals(judge()[0], false);
 });
 
 Deno.test("judgeSettings() wants a description that JSR takes, and two runtimes", () => {
