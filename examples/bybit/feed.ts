@@ -24,6 +24,8 @@ import { BybitStream, type TopicFrame } from "./stream.ts";
 export interface BybitBook extends Sides {
   /** What it is. */
   readonly topic: "orderbook";
+  /** The subscription, `"orderbook.50.BTCUSDT"`. */
+  readonly subscription: string;
   /** What it came from. */
   readonly type: "snapshot" | "delta" | "gap";
   /** The symbol. */
@@ -38,6 +40,8 @@ export interface BybitBook extends Sides {
 export interface BybitTrade extends Level {
   /** What it is. */
   readonly topic: "publicTrade";
+  /** The subscription, `"publicTrade.BTCUSDT"`. */
+  readonly subscription: string;
   /** The symbol. */
   readonly symbol: string;
   /** Names the trade. */
@@ -72,7 +76,7 @@ type Standing = Sides & { readonly u: number; readonly from: FeedConnection };
  * `publicTrade.BTCUSDT`.
  *
  * - A book whose numbers have a hole is withdrawn, and asked for again with growing waits.
- * - A trade is delivered once.
+ * - A trade is delivered once. Trades of a loss are missing, as the event `gap` says.
  */
 export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
   /** Holes in the numbers of books so far. */
@@ -95,36 +99,40 @@ export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
     return this.#books;
   }
 
+  protected override keyOf({ subscription }: BybitBook | BybitTrade): unknown {
+    return subscription;
+  }
+
   protected override identify(item: BybitBook | BybitTrade): unknown {
     return item.topic === "publicTrade" ? `${item.symbol} ${item.id}` : undefined;
   }
 
   protected override read(frame: TopicFrame, connection: FeedConnection): void {
-    const { topic = "", data } = frame;
-    if (!this.subscriptions.has(topic)) return; // what was under way when it was unsubscribed
-    if (topic.startsWith("orderbook.")) return this.#book(topic, frame, connection);
-    if (!topic.startsWith("publicTrade.")) return;
+    const { topic: subscription = "", data } = frame;
+    if (!this.subscriptions.has(subscription)) return; // what was under way when it was unsubscribed
+    if (subscription.startsWith("orderbook.")) return this.#book(subscription, frame, connection);
+    if (!subscription.startsWith("publicTrade.")) return;
     for (const { T: time, s: symbol, S: side, v: qty, p: price, i: id } of data) {
-      this.emit({ topic: "publicTrade", symbol, id, side, price, qty, time });
+      this.emit({ topic: "publicTrade", subscription, symbol, id, side, price, qty, time });
     }
   }
 
-  #book(topic: string, { type, ts = 0, data }: TopicFrame, from: FeedConnection): void {
+  #book(subscription: string, { type, ts = 0, data }: TopicFrame, from: FeedConnection): void {
     const { s: symbol, u } = data;
     // The venue begins anew with 1 after a restart, whatever the type says.
     const isNew = type === "snapshot" || u === 1;
-    const last = isNew ? { bids: [], asks: [], u: u - 1, from } : this.#books.get(topic);
+    const last = isNew ? { bids: [], asks: [], u: u - 1, from } : this.#books.get(subscription);
     if (last?.from !== from) return; // no snapshot yet
-    const item = { topic: "orderbook", symbol, u, time: ts } as const;
+    const item = { topic: "orderbook", subscription, symbol, u, time: ts } as const;
     if (u !== last.u + 1) {
       this.holes++;
-      this.#books.delete(topic);
+      this.#books.delete(subscription);
       this.emit({ ...item, type: "gap", bids: [], asks: [] });
-      return this.resubscribe(topic);
+      return this.resubscribe(subscription);
     }
     const bids = merge(last.bids, levels(data.b), -1);
     const asks = merge(last.asks, levels(data.a), 1);
-    this.#books.set(topic, { bids, asks, u, from });
+    this.#books.set(subscription, { bids, asks, u, from });
     this.emit({ ...item, type: isNew ? "snapshot" : "delta", bids, asks });
   }
 }

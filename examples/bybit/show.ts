@@ -150,12 +150,12 @@ export class BybitShow implements Show {
       ...await this.#trader?.figures() ?? [],
       {
         ok: (this.venue === undefined || this.feed.holes === holes) && this.#holes.size === 0,
-        text: `${grouped(updates)} updates of books in order, ${this.feed.holes} holes ` +
-          `(${holes} on purpose), each told and healed`,
+        text: `${grouped(updates)} updates of books in order; holes told and healed: ` +
+          `${this.feed.holes} (${holes} on purpose)`,
       },
       {
         ok: answered === made && isTold,
-        text: `${answered} of ${made} queries answered, ${told} requests told 10006 and repeated`,
+        text: `${answered} of ${made} queries answered; told 10006 and repeated: ${told}`,
       },
       ...await this.#compare(),
     ];

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { BrokerError, Throttler } from "@aio-trader/core";
+import { LoopbackVenue } from "@aio-trader/core/testing";
 import type { BybitOrderRequest } from "../../examples/bybit/account.ts";
 import { BybitBroker, type BybitBrokerOptions } from "../../examples/bybit/broker.ts";
 import { venueError } from "../../examples/bybit/errors.ts";
@@ -590,6 +591,41 @@ Deno.test("BybitFeed asks for at most ten topics at once, as the venue wants at 
     JSON.parse(String(frame)).args.length
   );
   assertEquals(sizes.filter((size) => size > 1), [10, 10, 5]);
+});
+
+Deno.test("BybitFeed keeps topics that are refused for a passing reason, and asks again later", async () => {
+  await using venue = await LoopbackVenue.listen();
+  let asked = 0;
+  venue.feed.on((frame, client) => {
+    const { op, req_id } = JSON.parse(String(frame));
+    const success = ++asked > 1;
+    client.send({ op, req_id, success, ret_msg: success ? "subscribe" : "Too many requests" });
+  });
+  await using feed = new BybitFeed({ url: venue.wsUrl });
+  const errors: string[] = [];
+  feed.on("error", (error) => errors.push(error.message));
+  const subscribed = Promise.withResolvers<void>();
+  feed.on("subscribed", () => subscribed.resolve());
+  feed.subscribe(BOOK, "publicTrade.BTCUSDT");
+  await feed.connect();
+  await subscribed.promise;
+  assert(asked <= 3, `${asked} requests, wanted one more for each topic at most`);
+  assertEquals([feed.subscriptions.size, errors.length], [2, 2]);
+  assertMatch(errors[0], /Too many requests; asked again in \d+ ms/);
+});
+
+Deno.test("BybitFeed asks again for a book that has fallen silent", async () => {
+  await using it = await feedOf({ interval: 5 }, { quietAfter: 300 });
+  it.feed.subscribe(BOOK, "orderbook.50.ETHUSDT");
+  await it.feed.connect();
+  await until(() => it.feed.books.size === 2);
+  it.venue.venue.feed.mute(BOOK);
+  const asked = () =>
+    it.venue.venue.feed.frames.map(({ frame }) => JSON.parse(String(frame))).filter(({ op }) =>
+      op === "subscribe"
+    ).map(({ args }) => args);
+  await until(() => asked().length === 2);
+  assertEquals(asked()[1], [BOOK]);
 });
 
 Deno.test("BybitSimulator refuses more than ten topics at spot, and a topic twice", async () => {
