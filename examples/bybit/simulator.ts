@@ -12,11 +12,12 @@ import {
   type VenueFrame,
   type VenueRequest,
 } from "@aio-trader/core/testing";
-import type { Level, Sides } from "../levels.ts";
+import type { Sides } from "../levels.ts";
 import type { Fault, LoopbackOptions, ScheduledFault } from "../loopback.ts";
-import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
+import { type Instrument, Market, type Print, seeded } from "../market.ts";
 import type { BybitCategory } from "./account.ts";
 import { Desk, type DeskEvent } from "./desk.ts";
+import { PublicTopics } from "./public_topics.ts";
 import { judge, Refusal, REQUEST_RULES, TOPIC_RULES } from "./rules.ts";
 import { type BybitLogin, BybitSigner } from "./signature.ts";
 
@@ -40,6 +41,9 @@ export interface BybitSimulatorOptions extends LoopbackOptions {
   /** Requests of one path in a second. `Infinity` refuses none. @default {10} */
   readonly limit?: number;
 }
+
+/** The private topics. */
+const PRIVATE: ReadonlySet<string> = new Set(["order", "execution", "wallet"]);
 
 /** What becomes of the next change over the trade socket, before its connection is reset. */
 type Loss = "answer" | "order";
@@ -69,11 +73,9 @@ export class BybitSimulator implements AsyncDisposable {
   readonly #losses: Loss[] = [];
   /** When the account sent its latest requests, by path. */
   readonly #requests = new Map<string, number[]>();
-  /** What the books look like to those who follow, by topic, and the number of the last update. */
-  readonly #views = new Map<string, { u: number; bids: readonly Rung[]; asks: readonly Rung[] }>();
+  readonly #topics: PublicTopics;
   readonly #loggedIn = new WeakSet<FeedClient>();
   #firstSubscription: number | undefined;
-  #holes = 0;
   #isThrottling = false;
   /** Whether the closed orders are in the history only, as after a restart. */
   #isForgetful = false;
@@ -93,7 +95,8 @@ export class BybitSimulator implements AsyncDisposable {
     const { markets } = this;
     const tell = (event: DeskEvent) => this.#tell(event);
     this.desk = new Desk({ category, markets, now: this.#now, tell });
-    for (const topic of this.#bookTopics()) this.#views.set(topic, { u: 1, ...this.#sides(topic) });
+    const publish = (topic: string, frame: object) => venue.feed.publish(topic, frame);
+    this.#topics = new PublicTopics(markets, this.#now, publish);
     this.#serve();
     venue.feed.on((frame, client) => void this.#hear(frame, client));
     if (interval > 0) this.#market = setInterval(() => this.step(), interval);
@@ -140,14 +143,13 @@ export class BybitSimulator implements AsyncDisposable {
 
   /** Lets one or a few things happen in every market, and sends the changes. */
   step(): void {
-    for (const [symbol, market] of this.markets) {
+    for (const market of this.markets.values()) {
       const prints: Print[] = [];
       for (let events = 1 + Math.floor(this.#random() * 3); events > 0; events--) {
         const print = market.step();
         if (print) prints.push(print);
       }
-      for (const topic of this.#bookTopics(symbol)) this.#publishBook(topic);
-      this.#publishTrades(market, prints);
+      this.#topics.tell(market, prints);
     }
     for (const order of this.desk.open) this.desk.match(order);
   }
@@ -166,7 +168,7 @@ export class BybitSimulator implements AsyncDisposable {
     if (fault === "drop") feed.drop(1012, "Service restart");
     else if (fault === "refuse") feed.refuse();
     else if (fault === "silence") feed.silence();
-    else if (fault === "corrupt") this.#holes++;
+    else if (fault === "corrupt") this.#topics.holes++;
     else this.#isThrottling = true;
     this.#options.onFault?.(fault);
   }
@@ -193,16 +195,12 @@ export class BybitSimulator implements AsyncDisposable {
 
   /** Begins the numbers of a book anew, as after a restart of the venue. */
   restart(topic: string): void {
-    const view = { ...this.#views.get(topic)!, u: 1 };
-    this.#views.set(topic, view);
-    this.venue.feed.publish(topic, this.#snapshot(topic, "delta"));
+    this.#topics.restart(topic);
   }
 
   /** What the venue's book looks like to those who follow a topic. */
   book(topic: string): Sides {
-    const { bids, asks } = this.#views.get(topic)!;
-    const market = this.#marketOf(topic);
-    return { bids: bids.map((it) => level(market, it)), asks: asks.map((it) => level(market, it)) };
+    return this.#topics.book(topic);
   }
 
   /** Ends every connection and stops listening. */
@@ -339,7 +337,7 @@ export class BybitSimulator implements AsyncDisposable {
     const path = client.path.split("/").at(-1)!.split("?")[0];
     const isLoggedIn = this.#loggedIn.has(client);
     try {
-      const known = this.#topics(path === "private");
+      const known = path === "private" ? PRIVATE : this.#topics.names;
       judge(TOPIC_RULES, { topics, path, known, held: client.held, isLoggedIn }, this.category);
     } catch (error) {
       return grant(false, (error as Error).message);
@@ -348,7 +346,8 @@ export class BybitSimulator implements AsyncDisposable {
     for (const topic of topics) client.held.add(topic);
     grant(true, "subscribe");
     for (const topic of topics) {
-      if (this.#views.has(topic)) client.send(this.#snapshot(topic, "snapshot"));
+      const snapshot = this.#topics.snapshot(topic, "snapshot");
+      if (snapshot) client.send(snapshot);
     }
   }
 
@@ -383,66 +382,6 @@ export class BybitSimulator implements AsyncDisposable {
     this.venue.feed.publish(topic, { id: crypto.randomUUID(), topic, creationTime, data: [row] });
   }
 
-  #topics(isPrivate: boolean): Set<string> {
-    if (isPrivate) return new Set(["order", "execution", "wallet"]);
-    const trades = [...this.markets.keys()].map((symbol) => `publicTrade.${symbol}`);
-    return new Set([...this.#views.keys(), ...trades]);
-  }
-
-  #bookTopics(symbol?: string): string[] {
-    const symbols = symbol ? [symbol] : [...this.markets.keys()];
-    return symbols.flatMap((name) => [1, 50].map((depth) => `orderbook.${depth}.${name}`));
-  }
-
-  #marketOf(topic: string): Market {
-    return this.markets.get(topic.split(".").at(-1)!)!;
-  }
-
-  #sides(topic: string): { bids: Rung[]; asks: Rung[] } {
-    const depth = Number(topic.split(".")[1]);
-    const { bids, asks } = this.#marketOf(topic);
-    return { bids: bids.slice(0, depth), asks: asks.slice(0, depth) };
-  }
-
-  #snapshot(topic: string, type: "snapshot" | "delta"): object {
-    const { u } = this.#views.get(topic)!;
-    const { bids, asks } = this.book(topic);
-    const [b, a] = [bids, asks].map((side) => side.map(({ price, qty }) => [price, qty]));
-    const s = topic.split(".").at(-1);
-    return { topic, type, ts: this.#now(), data: { s, b, a, u, seq: u } };
-  }
-
-  #publishBook(topic: string): void {
-    const market = this.#marketOf(topic);
-    const view = this.#views.get(topic)!;
-    const next = this.#sides(topic);
-    const [b, a] = (["bids", "asks"] as const).map((side) =>
-      changes(view[side], next[side]).map((it) => level(market, it)).map((it) => [it.price, it.qty])
-    );
-    if (b.length + a.length === 0) return;
-    const u = view.u + 1;
-    this.#views.set(topic, { u, ...next });
-    if (this.#holes > 0 && topic.startsWith("orderbook.50.")) {
-      this.#holes--;
-      return;
-    }
-    const { symbol: s } = market.instrument;
-    const frame = { topic, type: "delta", ts: this.#now(), data: { s, b, a, u, seq: u } };
-    this.venue.feed.publish(topic, frame);
-  }
-
-  #publishTrades(market: Market, prints: readonly Print[]): void {
-    if (prints.length === 0) return;
-    const { symbol: s } = market.instrument;
-    const topic = `publicTrade.${s}`;
-    const data = prints.map((print) => {
-      const { price: p, qty: v } = level(market, print);
-      const S = print.side === "buy" ? "Buy" : "Sell";
-      return { T: this.#now(), s, S, v, p, i: `${s}-${print.id}`, BT: false };
-    });
-    this.venue.feed.publish(topic, { topic, type: "snapshot", ts: this.#now(), data });
-  }
-
   /** Strikes with the faults that are due, as soon as there is a client to survive them. */
   #strike(): void {
     if (this.#firstSubscription === undefined) return;
@@ -470,19 +409,6 @@ interface TradeRequest {
   readonly reqId?: string;
   readonly header?: Record<string, string>;
   readonly args: Record<string, string>[];
-}
-
-/** Levels that are new or different, and those that are gone, with a quantity of 0. */
-function changes(before: readonly Rung[], after: readonly Rung[]): Rung[] {
-  const known = new Set(before);
-  const prices = new Set(after.map(({ price }) => price));
-  const gone = before.filter(({ price }) => !prices.has(price));
-  return [...gone.map(({ price }) => ({ price, qty: 0 })), ...after.filter((it) => !known.has(it))];
-}
-
-function level({ instrument }: Market, { price, qty }: Rung): Level {
-  const { priceDecimals, qtyDecimals } = instrument;
-  return { price: decimal(price, priceDecimals), qty: decimal(qty, qtyDecimals) };
 }
 
 /** One page: `limit` from `cursor` on. */
