@@ -75,7 +75,9 @@ type Standing = Sides & { readonly u: number; readonly from: FeedConnection };
  * A feed of topics: `orderbook.50.BTCUSDT` (other depths as the venue lists them) and
  * `publicTrade.BTCUSDT`.
  *
- * - A book whose numbers have a hole is withdrawn, and asked for again with growing waits.
+ * - A book whose numbers (`u`) have a hole is withdrawn, and asked for again with growing waits. The
+ *   venue's documents call `u` a sequence. That it counts by one was not seen at the real venue: look
+ *   at `holes` first.
  * - A trade is delivered once. Trades of a loss are missing, as the event `gap` says.
  */
 export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
