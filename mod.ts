@@ -13,6 +13,17 @@
  * | {@linkcode ShardedFeeder} around a feed | the same over several sockets |
  * | {@linkcode retry} around anything | network errors repeated, and nothing else |
  *
+ * What to read first:
+ *
+ * | To … | read |
+ * |---|---|
+ * | send an order | `./broker`, then `./session` for every option of a call |
+ * | know what became of it | `./reconcile` |
+ * | keep a limit | `./throttler`; for several processes `./redis` |
+ * | read a feed | `./websocket-feeder`; over several sockets `./sharded-feeder` |
+ * | read items from a feed | `./feeder`: events, streams, the states of a feed |
+ * | test all that without a venue | `./testing`, which is no part of this module |
+ *
  * Every duration is in milliseconds.
  *
  * @example A broker, and what became of an order
