@@ -19,7 +19,8 @@ import { LivePage } from "./live/server.ts";
 import { faults, type Figure, perform, type Show, type ShowOptions, Stage } from "./stage.ts";
 import { paint, type Scene, seconds, tell } from "./view.ts";
 
-const VENUES: Record<string, (options: ShowOptions) => Show | Promise<Show>> = {
+/** Makes the show of each venue. */
+export const VENUES: Record<string, (options: ShowOptions) => Show | Promise<Show>> = {
   kraken: (options) => new KrakenShow(options),
   kite: (options) => new KiteShow(options),
   binance: (options) => new BinanceShow(options),

@@ -17,14 +17,10 @@
  * @module
  */
 
-import { BinanceShow } from "../examples/binance/show.ts";
-import { KiteShow } from "../examples/kite/show.ts";
-import { KrakenShow } from "../examples/kraken/show.ts";
+import { VENUES } from "../examples/demo.ts";
 import type { ScheduledFault } from "../examples/loopback.ts";
-import { type Figure, perform, type Show, type ShowOptions, Stage } from "../examples/stage.ts";
+import { type Figure, perform, Stage } from "../examples/stage.ts";
 import { randomOf } from "../testing/random.ts";
-
-const SHOWS: (new (options: ShowOptions) => Show)[] = [KrakenShow, KiteShow, BinanceShow];
 
 const KINDS = ["drop", "drop", "refuse", "silence", "corrupt", "throttle"] as const;
 
@@ -82,12 +78,18 @@ async function load(): Promise<Load> {
   return { timers: timers.size, files, heap: Deno.memoryUsage().heapUsed };
 }
 
-/** Faults at random, each with the time to be survived. */
+/**
+ * Faults at random, each with the time to be survived. A call that meets a 429 is repeated twice, so
+ * the next three faults are no 429.
+ */
 function faultsOf(random: () => number, duration: number): ScheduledFault[] {
   const faults: ScheduledFault[] = [];
+  let throttled = -Infinity;
   for (let at = 2_000; at < duration - 3_000; at += SPACE) {
     const moment = at + Math.floor(random() * 500);
-    const kind = KINDS[Math.floor(random() * KINDS.length)];
+    let kind = KINDS[Math.floor(random() * KINDS.length)];
+    if (kind === "throttle" && at - throttled <= 3 * SPACE) kind = "drop";
+    if (kind === "throttle") throttled = at;
     faults.push({ at: moment, fault: kind });
     if (kind === "refuse") faults.push({ at: moment, fault: "drop" }); // it strikes who dials
   }
@@ -96,7 +98,7 @@ function faultsOf(random: () => number, duration: number): ScheduledFault[] {
 
 /** Plays one venue for one round. Returns what was not as it should be. */
 async function play(
-  Venue: new (options: ShowOptions) => Show,
+  open: (typeof VENUES)[string],
   random: () => number,
   duration: number,
 ): Promise<string[]> {
@@ -104,7 +106,7 @@ async function play(
   const seed = Math.floor(random() * 1_000_000);
   const faults = faultsOf(random, duration);
   let figures: readonly Figure[] = [];
-  await using show = new Venue({ stage, live: false, seed, faults });
+  await using show = await open({ stage, live: false, seed, faults });
   await perform(show, stage, {
     duration,
     signal: new AbortController().signal,
@@ -141,7 +143,9 @@ async function soak(time: number, seed: number): Promise<number> {
   const end = performance.now() + time;
   for (let left = time; left > 5_000; left = end - performance.now()) {
     const duration = Math.min(ROUND, left);
-    const wrong = await Promise.all(SHOWS.map((Venue) => play(Venue, random, duration)));
+    const wrong = await Promise.all(
+      Object.values(VENUES).map((open) => play(open, random, duration)),
+    );
     total.rounds++;
     loads.push(await load());
     tell(loads.at(-1)!);
