@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { apply, breaking } from "../../tools/mutants/mutant.ts";
+import { ROOMS } from "../../tools/mutants/rooms.ts";
 
 const url = breaking("session/url.ts");
 
@@ -14,4 +15,11 @@ Deno.test("a mutant whose text does not occur exactly once does not fit", () => 
   assertThrows(() => fits("a b"), RangeError, "occurs 0 times, wanted once: ab");
   assertThrows(() => fits("ab ab"), RangeError, "occurs 2 times, wanted once: ab");
   assertEquals(fits("cab"), "cx");
+});
+
+Deno.test("every mutant of the tables fits the file that it breaks", async () => {
+  for (const mutant of Object.values(ROOMS).flatMap(({ mutants }) => mutants)) {
+    const source = await Deno.readTextFile(new URL(`../../${mutant.file}`, import.meta.url));
+    assertNotEquals(apply(mutant, source), source, mutant.name);
+  }
 });

@@ -212,8 +212,12 @@ export const room: Room = {
     ]),
     sharded("the only shard closes", ["full.length > 0 ? full : this.#shards.slice(0, 1)", "full"]),
     sharded("a shard that is empty within a turn closes", [
-      "queueMicrotask(() => this.#prune())",
-      "this.#prune()",
+      "if (shares.size > 0) queueMicrotask(() => this.#prune())",
+      "if (shares.size > 0) this.#prune()",
+    ]),
+    sharded("a shard stays whose last subscription was refused", [
+      "if (shard.subscriptions.size === 0) queueMicrotask(() => this.#prune());",
+      "",
     ]),
     sharded("the counts of a closed shard are lost", [
       "Object.assign(this.#past, add(this.#past, shard.stats));",

@@ -265,7 +265,8 @@ export const room: Room = {
     url("a user in the base is let in", ["username || password || search", "search"]),
     url("a query in the base is let in", [" || search || hash", " || hash"]),
     url("any protocol is let in", ["!/^https?:$/.test(protocol) || ", ""]),
-    url("a query is shown", ["return end < 0 ? href : href.slice(0, end);", "return href;"]),
+    url("a query is shown", ["return query < 0 ? path : path.slice(0, query);", "return path;"]),
+    url("a fragment is shown", ["hash < 0 ? href : href.slice(0, hash)", "href"]),
 
     // Bodies
     body("two bodies are sent as one", ["if (given.length > 1) {", "if (given.length > 2) {"]),
@@ -665,9 +666,15 @@ export const room: Room = {
       "",
     ]),
     session("calls in line go out with the dead token", [
-      "leaveNoMore = this.#venue.renewal.onBegin(leave);",
+      "leaveNoMore = this.#venue.renewal.onBegin(leave, urgent);",
       "",
     ]),
+    session("urgent calls leave their lines before the others", [
+      "onBegin(leave, urgent);",
+      "onBegin(leave);",
+    ]),
+    session("a closed session leaves its timer for a moment", ["    this.#shared.stop();\n", ""]),
+    session("each call arms a timer of its own", ["timeout, PATIENCE", "timeout"]),
     session("an order is not looked up", [
       "    if (!reconcile || !isUnknown || signal?.aborted || this.#calls.isClosed) throw error;\n",
       "    if (error) throw error;\n",
@@ -760,8 +767,8 @@ export const room: Room = {
     ]),
     exchange("a request is not told", ['    this.tell({ type: "request" });\n', ""]),
     exchange("event.duration is 0", [
-      "status, duration: performance.now() - this.#start });\n    const { failure",
-      "status, duration: 0 });\n    const { failure",
+      'type: "response", status, duration: performance.now() - this.#start',
+      'type: "response", status, duration: 0',
     ]),
     exchange("the duration of a failure is 0", [
       '    stop.cancel(error);\n    this.tell({ type: "failure", error, duration: performance.now() - this.#start });',
@@ -955,9 +962,14 @@ export const room: Room = {
       "return this.run();",
     ]),
     renewal("calls stay in line while the login runs", [
-      "    for (const leave of [...this.#lines].reverse()) leave();\n",
+      "    for (const [leave] of fromEnd) leave();\n",
       "",
     ]),
+    renewal("the urgent leave as if they were not", [
+      ".reverse().sort(([, a], [, b]) => Number(a) - Number(b))",
+      ".reverse()",
+    ]),
+    renewal("the oldest leave first", ["[...this.#lines].reverse()", "[...this.#lines]"]),
     renewal("the login's calls wait for the login", [
       "isBeginning: true, end",
       "isBeginning: false, end",
@@ -1138,21 +1150,38 @@ export const room: Room = {
       "const wait = since + this.delay / 2 - now;",
     ]),
     timeouts("each call arms a timer", [
-      "if (this.#timer === undefined) this.#arm(this.delay);",
-      "this.#arm(this.delay);",
+      "if (this.#timer === undefined) this.#arm(this.delay, now);",
+      "this.#arm(this.delay, now);",
     ]),
     timeouts("what was removed is ended", ["!this.#pending.delete(end) || ", ""]),
     timeouts("a timer is left when nothing is under way", ["    clearTimeout(this.#timer);\n", ""]),
     timeouts("Infinity arms a timer", ["    if (this.delay === Infinity) return;\n", ""]),
     timeouts("only the oldest is ended", ["        end();\n", "        end();\n        return;\n"]),
     timeouts("the timer is not believed where the clock stands still", [
-      "oldest[1] + TOGETHER : -Infinity",
-      "-Infinity : -Infinity",
+      "const due = since + TOGETHER;",
+      "const due = -Infinity;",
     ]),
     timeouts("a delay of more than 2^31 ms ends at once", ["Math.min(delay, MAX_TIMER)", "delay"]),
     timeouts("nothing is armed for those that came later", [
-      "if (since >= due && wait > 0) return this.#arm(wait);",
+      "if (since >= due && wait > 0) return this.#arm(wait, since);",
       "if (since >= due && wait > 0) return;",
+    ]),
+    timeouts("a timer of an earlier millisecond is taken over", [
+      "now >= this.#since + TOGETHER",
+      "now >= this.#since + 1_000",
+    ]),
+    timeouts("no timer is taken over", ["now >= this.#since + TOGETHER", "true"]),
+    timeouts("a timer that nobody takes over stays", [
+      "    if (this.#pending.size === 0) this.stop();\n",
+      "",
+    ]),
+    timeouts("a timer that was taken over is cleared", [
+      "    if (this.#pending.size === 0) this.stop();\n",
+      "    this.stop();\n",
+    ]),
+    timeouts("a timer waits without patience", [
+      "if (this.#patience === 0) return this.stop();",
+      "",
     ]),
   ],
 };
