@@ -52,7 +52,6 @@ export class Timeouts {
   /** Takes the limit of a request away. */
   remove(end: () => void): void {
     if (!this.#pending.delete(end) || this.#pending.size > 0) return;
-    if (this.#patience === 0) return this.stop();
     const isWaiting = this.#turns > 0;
     this.#turns = this.#patience;
     if (!isWaiting) void this.#wait();
