@@ -101,7 +101,7 @@ for (const [path, words] of refused) {
 
 Deno.test("checkBelow() refuses what is beside the base, above it or elsewhere", () => {
   const base = "https://venue.example/v1/";
-  for (const path of ["", "?a=1", "/", "/orders", "/orders?a=../../v2"]) {
+  for (const path of ["", "?a=1", "#part?a=1", "/", "/orders", "/orders?a=../../v2"]) {
     checkBelow(base, new URL(`https://venue.example/v1${path}`));
   }
   for (

@@ -1179,9 +1179,5 @@ export const room: Room = {
       "    if (this.#pending.size === 0) this.stop();\n",
       "    this.stop();\n",
     ]),
-    timeouts("a timer waits without patience", [
-      "if (this.#patience === 0) return this.stop();",
-      "",
-    ]),
   ],
 };
