@@ -40,6 +40,8 @@ export class KrakenShow implements Show {
   readonly #mismatches = new Map<string, Story>();
   #corrupted: Story | undefined;
   #refused: Story | undefined;
+  /** Whether a private call was refused: it may end with its connection, and the next be answered. */
+  #isPrivate = false;
 
   /**
    * Prepares the venue, the feed and the broker.
@@ -67,8 +69,11 @@ export class KrakenShow implements Show {
       baseUrl: this.venue?.httpUrl,
       retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
       onEvent: (event) => {
-        if (event.type === "retry") this.#onRefusal(event.error, event.delay);
-        else if (event.type === "response" && event.attempt > 1) this.#onRepeated(event.status);
+        if (event.type === "retry") this.#onRefusal(event.error, event.delay, event.url);
+        else if (event.type === "response") {
+          const isNext = this.#isPrivate && isPrivate(event.url);
+          if (event.attempt > 1 || isNext) this.#onRepeated(event.status);
+        }
       },
     });
     this.#trader = this.venue && new KrakenTrader(stage, this.venue, this.#broker);
@@ -241,17 +246,23 @@ export class KrakenShow implements Show {
     this.#mismatches.delete(symbol);
   }
 
-  #onRefusal({ status, retryAfter = 0 }: BrokerError, delay: number): void {
+  #onRefusal({ status, retryAfter = 0 }: BrokerError, delay: number, url: string): void {
     if (status !== 429) return;
     this.#requests.told++;
     this.#refused ??= this.#stage.begin("venue answers with 429");
     const why = `told 429, Retry-After ${seconds(retryAfter)}`;
     this.#stage.step(this.#refused, `${why}: the queue pauses, repeated in ${seconds(delay)}`);
+    this.#isPrivate = isPrivate(url);
   }
 
   #onRepeated(status: number): void {
     if (status !== 200 || !this.#refused) return;
     this.#stage.step(this.#refused, "answered", "good");
     this.#refused = undefined;
+    this.#isPrivate = false;
   }
+}
+
+function isPrivate(url: string): boolean {
+  return url.includes("/private/");
 }
