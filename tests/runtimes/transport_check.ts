@@ -122,8 +122,10 @@ check("no order of many at once takes such an answer", async () => {
   const session = new Session({ baseUrl: venue.url, retry: false });
   for (let round = 1; round <= 10; round++) {
     const before = Atomics.load(venue.flags, 0);
-    await Promise.all(Array.from({ length: 6 }, () => session.get("idle")));
-    busy(venue, before + 6, 10);
+    const gets = Array.from({ length: 6 }, () => session.get("idle"));
+    // A GET may take such an answer, of a connection that another has just left. Only orders wait.
+    const answers = await Promise.allSettled(gets);
+    busy(venue, before + answers.filter(({ status }) => status === "fulfilled").length, 10);
     const orders = Array.from({ length: 6 }, async (_, i) => {
       if (i % 2) busy(venue, 0, 2);
       return await session.post("orders", { json: { i } });
