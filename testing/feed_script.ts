@@ -247,7 +247,7 @@ export class FeedScript {
   readonly #admissions: { admission: Admission; strikes: Strikes }[] = [];
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   #plans: FramePlan[] = [];
-  /** A frame that waits for the next one, which goes first. */
+  /** Writes the frames that wait for the next one, which goes first: the latest before the others. */
   #swapped: (() => void) | undefined;
   #onFrame: (frame: VenueFrame, client: FeedClient) => void = () => {};
   #onOpen: (client: FeedClient) => void = () => {};
@@ -399,13 +399,18 @@ export class FeedScript {
     if (plan?.fault === "lose") return;
     if (plan?.fault === "delay") return this.#later(plan.delay, () => write(frame));
     if (plan?.fault === "swap") {
-      this.#swapped = () => write(frame);
+      const waiting = this.#swapped;
+      this.#swapped = () => {
+        write(frame);
+        waiting?.();
+      };
       return;
     }
     write(frame);
     if (plan?.fault === "repeat") write(frame);
-    this.#swapped?.();
+    const waiting = this.#swapped;
     this.#swapped = undefined;
+    waiting?.();
   }
 
   /** Stops the timers of delayed frames. For stages. */

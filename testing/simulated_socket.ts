@@ -94,6 +94,7 @@ export class SimulatedSocket extends EventTarget implements Omit<WebSocket, "add
     const admission = feed.admit();
     if (admission.verdict === "hang") return;
     if (admission.verdict === "refuse") return this.#travelDown(() => this.#break("refused"));
+    if (this.readyState === CLOSED) return; // the client's end came before its request
     this.#travelDown(() => {
       if (this.readyState !== CONNECTING) return;
       this.readyState = OPEN;
@@ -105,7 +106,9 @@ export class SimulatedSocket extends EventTarget implements Omit<WebSocket, "add
   /** The venue's end. */
   #wire(): Wire {
     const end = (finish: () => void) => {
-      this.#client!.isOpen = false;
+      // `onOpen` may end the connection while the script still adds the client.
+      this.#client ??= this.#network.feed.all.at(-1)!;
+      this.#client.isOpen = false;
       this.#travelDown(finish);
     };
     return {

@@ -28,6 +28,13 @@ Deno.test("FeedScript.fail() loses, repeats and swaps the frames that match, whe
   assertEquals(written.at(-1), '{"a":1}');
 });
 
+Deno.test("FeedScript.fail() loses no frame that waits when the next one is to be swapped too", () => {
+  const { feed, written } = script();
+  feed.fail("c", "swap", { times: 2 });
+  for (const frame of ["c1", "c2", "d", "e"]) feed.send(frame);
+  assertEquals(written, ["d", "c2", "c1", "e"]);
+});
+
 Deno.test("FeedScript.fail() strikes requests of clients alone with lose-request", () => {
   const { feed, written, client } = script();
   feed.on((frame, from) => from.send(`got ${frame}`));

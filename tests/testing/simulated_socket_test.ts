@@ -40,6 +40,28 @@ Deno.test("SimulatedSocket carries text and bytes both ways, in order", async ()
   assertEquals(bytes.map((data) => [...new Uint8Array(data)]), [[1, 2], [3]]);
 });
 
+Deno.test("SimulatedSocket.close() while it connects leaves no client at the venue", async () => {
+  // The end may be told before or after the request for the upgrade has reached the venue.
+  for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+    using stage = open({ seed });
+    const { time, venue, told, dial } = stage;
+    const socket = dial();
+    socket.close();
+    await time.pass(1_000);
+    assertEquals([venue.feed.clients.length, socket.readyState], [0, 3], `seed ${seed}`);
+    assertEquals(told.includes("open"), false);
+  }
+});
+
+Deno.test("SimulatedSocket ends when the venue closes it as soon as it is open", async () => {
+  using stage = open();
+  const { time, venue, told, dial } = stage;
+  venue.feed.onOpen((client) => client.close(4000));
+  dial();
+  await time.pass(1_000);
+  assertEquals([told, venue.feed.clients.length], [["open", "close 4000 true"], 0]);
+});
+
 Deno.test("SimulatedSocket.close() shakes hands, unless the venue is deaf", async () => {
   using stage = open();
   const { time, venue, told, dial } = stage;
