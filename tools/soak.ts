@@ -80,12 +80,13 @@ async function load(): Promise<Load> {
 
 /**
  * Faults at random, each with the time to be survived. A call that meets a 429 is repeated twice, so
- * the next three faults are no 429.
+ * the next three faults are no 429. The last third of a round is calm: each reconnect asks for what
+ * was missed, and Kraken lets an account ask once in three seconds.
  */
 function faultsOf(random: () => number, duration: number): ScheduledFault[] {
   const faults: ScheduledFault[] = [];
   let throttled = -Infinity;
-  for (let at = 2_000; at < duration - 3_000; at += SPACE) {
+  for (let at = 2_000; at < duration * 2 / 3; at += SPACE) {
     const moment = at + Math.floor(random() * 500);
     let kind = KINDS[Math.floor(random() * KINDS.length)];
     if (kind === "throttle" && at - throttled <= 3 * SPACE) kind = "drop";
