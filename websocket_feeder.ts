@@ -758,9 +758,20 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
     const names = keys.slice(0, 3).map(String).join(", ");
     const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
     const message = `Cannot subscribe to ${names}${more}: asked again and again, never confirmed`;
-    if (connection === this.#lifecycle.connection) connection.retire();
-    else connection.end({ reason: "it confirms no subscriptions" });
+    if (connection === this.#lifecycle.connection) {
+      connection.retire();
+      void this.#fillPart(connection);
+    } else connection.end({ reason: "it confirms no subscriptions" });
     this.dispatch("error", new FeedError(message));
+  }
+
+  /** Fills the gap though subscriptions are unconfirmed, as the items of the others wait. */
+  async #fillPart(connection: Connection): Promise<void> {
+    const { recovery } = this.#delivery;
+    await recovery.fill(true);
+    // The venue may have confirmed the rest meanwhile.
+    const isTold = this.#untold === undefined && connection === this.#lifecycle.connection;
+    if (isTold) await recovery.fill();
   }
 
   #forget(connection: Connection): void {

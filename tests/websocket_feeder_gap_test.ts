@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import type { FeedEvents } from "../feeder.ts";
+import { SimulatedVenue, VirtualTime } from "../testing.ts";
+import { WebSocketFeeder } from "../websocket_feeder.ts";
 import {
   Feed,
   Filling,
@@ -241,4 +243,64 @@ Deno.test("property: WebSocketFeeder delivers the venue's log, each item once an
       throw new Error(`seed ${seed}`, { cause: error });
     }
   }
+});
+
+Deno.test("WebSocketFeeder delivers the other subscriptions after a loss, though the venue never confirms one", async () => {
+  using time = new VirtualTime();
+  const silent = new Set<string>();
+  const venue = new SimulatedVenue();
+  venue.feed.on((frame, client) => {
+    const [op, symbol] = String(frame).split(" ");
+    if (op === "subscribe" && !silent.has(symbol)) client.send(`ok ${symbol}`);
+  });
+  class Confirming extends WebSocketFeeder<string> {
+    protected override readonly batch = 1;
+    protected override endpoint() {
+      return venue.wsUrl;
+    }
+    protected override createSocket(url: string) {
+      return venue.createSocket(url);
+    }
+    protected override request(op: "subscribe" | "unsubscribe", [symbol]: string[]) {
+      return `${op} ${symbol}`;
+    }
+    protected override identify(item: string) {
+      return item;
+    }
+    protected override receive(frame: string | ArrayBuffer) {
+      const text = String(frame);
+      if (text.startsWith("ok ")) this.confirm(text.slice(3));
+      else this.emit(text);
+    }
+    protected override backfill() {
+      return ["missed"];
+    }
+  }
+  const feed = new Confirming({ baseWait: 100, overlap: 100, confirmTimeout: 1_000 });
+  const items: string[] = [];
+  const gaps: FeedEvents<string>["gap"][] = [];
+  feed.on("item", (item) => items.push(item));
+  feed.on("gap", (gap) => gaps.push(gap));
+  feed.on("error", () => {});
+  feed.subscribe("a", "b");
+  void feed.connect();
+  await time.pass(3_000);
+  silent.add("b");
+  venue.feed.drop(1012);
+  const sent = ["missed"];
+  for (let i = 0; i < 40; i++) {
+    await time.pass(1_000);
+    venue.feed.send(`${i}`);
+    if (venue.feed.clients.length > 0) sent.push(`${i}`);
+  }
+  await time.pass(1_000);
+  assertEquals(items, sent);
+  assertEquals(gaps.map(({ filled }) => filled), [true]);
+
+  // Once all is confirmed, the gap behind the first one is filled too.
+  silent.delete("b");
+  await time.pass(30_000);
+  assertEquals(gaps.map(({ filled }) => filled), [true, true]);
+  assertEquals(gaps[1].since, gaps[0].until);
+  await Promise.all([feed.close(), time.pass(5_000)]);
 });

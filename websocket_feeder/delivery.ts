@@ -83,8 +83,9 @@ export class Delivery<T> {
       if (held) return held.push(item) < 0;
     }
     if (connection) {
-      if (this.#handover?.isHeard ?? true) this.recovery.trust();
-      else if (this.#handover!.isDoubtful(connection)) this.recovery.doubt();
+      // An item of the old connection proves that the old one has lost nothing before.
+      if (this.#handover?.isDoubtful(connection)) this.recovery.doubt();
+      else this.recovery.trust();
     }
     return !this.recovery.holds(item) && this.#isNew(item, connection);
   }

@@ -125,8 +125,9 @@ export interface WebSocketFeederOptions {
   /**
    * How long the venue may take to confirm a subscription, told by `confirm()`. A late one is asked
    * for again; then the feed waits twice as long, and once more twice as long. After three requests
-   * the feed reports it to `error`, and replaces the connection. `0` is for venues that confirm
-   * nothing.
+   * the feed reports it to `error`, and replaces the connection. A gap is then filled for the other
+   * subscriptions, and another gap begins, which lasts until all is confirmed. `0` is for venues
+   * that confirm nothing.
    *
    * @default {0}
    */

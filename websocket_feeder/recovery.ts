@@ -65,7 +65,9 @@ export interface Gap {
   since: number;
   /**
    * The moment at which the feed had asked for everything again, and the venue had confirmed
-   * everything. For a venue that confirms nothing, a moment `overlap` after the last request.
+   * everything. For a venue that confirms nothing, a moment `overlap` after the last request. Where
+   * the venue leaves a subscription unconfirmed after three requests: that moment, and another gap
+   * begins there.
    */
   until: number;
 }
@@ -118,6 +120,8 @@ export class Recovery<T> {
   readonly #options: RecoveryOptions;
   /** Since when something may be missing. */
   #since: number | undefined;
+  /** Whether that began in the middle of a connection, so that nothing waits for it. */
+  #isPart = false;
   /** Items that wait for the gap to be filled. */
   #held: Held<T> | undefined;
   /** Items behind those, before which a gap may open yet. */
@@ -149,6 +153,7 @@ export class Recovery<T> {
    */
   lose(since: number): void {
     this.#since = Math.min(since, this.#since ?? Infinity);
+    this.#isPart = false;
     this.#stop();
     this.#settle();
   }
@@ -167,7 +172,7 @@ export class Recovery<T> {
   trust(): void {
     if (!this.#doubted) return;
     this.#settle();
-    if (this.#since === undefined) this.#release();
+    if (this.#since === undefined || this.#isPart) this.#release();
   }
 
   /** Whether no item waits. */
@@ -187,12 +192,20 @@ export class Recovery<T> {
     return queue !== undefined;
   }
 
-  /** Fills the gap, if there is one. Called when all is subscribed again. Tells how the filling ended. */
-  async fill(): Promise<void> {
+  /**
+   * Fills the gap, if there is one, and tells how the filling ended. Called when all is subscribed
+   * again.
+   *
+   * @param isPart Whether the venue has left subscriptions unconfirmed. Another gap then opens where
+   *   this one ends, and nothing waits for it.
+   */
+  async fill(isPart = false): Promise<void> {
     if (this.#since === undefined || this.#filling) return;
+    this.resume();
+    this.#isPart = false;
     const gap: Gap = { since: this.#since, until: Date.now() };
     const { backfill } = this.#host;
-    if (!backfill) return this.#close({ ...gap, filled: false });
+    if (!backfill) return this.#close({ ...gap, filled: false }, isPart);
     const filling = this.#filling = new AbortController();
     // Connections that are lost again and again must not make the items wait for ever.
     const left = Math.max(0, this.#options.backfillTimeout - this.#spent);
@@ -205,7 +218,7 @@ export class Recovery<T> {
     if (this.#filling !== filling) return; // another loss: the gap has grown, the items still wait
     this.#filling = undefined;
     for (const item of items ?? []) this.#host.deliver(item);
-    this.#close({ ...gap, filled: items !== undefined, ...(!items && { cause }) });
+    this.#close({ ...gap, filled: items !== undefined, ...(!items && { cause }) }, isPart);
   }
 
   /** Tells of a gap that is still open, as the feed has ended. */
@@ -237,8 +250,9 @@ export class Recovery<T> {
     this.#filling = undefined;
   }
 
-  #close(event: FeedEvents<T>["gap"]): void {
-    this.#since = undefined;
+  #close(event: FeedEvents<T>["gap"], isPart = false): void {
+    this.#since = isPart ? event.until : undefined;
+    this.#isPart = isPart;
     this.#spent = 0;
     this.#host.tell(event);
     this.#release();

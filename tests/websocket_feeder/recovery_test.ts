@@ -53,6 +53,32 @@ Deno.test("Recovery delivers what the venue missed to send, then tells, then del
   ]);
 });
 
+Deno.test("Recovery.fill(true) fills up to now, opens another gap there, and nothing waits for that one", async () => {
+  using time = new FakeTime(1_000);
+  const { recovery, told, receive } = recovering((
+    { since, until },
+  ) => [`missed ${since} ${until}`]);
+  recovery.lose(900);
+  recovery.resume();
+  receive("held");
+  await recovery.fill(true);
+  receive("live");
+  time.tick(500);
+  const filled = recovery.fill();
+  receive("last");
+  await filled;
+  await recovery.fill();
+  assertEquals(told, [
+    "missed 900 1000",
+    "gap 900 1000 true",
+    "held",
+    "live",
+    "missed 1000 1500",
+    "gap 1000 1500 true",
+    "last",
+  ]);
+});
+
 Deno.test("Recovery without a backfill tells of the gap, and nothing waits", async () => {
   using _time = new FakeTime(1_000);
   const { recovery, told, receive } = recovering();
