@@ -87,12 +87,28 @@ export const room: Room = {
       ";",
     ]),
     recovery("items in doubt are delivered before the gap is filled", [
-      "if (this.#since === undefined) this.#release();",
+      "if (this.#since === undefined || this.#isPart) this.#release();",
       "this.#release();",
     ]),
     recovery("items in doubt are not delivered once the doubt ends", [
-      "if (this.#since === undefined) this.#release();",
+      "if (this.#since === undefined || this.#isPart) this.#release();",
       "",
+    ]),
+    recovery("items in doubt wait for the gap behind a part", [
+      "this.#since === undefined || this.#isPart",
+      "this.#since === undefined",
+    ]),
+    recovery("no gap begins behind a part", [
+      "this.#since = isPart ? event.until : undefined;",
+      "this.#since = undefined;",
+    ]),
+    feeder("a subscription without a confirmation holds back all others", [
+      "      void this.#fillPart(connection);\n",
+      "",
+    ]),
+    delivery("items of the old connection wait until the new one has asked for everything", [
+      "else this.recovery.trust();",
+      "else if (this.#handover?.isHeard ?? true) this.recovery.trust();",
     ]),
     recovery("items in doubt are lost with the connection", [
       "for (let next; (next = doubted.shift());) held.push(next.item, next.at);",
@@ -115,11 +131,11 @@ export const room: Room = {
       "host",
     ]),
     delivery("the doubt does not end when the old connection is heard", [
-      "if (this.#handover?.isHeard ?? true) this.recovery.trust();\n      else if",
-      "if",
+      "else this.recovery.trust();",
+      "",
     ]),
     delivery("there is no doubt", [
-      "else if (this.#handover!.isDoubtful(connection)) this.recovery.doubt();",
+      "if (this.#handover?.isDoubtful(connection)) this.recovery.doubt();\n      else ",
       "",
     ]),
     delivery("the doubt ends with a replacement that has failed", [
