@@ -14,6 +14,7 @@
  */
 
 import { createServer, type Server, type Socket } from "node:net";
+import { HalfRead, head, parseRequest } from "../../testing/wire.ts";
 
 /** A request that has arrived whole. */
 export interface FaultRequest {
@@ -168,16 +169,17 @@ export class FaultServer {
   #accept(socket: Socket): void {
     const connection = ++this.#connections;
     let turn = 0;
-    let buffer = "";
+    const left = new HalfRead();
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("error", () => {}); // the client may be as rude as this server
     socket.on("data", (chunk: Uint8Array) => {
-      buffer += latin1(chunk);
-      for (let message = parse(buffer); message; message = parse(buffer)) {
-        buffer = buffer.slice(message.length);
-        const request = { ...message.request, connection, turn: ++turn };
+      left.add(chunk);
+      for (let found = parseRequest(left); found; found = parseRequest(left)) {
+        const { method, target: path, body } = found;
+        const headers = Object.fromEntries(found.headers);
+        const request = { method, path, headers, body, connection, turn: ++turn };
         this.requests.push(request);
         const reply = this.#replies.length > 1 ? this.#replies.shift() : this.#replies[0];
         (reply ?? answer())(socket, request);
@@ -192,54 +194,4 @@ export async function closedPort(): Promise<number> {
   const { port } = server;
   await server.close();
   return port;
-}
-
-function head(status: number, headers: Record<string, string>): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} Fault\r\n${lines.join("")}\r\n`;
-}
-
-/** Takes the first whole request off the bytes received (one character each), if there is one. */
-function parse(
-  buffer: string,
-): { request: Omit<FaultRequest, "connection" | "turn">; length: number } | undefined {
-  const end = buffer.indexOf("\r\n\r\n");
-  if (end < 0) return;
-  const [line, ...rest] = buffer.slice(0, end).split("\r\n");
-  const [method, path] = line.split(" ");
-  const headers: Record<string, string> = {};
-  for (const header of rest) {
-    const colon = header.indexOf(":");
-    headers[header.slice(0, colon).toLowerCase()] = header.slice(colon + 1).trim();
-  }
-  const start = end + 4;
-  const found = headers["transfer-encoding"] === "chunked"
-    ? parseChunks(buffer, start)
-    : { body: buffer.slice(start, start + Number(headers["content-length"] ?? 0)), end: 0 };
-  if (!found) return;
-  const length = found.end || start + Number(headers["content-length"] ?? 0);
-  if (buffer.length < length) return;
-  return { request: { method, path, headers, body: utf8(found.body) }, length };
-}
-
-function parseChunks(buffer: string, at: number): { body: string; end: number } | undefined {
-  let body = "";
-  for (;;) {
-    const line = buffer.indexOf("\r\n", at);
-    if (line < 0) return;
-    const size = parseInt(buffer.slice(at, line), 16);
-    const next = line + 2 + size + 2;
-    if (buffer.length < next) return;
-    if (size === 0) return { body, end: next };
-    body += buffer.slice(line + 2, line + 2 + size);
-    at = next;
-  }
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
-}
-
-function utf8(text: string): string {
-  return new TextDecoder().decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
 }

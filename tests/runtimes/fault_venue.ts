@@ -15,6 +15,14 @@
 
 import { createHash } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
+import {
+  HalfRead,
+  head,
+  parseRequest,
+  readFrames,
+  wireFrame,
+  type WireRequest,
+} from "../../testing/wire.ts";
 
 /** What the venue does with a request to upgrade: calls `peer.accept()`, or does not. */
 export type Upgrade = (peer: Peer) => void;
@@ -33,7 +41,7 @@ export interface VenueOptions {
 
 /** Refuses the upgrade with an HTTP status. */
 export function status(code: number): Upgrade {
-  return (peer) => peer.socket.end(`HTTP/1.1 ${code} Refused\r\ncontent-length: 0\r\n\r\n`);
+  return (peer) => peer.socket.end(head(code, { "content-length": "0" }));
 }
 
 /** Never answers the upgrade. */
@@ -53,18 +61,20 @@ export class Peer {
   alive = true;
   /** The code of the client's close frame. */
   closeCode: number | undefined;
-  /** The request line and headers, as they came. */
-  head = "";
 
-  constructor(readonly venue: FaultVenue, readonly socket: Socket) {}
+  constructor(
+    readonly venue: FaultVenue,
+    readonly socket: Socket,
+    readonly request: WireRequest,
+  ) {}
 
   /** The path and query that were dialled. */
   get path(): string {
-    return this.head.split(" ")[1];
+    return this.request.target;
   }
 
   header(name: string): string | undefined {
-    return new RegExp(`^${name}: (.*)$`, "im").exec(this.head)?.[1].trim();
+    return this.request.headers.get(name) ?? undefined;
   }
 
   accept(): void {
@@ -88,7 +98,7 @@ export class Peer {
   close(code?: number, reason = ""): void {
     const bytes = new TextEncoder().encode(reason);
     const payload = code === undefined ? [] : [code >> 8, code & 255, ...bytes];
-    this.socket.write(Uint8Array.from([0x88, payload.length, ...payload]));
+    this.socket.write(wireFrame(8, Uint8Array.from(payload)));
   }
 
   /** RST. */
@@ -101,31 +111,8 @@ export class Peer {
     this.socket.end();
   }
 
-  /** Reads frames off the bytes received; the client masks each. Returns what is left. */
-  read(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    for (;;) {
-      if (bytes.length < 6) return bytes;
-      let length = bytes[1] & 127;
-      let at = 2;
-      const view = new DataView(bytes.buffer, bytes.byteOffset);
-      if (length === 126) {
-        length = view.getUint16(2);
-        at = 4;
-      } else if (length === 127) {
-        if (bytes.length < 14) return bytes;
-        length = Number(view.getBigUint64(2));
-        at = 10;
-      }
-      const end = at + 4 + length;
-      if (bytes.length < end) return bytes;
-      const mask = bytes.subarray(at, at + 4);
-      const payload = bytes.slice(at + 4, end).map((byte, i) => byte ^ mask[i & 3]);
-      this.#heard(bytes[0] & 15, payload);
-      bytes = bytes.subarray(end);
-    }
-  }
-
-  #heard(opcode: number, payload: Uint8Array): void {
+  /** Takes what a whole frame of the client says. */
+  hear(opcode: number, payload: Uint8Array): void {
     if (opcode === 1) {
       const text = new TextDecoder().decode(payload);
       this.frames.push(text);
@@ -198,27 +185,25 @@ export class FaultVenue {
   }
 
   #accept(socket: Socket): void {
-    const peer = new Peer(this, socket);
+    const left = new HalfRead();
+    let peer: Peer | undefined;
     this.#sockets.add(socket);
     this.mostAlive = Math.max(this.mostAlive, this.#sockets.size);
     socket.setNoDelay(true);
     socket.on("error", () => {}); // the client may be as rude as this server
     socket.on("close", () => {
-      peer.alive = false;
+      if (peer) peer.alive = false;
       this.#sockets.delete(socket);
     });
-    let left = new Uint8Array();
     socket.on("data", (chunk: Uint8Array) => {
-      left = concat(left, chunk);
-      if (peer.head) {
-        left = peer.read(left);
+      left.add(chunk);
+      if (peer) {
+        readFrames(left, (opcode, payload) => peer!.hear(opcode, payload));
         return;
       }
-      const text = new TextDecoder("latin1").decode(left);
-      const end = text.indexOf("\r\n\r\n");
-      if (end < 0) return;
-      peer.head = text.slice(0, end);
-      left = left.slice(end + 4);
+      const request = parseRequest(left);
+      if (!request) return;
+      peer = new Peer(this, socket, request);
       this.peers.push(peer);
       (this.options.upgrade ?? ((peer) => peer.accept()))(peer);
     });
@@ -227,20 +212,7 @@ export class FaultVenue {
 
 /** One text or binary frame, as a server sends it. */
 export function encode(data: string | Uint8Array): Uint8Array {
-  const payload = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  const opcode = typeof data === "string" ? 0x81 : 0x82;
-  const { length } = payload;
-  const head = length < 126
-    ? [opcode, length]
-    : length < 65_536
-    ? [opcode, 126, length >> 8, length & 255]
-    : [opcode, 127, 0, 0, 0, 0, ...[24, 16, 8, 0].map((shift) => (length >> shift) & 255)];
-  return concat(Uint8Array.from(head), payload);
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(a.length + b.length);
-  bytes.set(a);
-  bytes.set(b, a.length);
-  return bytes;
+  return typeof data === "string"
+    ? wireFrame(1, new TextEncoder().encode(data))
+    : wireFrame(2, data);
 }
