@@ -106,7 +106,7 @@ function judgeQuestions({ trader, losses, setting, witness, hasReplaced }: World
     if (what !== "order over the socket") continue;
     const end = Math.min(looks[0]?.began ?? Infinity, at ?? Infinity);
     const loss = losses.find((loss) => loss > begunAt);
-    if (loss !== undefined && end > loss + 2_500) {
+    if (loss !== undefined && end > loss + 2_500 + witness.suspended) {
       witness.fault(`${id} has outlived its connection by ${end - loss} ms`);
     }
   }
