@@ -9,7 +9,7 @@ import { delay } from "@std/async/delay";
 import type { Fault } from "../loopback.ts";
 import type { Level } from "../levels.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
-import { grouped, type Ladder, seconds, type Story } from "../view.ts";
+import { grouped, type Ladder, seconds, type Story, type Window } from "../view.ts";
 import { BinanceBroker } from "./broker.ts";
 import {
   type BinanceBook,
@@ -107,12 +107,16 @@ export class BinanceShow implements Show {
     });
   }
 
-  requests(): { queue: number; asked: string[] } {
+  requests(): { queue: number; asked: string[]; windows: Window[] } {
     const { answered, told } = this.#requests;
     const { weights, orders } = this.#broker;
     return {
       queue: weights.size + orders.size,
       asked: [`${answered} answered`, `${told} told 429`],
+      windows: [
+        { name: "weight: 6,000 per minute", limit: 6_000, spent: 6_000 - weights.available },
+        { name: "orders: 50 per 10 seconds", limit: 50, spent: 50 - orders.available },
+      ],
     };
   }
 

@@ -8,7 +8,7 @@ import { BrokerError, type FeedError } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Fault } from "../loopback.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
-import { grouped, type Ladder, type Story } from "../view.ts";
+import { grouped, type Ladder, type Story, type Window } from "../view.ts";
 import { KiteFeed, type KiteSubscription } from "./feed.ts";
 import { INSTRUMENTS } from "./listing.ts";
 import { KiteSimulator } from "./simulator.ts";
@@ -106,7 +106,7 @@ export class KiteShow implements Show {
     });
   }
 
-  requests(): { queue: number; asked: string[] } {
+  requests(): { queue: number; asked: string[]; windows: Window[] } {
     return this.#trader.requests();
   }
 

@@ -8,7 +8,7 @@
 import { BrokerError } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Figure, Stage } from "../stage.ts";
-import { seconds, type Story } from "../view.ts";
+import { seconds, type Story, type Window } from "../view.ts";
 import { KiteBroker, type KiteOrder, type KiteOrderRequest } from "./broker.ts";
 import type { KiteSimulator } from "./simulator.ts";
 
@@ -75,12 +75,17 @@ export class KiteTrader {
   }
 
   /** How many requests wait, and how the others ended. */
-  requests(): { queue: number; asked: string[] } {
+  requests(): { queue: number; asked: string[]; windows: Window[] } {
     const { answered, told } = this.#requests;
     const queue = Object.values(this.broker.throttlers).reduce((sum, { size }) => sum + size, 0);
     const updates = [...this.#told.values()].flat().length;
     const orders = [`${this.#placed.length} orders`, `${updates} updates of them`];
-    return { queue, asked: [`${answered} answered`, `${told} told 429`, ...orders] };
+    const { quotes, orders: places } = this.broker.throttlers;
+    const windows = [
+      { name: "orders: 10 per second", limit: 10, spent: 10 - places.available },
+      { name: "quotes: 1 per second", limit: 1, spent: 1 - quotes.available },
+    ];
+    return { queue, asked: [`${answered} answered`, `${told} told 429`, ...orders], windows };
   }
 
   /** Places orders, then asks for prices every two seconds, until the signal aborts. */
