@@ -22,6 +22,7 @@ import {
   type Gap,
   reconcile,
   type ReconcileContext,
+  type ReconcileOptions,
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
@@ -163,10 +164,11 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
    * Places an order over the socket, at most once. If no answer comes, the broker looks for it.
    *
    * @param order The order. Without a `cl_ord_id` it gets a fresh one.
+   * @param signal Ends the search.
    * @returns Both names of the order.
    * @throws {BrokerError} `outcome` tells the fate of the order, `code` the venue's own words.
    */
-  place(order: KrakenSocketOrder): Promise<KrakenAcknowledged> {
+  place(order: KrakenSocketOrder, signal?: AbortSignal): Promise<KrakenAcknowledged> {
     const { cl_ord_id = crypto.randomUUID() } = order;
     const start = performance.now();
     const find = async ({ signal }: ReconcileContext) => {
@@ -177,18 +179,20 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const { order_id } = await this.#do("add_order", { ...order, cl_ord_id });
       return { order_id, cl_ord_id };
     };
-    return reconcile(place, { find, horizon: this.#horizon });
+    return reconcile(place, this.#search(find, signal));
   }
 
   /**
    * Changes quantity or limit of an open order, in its place in the book.
    *
    * @param change The order by the venue's name, and what is new.
+   * @param signal Ends the look-ups after a lost answer.
    * @returns The venue's names of the order and of the change.
    * @throws {BrokerError} `outcome` tells whether the change may have been made.
    */
   amend(
     change: { order_id: string; order_qty?: Decimal; limit_price?: Decimal },
+    signal?: AbortSignal,
   ): Promise<{ order_id: string; amend_id?: string }> {
     const { order_id, order_qty, limit_price } = change;
     const find = async ({ signal }: ReconcileContext) => {
@@ -199,22 +203,30 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const isChanged = isSo(order_qty, order.vol) && isSo(limit_price, order.descr.price);
       return isChanged ? { order_id } : undefined;
     };
-    const horizon = this.#horizon;
-    return reconcile(() => this.#do("amend_order", change), { find, horizon });
+    return reconcile(() => this.#do("amend_order", change), this.#search(find, signal));
   }
 
   /**
    * Cancels an order.
    *
    * @param order_id The venue's name of the order.
+   * @param signal Ends the look-ups after a lost answer.
    * @returns The same name.
    * @throws {BrokerError} `outcome` tells whether the order may have been cancelled.
    */
-  cancel(order_id: string): Promise<{ order_id: string }> {
+  cancel(order_id: string, signal?: AbortSignal): Promise<{ order_id: string }> {
     const find = async ({ signal }: ReconcileContext) =>
       order_id in await this.#broker.openOrders(signal) ? undefined : { order_id };
-    const horizon = this.#horizon;
-    return reconcile(() => this.#do("cancel_order", { order_id: [order_id] }), { find, horizon });
+    const cancel = () => this.#do("cancel_order", { order_id: [order_id] });
+    return reconcile(cancel, this.#search(find, signal));
+  }
+
+  /** How the fate of an order is found out. */
+  #search<T>(
+    find: ReconcileOptions<T>["find"],
+    signal: AbortSignal | undefined,
+  ): ReconcileOptions<T> & { signal?: AbortSignal } {
+    return { find, horizon: this.#horizon, ...signal && { signal } };
   }
 
   protected override endpoint(): string {

@@ -40,7 +40,10 @@ export class KrakenShow implements Show {
   readonly #mismatches = new Map<string, Story>();
   #corrupted: Story | undefined;
   #refused: Story | undefined;
-  /** Whether a private call was refused: it may end with its connection, and the next be answered. */
+  /**
+   * Whether a private call was refused. An order is placed again by a call of its own, a backfill
+   * may end with its connection: then the next private call is answered.
+   */
   #isPrivate = false;
 
   /**
@@ -69,7 +72,7 @@ export class KrakenShow implements Show {
       baseUrl: this.venue?.httpUrl,
       retry: { maxRetries: 2, baseWait: 1_000, jitter: 0.5 },
       onEvent: (event) => {
-        if (event.type === "retry") this.#onRefusal(event.error, event.delay, event.url);
+        if (event.type === "failure") this.#onRefusal(event.error, event.url);
         else if (event.type === "response") {
           const isNext = this.#isPrivate && isPrivate(event.url);
           if (event.attempt > 1 || isNext) this.#onRepeated(event.status);
@@ -246,12 +249,12 @@ export class KrakenShow implements Show {
     this.#mismatches.delete(symbol);
   }
 
-  #onRefusal({ status, retryAfter = 0 }: BrokerError, delay: number, url: string): void {
+  #onRefusal({ status, retryAfter = 0 }: BrokerError, url: string): void {
     if (status !== 429) return;
     this.#requests.told++;
     this.#refused ??= this.#stage.begin("venue answers with 429");
     const why = `told 429, Retry-After ${seconds(retryAfter)}`;
-    this.#stage.step(this.#refused, `${why}: the queue pauses, repeated in ${seconds(delay)}`);
+    this.#stage.step(this.#refused, `${why}: the queue pauses, then asks again`);
     this.#isPrivate = isPrivate(url);
   }
 

@@ -138,13 +138,17 @@ Deno.test("KrakenOrders cannot tell whether an order was changed that ended mean
   await using it = await new Fixture().open();
   const { order_id } = await it.orders.place(LIMIT);
   it.venue.loseOrder();
-  const amended = it.orders.amend({ order_id, order_qty: "0.02" });
+  const enough = new AbortController();
+  const amended = it.orders.amend({ order_id, order_qty: "0.02" }, enough.signal);
   const isUnknown = Promise.race([
     amended.then(() => "made", () => "thrown"),
     new Promise((resolve) => setTimeout(() => resolve("not known yet"), 1_000)),
   ]);
   it.venue.desk.fill(it.venue.desk.orders.get(order_id)!, 0.01);
   assertEquals(await isUnknown, "not known yet");
+  enough.abort();
+  const error = await assertRejects(() => amended, BrokerError);
+  assertEquals([error.kind, error.outcome], ["aborted", "unknown"]);
 });
 
 Deno.test("KrakenOrders.place() without a connection is not sent", async () => {
