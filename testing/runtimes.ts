@@ -124,3 +124,21 @@ export const SOCKET_ENDS: Record<SimulatedRuntime, Record<"refused" | "broken", 
   bun: { refused: { error: true, code: 1006 }, broken: { error: true, code: 1006 } },
   browser: { refused: { error: true, code: 1006 }, broken: { error: false, code: 1006 } },
 };
+
+/**
+ * The message of a socket's event `error` after a refused upgrade, in which a feed finds the status.
+ * Deno and Bun tell it there. Node tells a feed in another way, so its message here is that of the
+ * package `ws`. Browsers tell nothing.
+ *
+ * @param runtime The runtime.
+ * @param url The address, which Bun quotes.
+ * @param status The status that refused the upgrade.
+ */
+export function refusalWords(runtime: SimulatedRuntime, url: string, status: number): string {
+  return {
+    deno: `NetworkError: failed to connect to WebSocket: Invalid status code: ${status}`,
+    node: `Unexpected server response: ${status}`,
+    bun: `WebSocket connection to '${url}' failed: Expected 101 status code: ${status}`,
+    browser: "",
+  }[runtime];
+}

@@ -5,7 +5,7 @@
  */
 
 import type { FeedClient, FeedScript, VenueFrame, Wire } from "./feed_script.ts";
-import { type SimulatedRuntime, SOCKET_ENDS } from "./runtimes.ts";
+import { refusalWords, type SimulatedRuntime, SOCKET_ENDS } from "./runtimes.ts";
 
 /** What a socket must know of its venue. */
 interface Network {
@@ -93,7 +93,9 @@ export class SimulatedSocket extends EventTarget implements Omit<WebSocket, "add
     if (isDown()) return this.#travelDown(() => this.#break("refused"));
     const admission = feed.admit();
     if (admission.verdict === "hang") return;
-    if (admission.verdict === "refuse") return this.#travelDown(() => this.#break("refused"));
+    if (admission.verdict === "refuse") {
+      return this.#travelDown(() => this.#break("refused", admission.status));
+    }
     if (this.readyState === CLOSED) return; // the client's end came before its request
     this.#travelDown(() => {
       if (this.readyState !== CONNECTING) return;
@@ -139,12 +141,15 @@ export class SimulatedSocket extends EventTarget implements Omit<WebSocket, "add
     this.#up = this.#up.then(() => travel).then(arrive);
   }
 
-  /** The end of a connection as the runtime tells it. */
-  #break(how: "refused" | "broken"): void {
-    const { error, code } = SOCKET_ENDS[this.#network.runtime][how];
+  /** The end of a connection as the runtime tells it, with the status if an upgrade was refused. */
+  #break(how: "refused" | "broken", status?: number): void {
+    const { runtime } = this.#network;
+    const { error, code } = SOCKET_ENDS[runtime][how];
     if (this.readyState === CLOSED) return;
     if (this.#client) this.#client.isOpen = false;
-    if (error) this.#tell("error", {});
+    if (error) {
+      this.#tell("error", status ? { message: refusalWords(runtime, this.url, status) } : {});
+    }
     if (code !== undefined) this.#end(code, "", false);
     else this.readyState = CLOSED;
   }

@@ -155,14 +155,14 @@ export class SimulatedVenue extends VenueScript {
   };
 
   /** Takes the place of `new WebSocket`: for the hook `createSocket` of a feed. */
-  readonly createSocket = (
-    url: string,
-    { headers = {} }: { headers?: Record<string, string> } = {},
-  ): WebSocket => {
+  readonly createSocket: (url: string, init?: { headers?: Record<string, string> }) => WebSocket = (
+    url,
+    init,
+  ) => {
     const travel = () => wait(this.#delay());
     const { pathname, search } = new URL(url);
     const venue = { feed: this.feed, runtime: this.#runtime, travel, isDown: () => this.#isDown };
-    return new SimulatedSocket(url, `${pathname}${search}`, new Headers(headers), venue);
+    return new SimulatedSocket(url, `${pathname}${search}`, new Headers(init?.headers), venue);
   };
 
   async #exchange(url: string, init: RequestInit): Promise<Response> {

@@ -1,7 +1,15 @@
 /** The two stages of the test kit, with every fault of their tables. */
 
 import { check, run, runtime } from "./harness.ts";
-import { FEEDS, liveThrough, loopback, ORDERS, placeThrough, simulated } from "../testing/table.ts";
+import {
+  endThrough,
+  FEEDS,
+  liveThrough,
+  loopback,
+  ORDERS,
+  placeThrough,
+  simulated,
+} from "../testing/table.ts";
 
 for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
   check(`an order through ${fault} has the same fate on both stages`, async () => {
@@ -16,5 +24,10 @@ for (const fault of Object.keys(FEEDS)) {
     await liveThrough(await simulated(runtime), fault);
   });
 }
+
+check("a feed ends after the status 401 of its upgrade, on both stages", async () => {
+  await endThrough(await loopback(), 401);
+  await endThrough(await simulated(runtime), 401);
+});
 
 await run();

@@ -1,7 +1,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { BrokerError, Session } from "../../session.ts";
 import { reply, SimulatedVenue, VirtualTime } from "../../testing.ts";
-import { FEEDS, liveThrough, loopback, ORDERS, placeThrough, simulated } from "./table.ts";
+import {
+  endThrough,
+  FEEDS,
+  liveThrough,
+  loopback,
+  ORDERS,
+  placeThrough,
+  simulated,
+} from "./table.ts";
 
 for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
   Deno.test(`VenueScript: an order through ${fault} has the same fate on both stages`, async () => {
@@ -17,6 +25,15 @@ for (const fault of Object.keys(FEEDS)) {
     await liveThrough(await loopback(), fault);
     for (const runtime of ["deno", "node", "bun", "browser"] as const) {
       await liveThrough(await simulated(runtime), fault);
+    }
+  });
+}
+
+for (const status of [401, 403] as const) {
+  Deno.test(`VenueScript: a feed ends after the status ${status} of its upgrade, on both stages`, async () => {
+    await endThrough(await loopback(), status);
+    for (const runtime of ["deno", "node", "bun"] as const) {
+      await endThrough(await simulated(runtime), status);
     }
   });
 }

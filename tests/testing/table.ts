@@ -242,3 +242,19 @@ export async function liveThrough(stage: Stage, fault: string): Promise<void> {
     await stage.close();
   }
 }
+
+/** Refuses the login of a feed in the upgrade: the feed ends, because the next attempt would too. */
+export async function endThrough(stage: Stage, status: 401 | 403): Promise<void> {
+  const { feed: script } = stage.venue;
+  const feed = new TableFeed(stage);
+  try {
+    script.refuse({ status, times: Infinity });
+    const failure = feed.connect().catch((error) => error);
+    await stage.until(() => feed.state === "closed");
+    assert.equal((await failure).ending?.status, status);
+    assert.equal(script.upgrades, 1);
+  } finally {
+    await stage.done(feed.close());
+    await stage.close();
+  }
+}
