@@ -252,7 +252,7 @@ export async function endThrough(stage: Stage, status: 401 | 403): Promise<void>
     const failure = feed.connect().catch((error) => error);
     await stage.until(() => feed.state === "closed");
     assert.equal((await failure).ending?.status, status);
-    assert.equal(script.upgrades, 1);
+    assert.equal(feed.stats.attempts, 1); // Node 24 asks twice by itself
   } finally {
     await stage.done(feed.close());
     await stage.close();
