@@ -74,16 +74,29 @@ const PLAUSIBLE = { min: 1e12, max: 1e13, unit: "epoch milliseconds" };
  *
  * @example Timestamps of signed requests
  * ```ts
+ * import { type Draft, Session } from "@aio-trader/core/session";
  * import { VenueClock } from "@aio-trader/core/venue-clock";
- * import { assert } from "@std/assert";
+ * import { LoopbackVenue } from "@aio-trader/core/testing";
+ * import { assertEquals } from "@std/assert";
  *
- * const venue = () => Date.now() - 3_000; // the venue's clock is 3 s behind ours
- * const clock = new VenueClock(() => venue()); // or: async () => (await session.get("time")).serverTime
- * await clock.sync();
+ * await using venue = await LoopbackVenue.listen();
+ * venue.on("GET /time", () => ({ now: Date.now() - 3_000 })); // its clock is 3 s behind ours
+ * venue.on("POST /orders", ({ headers }) => ({ at: Number(headers.get("x-timestamp")) }));
  *
- * const timestamp = clock.now();
- * assert(timestamp <= venue() + 1);
- * assert(timestamp > venue() - 1_000);
+ * const clock = new VenueClock(async () => {
+ *   // `sign` makes this call, so it says `renew: false`. The order may hold the last token.
+ *   const options = { renew: false, throttlers: [] };
+ *   return (await session.get<{ now: number }>("time", options)).now;
+ * });
+ * const sign = async ({ url, headers }: Draft) => {
+ *   if (url.pathname === "/time") return; // the clock's own call goes unsigned
+ *   if (clock.error > 1_000) await clock.sync(); // first, then about every 40 minutes
+ *   headers.set("x-timestamp", String(clock.now()));
+ * };
+ * await using session: Session = new Session({ baseUrl: venue.httpUrl, sign });
+ *
+ * const { at } = await session.post<{ at: number }>("orders");
+ * assertEquals(at <= Date.now() - 3_000, true); // never ahead of the venue
  * ```
  */
 export class VenueClock {
@@ -93,6 +106,8 @@ export class VenueClock {
   readonly #drift: number;
   #bounds: Bounds | undefined;
   #syncing: Promise<void> | undefined;
+  /** Whether `read` runs now, as far as it runs before its first `await`. */
+  #isAsking = false;
 
   /**
    * Creates a clock. The venue is not asked yet.
@@ -143,14 +158,18 @@ export class VenueClock {
    * @throws {TypeError} If the reading is no number.
    * @throws {RangeError} If the reading is no plausible time: seconds or microseconds, perhaps.
    * @throws The error of `read`. The clock goes on with earlier readings.
+   * @throws {Error} If `read` calls it before its first `await`. A later call waits for itself.
    */
-  sync(): Promise<void> {
-    return this.#syncing ??= this.#sync().finally(() => this.#syncing = undefined);
+  async sync(): Promise<void> {
+    if (this.#isAsking) {
+      throw new Error("Cannot sync the clock: read() calls sync(), wanted a request without it");
+    }
+    await (this.#syncing ??= this.#sync().finally(() => this.#syncing = undefined));
   }
 
   async #sync(): Promise<void> {
     const sent = performance.now();
-    const reading = await this.#read();
+    const reading = await this.#ask();
     const at = performance.now();
     checkNumber("Cannot sync the clock", "reading", reading, PLAUSIBLE);
     const most = reading + this.#resolution - sent + this.#drift * (at - sent);
@@ -162,6 +181,15 @@ export class VenueClock {
       most: Math.min(known.most, fresh.most),
     };
     this.#bounds = both.least <= both.most ? both : fresh;
+  }
+
+  #ask(): number | Promise<number> {
+    this.#isAsking = true;
+    try {
+      return this.#read();
+    } finally {
+      this.#isAsking = false;
+    }
   }
 
   /** The bounds at this moment. */

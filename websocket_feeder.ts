@@ -571,6 +571,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    *
    * In a `ShardedFeeder`, ask for `this.subscriptions` only: other shards have the rest.
    *
+   * Where the venue tells pages, read all of them before you return: items of a page that is left out
+   * would count as delivered.
+   *
    * @param gap The time to ask about. `since` is up to a second before the last frame that was heard.
    * @param signal Aborts when the answer is no longer wanted.
    * @returns The missed items, in the order of the venue.
@@ -587,8 +590,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    *   that there is no gap. The old connection stays until then, at most for `connectTimeout`.
    *
    * @param _item An item.
-   * @returns A value that no other item has, such as a sequence number. Unless overridden,
-   *   `undefined`: every item is delivered.
+   * @returns A value that no other item has, such as a sequence number, or `undefined` for an item
+   *   without one, which is always delivered. `null` and `""` are identities as any other value.
    */
   protected identify(_item: T): unknown {
     return undefined;
@@ -757,7 +760,9 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #giveUp(keys: unknown[], connection: Connection): void {
     const names = keys.slice(0, 3).map(String).join(", ");
     const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
-    const message = `Cannot subscribe to ${names}${more}: asked again and again, never confirmed`;
+    const message =
+      `Cannot subscribe to ${names}${more}: asked again and again, never confirmed: ` +
+      "wanted confirm() with a subscription of the same key";
     if (connection === this.#lifecycle.connection) {
       connection.retire();
       void this.#fillPart(connection);

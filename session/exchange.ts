@@ -114,7 +114,12 @@ export class Exchange {
       await abortable((async () => await sign(draft))(), this.#signal);
     } catch (error) {
       if (this.#signal.aborted || error instanceof RequestError) throw error;
-      throw this.#call.error("invalid", `sign() threw ${nameOf(error)}`);
+      if (!isBrokerError(error)) {
+        throw this.#call.error("invalid", `sign() threw ${nameOf(error)}`);
+      }
+      const { kind, message, retriable: worthwhile, retryAfter } = error;
+      const details = { cause: error, worthwhile, retryAfter };
+      throw this.#call.error(kind, `sign() threw a BrokerError: ${message}`, details);
     }
     checkBelow(this.#venue.base, draft.url);
     outgoing.url = draft.url.href;

@@ -119,8 +119,8 @@ export interface RequestOptions<T = unknown> {
   /** Replaces the session's `retry`. */
   retry?: Repeats | false | undefined;
   /**
-   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in: otherwise
-   * the login waits for itself.
+   * Whether a 401 makes the session log in anew. Say `false` in the calls that log in, and in those
+   * that `sign` makes: otherwise the login waits for itself. Such a call is urgent.
    *
    * @default {true}
    */
@@ -365,7 +365,10 @@ export interface SessionOptions {
   retry?: Repeats | false | undefined;
   /**
    * Completes a request just before it is sent: once per attempt, after the throttlers, so that
-   * timestamps are fresh. Of an error thrown here only the name is shown: its text may hold a key.
+   * timestamps are fresh. An error thrown here sends nothing. A {@linkcode BrokerError} gives the
+   * call's error its kind, and is the cause. Of any other error only the name is shown: its text may
+   * hold a key. If `sign` itself calls the venue, for its time perhaps, then that call says
+   * `renew: false`: it is signed too, waits for no login, and goes out while the session closes.
    */
   sign?: ((draft: Draft) => void | Promise<void>) | undefined;
   /**

@@ -332,7 +332,8 @@ export class FeedScript {
   }
 
   /**
-   * Refuses upgrades.
+   * Refuses upgrades. A feed hears the status where its runtime tells it, and then ends at 401 and
+   * 403; browsers tell none.
    *
    * @param options The status, and how many.
    */

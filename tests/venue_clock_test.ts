@@ -245,3 +245,19 @@ Deno.test("VenueClock refuses bad options", () => {
   }
   assertThrows(() => new VenueClock("x" as never), TypeError, "read");
 });
+
+Deno.test("VenueClock.sync() refuses to be called by its own reading, which would wait for itself", async () => {
+  const clock: VenueClock = new VenueClock(async () => {
+    await clock.sync();
+    return EPOCH;
+  });
+  await assertRejects(() => clock.sync(), Error, "read() calls sync()");
+  let isFirst = true;
+  const other: VenueClock = new VenueClock(() => {
+    if (isFirst) void assertRejects(() => other.sync());
+    isFirst = false;
+    return EPOCH;
+  });
+  await other.sync();
+  assert(other.error < 1_000);
+});

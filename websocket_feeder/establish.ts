@@ -4,6 +4,7 @@
  * @module
  */
 
+import { BrokerError } from "../common/broker_error.ts";
 import { FeedError } from "../feeder.ts";
 import type { Connection, Frame } from "./connection.ts";
 import type { Host } from "./host.ts";
@@ -42,9 +43,12 @@ export async function establish(
     await dial(connection, host, endpoint);
   } catch (cause) {
     const { name, status } = Object(cause);
+    // Texts of other errors may hold a token.
+    const isOurs = cause instanceof BrokerError || cause instanceof FeedError;
+    const words = isOurs ? `${name}: ${cause.message}` : name;
     connection.end({
       cause,
-      reason: `endpoint(), createSocket() or handshake() threw ${name}`,
+      reason: `endpoint(), createSocket() or handshake() threw ${words}`,
       ...(typeof status === "number" && { status }),
     });
     return false;

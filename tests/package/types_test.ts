@@ -61,10 +61,32 @@ const STRICT = {
   noEmit: true,
 };
 
-/** The program of the README. */
-async function first(): Promise<string> {
-  const text = await Deno.readTextFile(new URL("README.md", root));
-  return text.match(/^```ts\n(.*?)^```/ms)![1];
+/** What programs of the guides use that is no part of the module or of Node. */
+const ELSEWHERE = `
+declare const Deno: { test(name: string, test: () => Promise<void>): void };
+declare module "vitest" {
+  export function test(name: string, test: () => Promise<void>): void;
+  export function expect(value: unknown): Record<"toBe" | "toEqual", (wanted: unknown) => void>;
+}
+`;
+
+/** Pages with programs that need other packages or runtimes; `recipes_test.ts` runs those. */
+const FOREIGN = /^\/\/ (?:deno|node|bun|pings|main)\.ts$|from "redis"/m;
+
+/** The programs of the README and of the guides, each page in a folder of its own. */
+async function* programs(): AsyncGenerator<[path: string, code: string]> {
+  const pages = ["README.md"];
+  for await (const { name } of Deno.readDir(new URL("docs/", root))) {
+    if (name.endsWith(".md")) pages.push(`docs/${name}`);
+  }
+  for (const page of pages) {
+    const text = await Deno.readTextFile(new URL(page, root));
+    const blocks = [...text.matchAll(/^```ts(?: ignore)?\n(.*?)^```/gms)].map(([, code]) => code);
+    for (const [i, code] of blocks.filter((code) => !FOREIGN.test(code)).entries()) {
+      const [, name = `block${i}.ts`] = /^\/\/ ([\w.]+\.ts)\b/.exec(code) ?? [];
+      yield [`pages/${page.replaceAll(/\W/g, "_")}/${name}`, code];
+    }
+  }
 }
 
 Deno.test("The packed module compiles under strict options, without the DOM, in both ways to find modules", async (t) => {
@@ -72,7 +94,6 @@ Deno.test("The packed module compiles under strict options, without the DOM, in 
   await using project = await Project.make();
   await project.write("options.ts", OPTIONS);
   await project.write("modules.ts", MODULES);
-  await project.write("first.ts", await first());
   const ways = [
     { module: "nodenext", moduleResolution: "nodenext" },
     { module: "esnext", moduleResolution: "bundler" },
@@ -91,3 +112,44 @@ Deno.test("The packed module compiles under strict options, without the DOM, in 
     });
   }
 });
+
+Deno.test("The programs of README and guides compile with the packed types, as a Node user has them", async () => {
+  const installed = await modules(PACKAGES, "tsc");
+  await using project = await Project.make();
+  await project.write("elsewhere.d.ts", ELSEWHERE);
+  let count = 0;
+  for await (const [path, code] of programs()) {
+    await project.write(path, code);
+    count++;
+  }
+  assertEquals(count > 20, true, `${count} programs`);
+  const compilerOptions = {
+    ...STRICT,
+    noUncheckedIndexedAccess: false, // a guide knows its own arrays
+    exactOptionalPropertyTypes: false,
+    module: "nodenext",
+    allowImportingTsExtensions: true,
+    typeRoots: [fileURLToPath(new URL("@types", installed))],
+  };
+  const include = ["elsewhere.d.ts", "pages"];
+  await project.write("tsconfig.json", JSON.stringify({ compilerOptions, include }));
+  const tsc = fileURLToPath(new URL(".bin/tsc", installed));
+  const { success, said } = await project.run(tsc, ["-p", "."]);
+  assertEquals([success, said], [true, ""]);
+});
+
+Deno.test("The packed declarations name every parameter as the sources do", async () => {
+  await using project = await Project.make();
+  const core = new URL("node_modules/@aio-trader/core/", project.home);
+  for await (const file of declarations(core)) {
+    // `deno pack` writes `_dts_1: never` for a parameter whose type it cannot see.
+    assertEquals(/\b_dts_\w*/.exec(await Deno.readTextFile(file))?.[0], undefined, file.pathname);
+  }
+});
+
+async function* declarations(folder: URL): AsyncGenerator<URL> {
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    if (isDirectory) yield* declarations(new URL(`${name}/`, folder));
+    else if (name.endsWith(".d.ts")) yield new URL(name, folder);
+  }
+}

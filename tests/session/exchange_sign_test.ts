@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
-import type { Draft } from "../../session.ts";
+import { BrokerError, type Draft, Session } from "../../session.ts";
+import { SimulatedVenue, VirtualTime } from "../../testing.ts";
+import { VenueClock } from "../../venue_clock.ts";
 import { failure, ok, open, play } from "./fake_venue.ts";
 
 async function sentText({ body }: RequestInit): Promise<string> {
@@ -70,6 +72,34 @@ Deno.test("Session sends nothing where sign throws or rejects, and shows no word
   }
 });
 
+Deno.test("Session sends nothing where sign throws a BrokerError: its kind, its words and the cause are told", async () => {
+  const venue = play(ok);
+  const cause = new BrokerError("Cannot GET https://venue.example/time: refused with 503", {
+    kind: "network",
+    outcome: "rejected",
+    retriable: true,
+    retryAfter: 2_000,
+  });
+  const sign = () => Promise.reject(cause);
+  const error = await failure(open(venue, { sign }).post("orders"));
+  assertEquals([error.kind, error.outcome, venue.sent.length], ["network", "not-sent", 0]);
+  assertEquals([error.retriable, error.retryAfter, error.cause], [true, 2_000, cause]);
+  assertStringIncludes(error.message, `sign() threw a BrokerError: ${cause.message}`);
+});
+
+Deno.test("Session repeats an order whose signature failed for a while: nothing was sent before", async () => {
+  const venue = play(ok);
+  const cause = new BrokerError("no clock", {
+    kind: "network",
+    outcome: "not-sent",
+    retriable: true,
+  });
+  let signed = 0;
+  const sign = () => ++signed === 1 ? Promise.reject(cause) : Promise.resolve();
+  await open(venue, { sign, retry: { baseWait: 0, jitter: 0 } }).post("orders");
+  assertEquals([signed, venue.sent.length], [2, 1]);
+});
+
 Deno.test("Session sends nothing where sign leaves a body that is none", async () => {
   const venue = play(ok);
   const sign = (draft: Draft) => {
@@ -89,4 +119,37 @@ Deno.test("Session lets sign see the very bytes that are sent", async () => {
   assertEquals(seen, '{"quantity":1,"price":0.0000001}');
   assertNotEquals(seen, undefined);
   assertEquals(await sentText(venue.sent[0]), seen);
+});
+
+Deno.test("Session lets a call of sign that says renew: false out while it closes, so a look-up can be signed", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue();
+  const book: { id: string }[] = [];
+  venue.on("GET /time", () => ({ now: Date.now() }));
+  venue.on("GET /orders", () => book);
+  venue.on("POST /orders", (request) => book[book.push(request.json()) - 1]);
+  venue.fail("POST /orders", "reset-after-executing");
+
+  const clock = new VenueClock(async () => {
+    const options = { renew: false, throttlers: [] };
+    return (await session.get<{ now: number }>("time", options)).now;
+  });
+  const session: Session = new Session({
+    baseUrl: venue.httpUrl,
+    fetch: venue.fetch,
+    sign: async ({ url, headers }) => {
+      if (url.pathname === "/time") return;
+      await clock.sync(); // for each request, so for each look-up too
+      headers.set("x-time", String(clock.now()));
+    },
+  });
+  const find = async ({ signal }: { signal: AbortSignal }) =>
+    (await session.get<{ id: string }[]>("orders", { signal })).find(({ id }) => id === "1");
+  const order = session.post("orders", { json: { id: "1" }, reconcile: { find } });
+  for (let ms = 0; ms < 200 && venue.executed.at(-1)?.method !== "POST"; ms++) await time.pass(1);
+  const closed = session.close();
+  await time.pass(10_000);
+  assertEquals(await order, { id: "1" });
+  assertEquals(venue.requests.map(({ path }) => path), ["/time", "/orders", "/time", "/orders"]);
+  await closed;
 });

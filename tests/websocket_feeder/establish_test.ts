@@ -1,5 +1,7 @@
 import { assertEquals, assertFalse } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
+import { BrokerError } from "../../session.ts";
+import { FeedError } from "../../feeder.ts";
 import type { Endpoint } from "../../websocket_feeder.ts";
 import { connected, over, settle, TestFeed, tick } from "./fake_feed.ts";
 
@@ -190,4 +192,25 @@ Deno.test("WebSocketFeeder says in the ending that the venue's own class threw",
   const error = await feed.connect().catch((error) => error);
   assertEquals(error.ending.reason, "endpoint(), createSocket() or handshake() threw TypeError");
   assertEquals(await time.nextAsync(), false);
+});
+
+Deno.test("WebSocketFeeder quotes in the ending the errors of this library, whose texts hold no token", async () => {
+  using time = new FakeTime();
+  const refused = new BrokerError("Cannot POST https://venue.example/token: refused with 503", {
+    kind: "network",
+    outcome: "rejected",
+  });
+  for (const cause of [refused, new FeedError("Cannot log in: wrong user")]) {
+    const feed = new TestFeed();
+    feed.where = () => {
+      throw cause;
+    };
+    const reasons: string[] = [];
+    feed.on("error", () => {});
+    feed.on("retry", ({ ending }) => reasons.push(ending.reason));
+    feed.connect().catch(() => {});
+    await settle();
+    await over(feed, time);
+    assertEquals(reasons[0].split(" threw ")[1], `${cause.name}: ${cause.message}`);
+  }
 });

@@ -129,7 +129,8 @@ Deno.test("WebSocketFeeder confirmTimeout: what is never confirmed is reported, 
   assertEquals([feed.socket.sent.length, feed.errors.length, feed.sockets.length], [3, 0, 1]);
   await tick(time, 1);
   assertEquals(feed.errors.map(({ message, fatal }) => [message, fatal]), [[
-    "Cannot subscribe to a, b, c and 1 more: asked again and again, never confirmed",
+    "Cannot subscribe to a, b, c and 1 more: asked again and again, never confirmed: " +
+    "wanted confirm() with a subscription of the same key",
     false,
   ]]);
   const [old, next] = feed.sockets;
