@@ -153,7 +153,7 @@ export const room: Room = {
     ]),
     clock("seconds are taken for milliseconds", ["min: 1e12", "min: 1e9"]),
     clock("microseconds are taken for milliseconds", ["max: 1e13", "max: 1e16"]),
-    clock("each call reads", ["return this.#syncing ??= this", "return this.#syncing = this"]),
+    clock("each call reads", ["await (this.#syncing ??= this", "await (this.#syncing = this"]),
     clock("a reading that failed is joined for ever", [
       ".finally(() => this.#syncing = undefined)",
       "",
