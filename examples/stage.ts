@@ -8,7 +8,7 @@
  */
 
 import type { Ending, FeedError, WebSocketFeeder } from "@aio-trader/core";
-import type { Fault, ScheduledFault } from "./loopback.ts";
+import type { Fault, ScheduledFault } from "./simulator.ts";
 import {
   grouped,
   type Ladder,

@@ -18,7 +18,7 @@
  */
 
 import { VENUES } from "../examples/demo.ts";
-import type { ScheduledFault } from "../examples/loopback.ts";
+import type { ScheduledFault } from "../examples/simulator.ts";
 import { type Figure, perform, Stage } from "../examples/stage.ts";
 import { randomOf } from "../testing/random.ts";
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { reply, type VenueReply } from "@aio-trader/core/testing";
 import { seeded } from "../market.ts";
 import { INDIA, india, type Listing } from "./listing.ts";
 import { Refusal } from "./rules.ts";
@@ -38,13 +39,13 @@ export function quotes(
  * @param listings The instruments.
  * @param exchange Only there.
  */
-export function list(listings: readonly Listing[], exchange: string | undefined): Response {
+export function list(listings: readonly Listing[], exchange: string | undefined): VenueReply {
   const lines = listings.map((listing) => listing.line())
     .filter((line) => !exchange || line.exchange === exchange);
   const cell = (value: unknown) => `${value}`.includes(",") ? `"${value}"` : value;
   const rows = lines.map((line) => Object.values(line).map(cell).join(","));
   const text = [Object.keys(lines[0] ?? {}).join(","), ...rows, ""].join("\n");
-  return new Response(text, { headers: { "content-type": "text/csv" } });
+  return reply(200, text, { "content-type": "text/csv" });
 }
 
 /**

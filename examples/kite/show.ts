@@ -6,7 +6,7 @@
 
 import { BrokerError, type FeedError } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
-import type { Fault } from "../loopback.ts";
+import type { Fault } from "../simulator.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
 import { grouped, type Ladder, type Story, type Window } from "../view.ts";
 import { KiteFeed, type KiteSubscription } from "./feed.ts";
@@ -162,8 +162,8 @@ export class KiteShow implements Show {
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.venue!.connections].filter((connection) => connection.alive);
-    return alive.length === 1 ? alive[0].subscriptions.size : 0;
+    const { followers } = this.venue!;
+    return followers.length === 1 ? followers[0].held.size : 0;
   }
 
   /** Compares with the venue itself, where it can be asked. */

@@ -10,9 +10,17 @@
  * @module
  */
 
-import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
-import { seeded } from "../market.ts";
-import type { KiteAccess, KiteLogin, KiteOrder } from "./account.ts";
+import {
+  type FeedClient,
+  type Handler,
+  reply,
+  type VenueFrame,
+  VenueReply,
+  type VenueRequest,
+} from "@aio-trader/core/testing";
+import { ServedVenue } from "../served_venue.ts";
+import { Simulator, type SimulatorOptions } from "../simulator.ts";
+import type { KiteAccess, KiteLogin } from "./account.ts";
 import { Desk } from "./desk.ts";
 import { GttDesk } from "./gtt_desk.ts";
 import { encodeFrame, INSTRUMENTS, Listing } from "./listing.ts";
@@ -21,7 +29,7 @@ import { FUNDS, Refusal } from "./rules.ts";
 import type { KiteMode } from "./ticks.ts";
 
 /** Options of {@linkcode KiteSimulator}. */
-export interface KiteSimulatorOptions extends LoopbackOptions {
+export interface KiteSimulatorOptions extends SimulatorOptions {
   /**
    * Time between two heartbeats, in milliseconds.
    *
@@ -58,37 +66,31 @@ const LIMITS = {
 /** How many of them have to be remembered. */
 const MOST_STARTS = 5_000;
 
-/** A request, taken apart. */
-interface Asked {
-  readonly method: string;
-  readonly path: readonly string[];
-  readonly query: URLSearchParams;
-  readonly form: URLSearchParams;
-}
+type Limit = keyof typeof LIMITS;
 
 /** One frame of so many holds a packet of an unknown kind. */
 const NOVELTY = 16;
 
 /** The venue. Its REST is at the root, and so is its WebSocket. */
-export class KiteSimulator extends LoopbackVenue<KiteConnection> {
+export class KiteSimulator extends Simulator<ServedVenue> {
   /** The instruments, by token. */
   readonly listings: ReadonlyMap<number, Listing>;
   /** Where the orders go. */
   readonly desk: Desk;
   /** Where the triggers go. */
   readonly gtts: GttDesk;
-  readonly #random: () => number;
+  /** What has happened so far. */
+  readonly stats: ServedVenue["stats"] = this.venue.stats;
   readonly #limited: boolean;
   readonly #restInterval: number;
   #nextRequest = 0;
   /** When requests came, by the limit that each counts against. */
-  readonly #starts = new Map<keyof typeof LIMITS, number[]>();
+  readonly #starts = new Map<Limit, number[]>();
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
-  /** The fates of the next orders. */
-  readonly #losses: ("answer" | "order")[] = [];
   #requestToken: string | undefined;
   #accessToken: string;
   #cuts = 0;
+  #frames = 0;
 
   /**
    * Opens the venue.
@@ -96,9 +98,8 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
    * @param options The seed, the speed and the faults.
    */
   constructor(options: KiteSimulatorOptions = {}) {
-    super(options);
+    super(new ServedVenue(), options);
     const { seed = 1, heartbeat = 2_000, limited = true, restInterval = 0 } = options;
-    this.#random = seeded(seed);
     this.#limited = limited;
     this.#restInterval = restInterval;
     this.#accessToken = this.#token();
@@ -106,12 +107,15 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
       INSTRUMENTS.map((it, i) => [it.token, new Listing(it, seed * 1_000 + i)]),
     );
     const listings = [...this.listings.values()];
-    this.desk = new Desk(listings, seed, (order) => this.#tell(order));
+    const { feed } = this.venue;
+    this.desk = new Desk(listings, seed, (data) => feed.send({ type: "order", data }));
     this.gtts = new GttDesk(this.desk, listings);
+    this.#serve(listings);
+    this.venue.door = (request) => this.#admit(request);
+    feed.onOpen((client) => client.send(HEARTBEAT));
+    feed.on((frame, client) => this.#hear(frame, client));
     this.every(100, () => this.desk.expire());
-    this.every(heartbeat, () => {
-      for (const connection of this.connections) connection.greet();
-    });
+    this.every(heartbeat, () => feed.send(HEARTBEAT));
   }
 
   /** A login of this day: `broker.authorize(venue.login)`. */
@@ -130,16 +134,6 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     return { ...this.#app, requestToken: this.#requestToken };
   }
 
-  /** Executes the next order, and answers that it has timed out. */
-  loseAnswer(): void {
-    this.#losses.push("answer");
-  }
-
-  /** Does not execute the next order, and answers that it has timed out. */
-  loseOrder(): void {
-    this.#losses.push("order");
-  }
-
   /** Ends every login, as the venue does each morning. */
   expire(): void {
     this.#accessToken = this.#token();
@@ -147,111 +141,97 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
 
   /** Lets something happen in about half of the markets, and tells those who subscribed. */
   override step(): void {
-    const moved = [...this.listings.values()].filter(() => this.#random() < 0.5);
+    const moved = [...this.listings.values()].filter(() => this.random() < 0.5);
     for (const listing of moved) {
       listing.step();
       this.desk.match(listing);
       this.gtts.match(listing);
     }
-    for (const connection of this.connections) connection.publish(moved);
-  }
-
-  /** Cuts a frame short if `corrupt` has struck. */
-  cut(frame: ArrayBuffer): ArrayBuffer {
-    if (this.#cuts === 0) return frame;
-    this.#cuts--;
-    return frame.slice(0, -3);
+    for (const client of this.followers) this.#publish(client, moved);
   }
 
   protected override corrupt(): void {
     this.#cuts++;
   }
 
-  protected override admit(request: Request): Response | undefined {
-    const { searchParams } = new URL(request.url);
-    const { apiKey, accessToken } = this.access;
-    const isKnown = searchParams.get("api_key") === apiKey &&
-      searchParams.get("access_token") === accessToken;
-    return isKnown ? undefined : refuse(NO_LOGIN);
-  }
-
-  protected override connect(socket: WebSocket): KiteConnection {
-    return new KiteConnection(socket, this);
-  }
-
   /** The venue does not say when to come again. */
-  protected override tooMany(): Response {
-    return refuse(new Refusal("NetworkException", "Too many requests", 429));
+  protected override throttle(): void {
+    this.venue.fail("*", "status", refusal(TOO_MANY));
   }
 
-  protected override async respond(request: Request): Promise<Response> {
-    const { pathname, searchParams: query } = new URL(request.url);
-    const path = pathname.slice(1).split("/").map(decodeURIComponent);
-    const form = new URLSearchParams(await request.text());
-    const asked = { method: request.method, path, query, form };
+  #serve(listings: readonly Listing[]): void {
+    const { desk, gtts } = this;
+    const on = (route: string, answer: Handler, limits: readonly Limit[] = ["rest"]) =>
+      this.venue.on(route, (request) => this.#answer(request, answer, limits));
+    on("POST /session/token", (request) => this.#login(request.form()));
+    on("GET /user/profile", () => PROFILE);
+    on("GET /user/margins", () => MARGINS);
+    on("GET /user/margins/:segment", ({ params }) => marginOf(params.segment));
+    on("GET /portfolio/holdings", () => HOLDINGS);
+    on("GET /portfolio/positions", () => {
+      const net = desk.positions();
+      return { net, day: net };
+    });
+    on("GET /trades", () => desk.trades);
+    on("GET /orders", () => desk.orders);
+    on("GET /orders/:id", ({ params }) => desk.history(params.id));
+    on("GET /orders/:id/trades", ({ params: { id } }) => {
+      desk.history(id); // refuses an order that does not exist
+      return desk.trades.filter(({ order_id }) => order_id === id);
+    });
+    const place: Handler = ({ params, form }) => {
+      const loss = this.takeLoss();
+      if (loss === "order") throw TIMED_OUT;
+      const placed = desk.place(params.variety, form());
+      if (loss === "answer") throw TIMED_OUT;
+      return placed;
+    };
+    on("POST /orders/:variety", place, ["orders", "placements"]);
+    const modify: Handler = ({ params, form }) => desk.modify(params.id, form());
+    on("PUT /orders/:variety/:id", modify, ["orders"]);
+    on("DELETE /orders/:variety/:id", ({ params }) => desk.cancel(params.id), ["orders"]);
+    const trigger = ({ params }: VenueRequest) => gtts.get(Number(params.id));
+    on("GET /gtt/triggers", () => gtts.triggers);
+    on("POST /gtt/triggers", ({ form }) => gtts.place(form()));
+    on("GET /gtt/triggers/:id", trigger);
+    on("PUT /gtt/triggers/:id", (asked) => gtts.place(asked.form(), trigger(asked).id));
+    on("DELETE /gtt/triggers/:id", ({ params }) => gtts.cancel(Number(params.id)));
+    const quote: Handler = ({ query, params }) => quotes(listings, query.getAll("i"), params.kind);
+    on("GET /quote", quote, ["quotes"]);
+    on("GET /quote/:kind", quote, ["quotes"]);
+    const lines: Handler = ({ params }) => list(listings, params.exchange);
+    on("GET /instruments", lines);
+    on("GET /instruments/:exchange", lines);
+    on("GET /instruments/historical/:token/:interval", ({ params, query }) => ({
+      candles: candles(this.listings.get(Number(params.token)), params.interval, query),
+    }), ["history"]);
+  }
+
+  /** Answers in the venue's envelope, if the limits and the login allow it. */
+  async #answer(
+    request: VenueRequest,
+    answer: Handler,
+    limits: readonly Limit[],
+  ): Promise<VenueReply> {
     try {
-      if (!this.#admits(limitsOf(asked))) {
-        this.stats.throttled++;
-        return this.tooMany();
-      }
+      if (!this.#admits(limits)) throw TOO_MANY;
       const { apiKey, accessToken } = this.access;
       const isKnown = request.headers.get("authorization") === `token ${apiKey}:${accessToken}`;
-      if (!isKnown && path[0] !== "session") throw NO_LOGIN;
-      const loss = asked.method === "POST" && path[0] === "orders"
-        ? this.#losses.shift()
-        : undefined;
-      if (loss === "order") throw TIMED_OUT;
-      const data = await this.#answer(asked);
-      if (loss === "answer") throw TIMED_OUT;
-      return data instanceof Response ? data : Response.json({ status: "success", data });
+      if (!isKnown && !request.path.startsWith("/session/")) throw NO_LOGIN;
+      const data = await answer(request);
+      return data instanceof VenueReply ? data : reply(200, { status: "success", data });
     } catch (error) {
       if (error instanceof Refusal) return refuse(error);
       throw error;
     }
   }
 
-  #answer({ method, path: [first, second, third, fourth], query, form }: Asked): unknown {
-    const { desk, gtts } = this;
-    const listings = [...this.listings.values()];
-    switch (`${method} ${first}`) {
-      case "POST session":
-        return this.#login(form);
-      case "GET user":
-        return second === "profile" ? PROFILE : third ? marginOf(third) : MARGINS;
-      case "GET portfolio":
-        return second === "holdings" ? HOLDINGS : { net: desk.positions(), day: desk.positions() };
-      case "GET trades":
-        return desk.trades;
-      case "GET orders":
-        return second === undefined ? desk.orders : this.#order(second, third);
-      case "POST orders":
-        return desk.place(second, form);
-      case "PUT orders":
-        return desk.modify(third, form);
-      case "DELETE orders":
-        return desk.cancel(third);
-      case "GET gtt":
-        return third === undefined ? gtts.triggers : gtts.get(Number(third));
-      case "POST gtt":
-        return gtts.place(form);
-      case "PUT gtt":
-        return gtts.place(form, gtts.get(Number(third)).id);
-      case "DELETE gtt":
-        return gtts.cancel(Number(third));
-      case "GET quote":
-        return quotes(listings, query.getAll("i"), second);
-      case "GET instruments":
-        return second === "historical"
-          ? { candles: candles(this.listings.get(Number(third)), fourth, query) }
-          : list(listings, second);
-    }
-    throw new Refusal("GeneralException", "Route not found", 404);
-  }
-
-  /** The states of an order, or its trades. */
-  #order(id: string, what: string | undefined): unknown {
-    const history = this.desk.history(id);
-    return what === "trades" ? this.desk.trades.filter((it) => it.order_id === id) : history;
+  #admit({ url }: Request): VenueReply | undefined {
+    const { searchParams } = new URL(url);
+    const { apiKey, accessToken } = this.access;
+    const isKnown = searchParams.get("api_key") === apiKey &&
+      searchParams.get("access_token") === accessToken;
+    return isKnown ? undefined : refuse(NO_LOGIN);
   }
 
   async #login(form: URLSearchParams): Promise<unknown> {
@@ -268,11 +248,11 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
   }
 
   /** Whether one more request is within the venue's limits, all of those that it counts against. */
-  #admits(kinds: readonly (keyof typeof LIMITS)[]): boolean {
+  #admits(kinds: readonly Limit[]): boolean {
     const now = performance.now();
     if (now < this.#nextRequest) return false;
     this.#nextRequest = now + this.#restInterval;
-    const startsOf = (kind: keyof typeof LIMITS) => {
+    const startsOf = (kind: Limit) => {
       const starts = this.#starts.get(kind) ?? [];
       this.#starts.set(kind, starts);
       return starts;
@@ -288,47 +268,8 @@ export class KiteSimulator extends LoopbackVenue<KiteConnection> {
     return true;
   }
 
-  #tell(order: KiteOrder): void {
-    const frame = JSON.stringify({ type: "order", data: order });
-    for (const connection of this.connections) connection.send(frame);
-  }
-
-  #token(): string {
-    const random = () => Math.floor(this.#random() * 36 ** 6).toString(36).padStart(6, "0");
-    return random() + random();
-  }
-}
-
-/** One client of the simulator. */
-export class KiteConnection extends Connection {
-  /** The client's subscriptions: modes by token. */
-  readonly subscriptions: Map<number, KiteMode> = new Map();
-  readonly #venue: KiteSimulator;
-  #frames = 0;
-
-  /**
-   * Takes on a client.
-   *
-   * @param socket The venue's end.
-   * @param venue The venue.
-   */
-  constructor(socket: WebSocket, venue: KiteSimulator) {
-    super(socket);
-    this.#venue = venue;
-  }
-
-  /** Whether there is a subscription. */
-  override get subscribed(): boolean {
-    return this.subscriptions.size > 0;
-  }
-
-  /** Says that all is well, in one byte. */
-  override greet(): void {
-    this.send(new ArrayBuffer(1));
-  }
-
   /** Obeys, and answers with nothing but ticks. A frame without sense gets an error in text. */
-  override receive(frame: string | ArrayBuffer): void {
+  #hear(frame: VenueFrame, client: FeedClient): void {
     let asked: { a?: unknown; v?: unknown };
     try {
       asked = Object(JSON.parse(String(frame)));
@@ -337,39 +278,51 @@ export class KiteConnection extends Connection {
     }
     const { a, v } = asked;
     if (a === "mode" && Array.isArray(v) && MODES.includes(v[0]) && Array.isArray(v[1])) {
-      return this.#subscribe(v[1].filter((token) => this.subscriptions.has(token)), v[0]);
+      return this.#subscribe(client, v[1].filter((token) => modeOf(client, token)), v[0]);
     }
-    if (a === "subscribe" && Array.isArray(v)) return this.#subscribe(v, "quote");
-    if (a === "unsubscribe" && Array.isArray(v)) {
-      for (const token of v) this.subscriptions.delete(token);
-      return;
+    if (a === "subscribe" && Array.isArray(v)) return this.#subscribe(client, v, "quote");
+    if (a !== "unsubscribe" || !Array.isArray(v)) {
+      return client.send({ type: "error", data: "Invalid message" });
     }
-    this.send(JSON.stringify({ type: "error", data: "Invalid message" }));
-  }
-
-  /**
-   * Sends ticks.
-   *
-   * @param listings Of which instruments; of those that are not subscribed to, none is sent.
-   */
-  publish(listings: readonly Listing[]): void {
-    const wanted = listings.filter(({ instrument }) => this.subscriptions.has(instrument.token));
-    if (wanted.length === 0) return;
-    const packets = wanted.map((it) => it.packet(this.subscriptions.get(it.instrument.token)!));
-    this.#frames++;
-    if (this.#frames % NOVELTY === 0) packets.splice(packets.length >> 1, 0, new Uint8Array(12));
-    this.send(this.#venue.cut(encodeFrame(packets)));
+    for (const token of v) client.held.delete(`${modeOf(client, token)} ${token}`);
   }
 
   /** A token that the venue does not know is ignored; one that it knows is told at once. */
-  #subscribe(tokens: readonly number[], mode: KiteMode): void {
-    const known = tokens.flatMap((token) => this.#venue.listings.get(token) ?? []);
-    for (const { instrument } of known) this.subscriptions.set(instrument.token, mode);
-    this.publish(known);
+  #subscribe(client: FeedClient, tokens: readonly number[], mode: KiteMode): void {
+    const known = tokens.flatMap((token) => this.listings.get(token) ?? []);
+    for (const { instrument: { token } } of known) {
+      client.held.delete(`${modeOf(client, token)} ${token}`);
+      client.held.add(`${mode} ${token}`);
+    }
+    this.#publish(client, known);
+  }
+
+  /** Sends ticks, of instruments that are subscribed to. */
+  #publish(client: FeedClient, listings: readonly Listing[]): void {
+    const packets = listings.flatMap((listing) => {
+      const mode = modeOf(client, listing.instrument.token);
+      return mode ? [listing.packet(mode)] : [];
+    });
+    if (packets.length === 0) return;
+    this.#frames++;
+    if (this.#frames % NOVELTY === 0) packets.splice(packets.length >> 1, 0, new Uint8Array(12));
+    const frame = new Uint8Array(encodeFrame(packets));
+    client.send(this.#cuts > 0 ? frame.slice(0, -3) : frame);
+    this.#cuts = Math.max(0, this.#cuts - 1);
+  }
+
+  #token(): string {
+    const random = () => Math.floor(this.random() * 36 ** 6).toString(36).padStart(6, "0");
+    return random() + random();
   }
 }
 
-const MODES: readonly unknown[] = ["ltp", "quote", "full"];
+/** Says that all is well, in one byte. */
+const HEARTBEAT = new Uint8Array(1);
+
+const MODES: readonly KiteMode[] = ["ltp", "quote", "full"];
+
+const TOO_MANY = new Refusal("NetworkException", "Too many requests", 429);
 
 const NO_LOGIN = new Refusal("TokenException", "Incorrect `api_key` or `access_token`.", 403);
 
@@ -405,16 +358,19 @@ function marginOf(segment: string): unknown {
   throw new Refusal("InputException", "Invalid `segment`.");
 }
 
-function limitsOf({ method, path: [first, second] }: Asked): (keyof typeof LIMITS)[] {
-  if (first === "quote") return ["quotes"];
-  if (first === "instruments" && second === "historical") return ["history"];
-  if (first !== "orders" || method === "GET") return ["rest"];
-  return method === "POST" ? ["orders", "placements"] : ["orders"];
+/** The mode in which a client holds an instrument: `"full 408065"` is a subscription. */
+function modeOf({ held }: FeedClient, token: number): KiteMode | undefined {
+  return MODES.find((mode) => held.has(`${mode} ${token}`));
 }
 
-function refuse({ type, message, status }: Refusal): Response {
-  const body = { status: "error", message, data: null, error_type: type };
-  return Response.json(body, { status });
+/** A refusal in the venue's envelope. */
+function refusal({ type, message, status }: Refusal): { status: number; body: object } {
+  return { status, body: { status: "error", message, data: null, error_type: type } };
+}
+
+function refuse(error: Refusal): VenueReply {
+  const { status, body } = refusal(error);
+  return reply(status, body);
 }
 
 async function sha256(text: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { KrakenShow } from "../../examples/kraken/show.ts";
-import type { ScheduledFault } from "../../examples/loopback.ts";
+import type { ScheduledFault } from "../../examples/simulator.ts";
 import { faults, perform, Stage, type StageOptions } from "../../examples/stage.ts";
 
 /** What a test does to a show once all is well, and what must have come of it before the end. */

@@ -65,7 +65,7 @@ test("kiteconnect places, changes, cancels and follows orders, and its updates a
   const ours: unknown[] = [];
   feed.orders.on("item", (order) => ours.push(order));
   await feed.connect();
-  await until(() => it.venue.connections.size === 2);
+  await until(() => it.venue.venue.feed.clients.length === 2);
 
   const { order_id } = await it.theirs.placeOrder("regular", { ...LIMIT, tag: "theirs" });
   await it.theirs.modifyOrder("regular", order_id, { quantity: 2, price: 1_401.05 });

@@ -105,9 +105,9 @@ Deno.test({
     await feed.connect();
 
     const isReady = () =>
-      venue.connections.size === 2 &&
-      [...venue.connections].every((connection) =>
-        subscriptions.every(({ token, mode }) => connection.subscriptions.get(token) === mode)
+      venue.venue.feed.clients.length === 2 &&
+      venue.followers.every(({ held }) =>
+        subscriptions.every(({ token, mode }) => held.has(`${mode} ${token}`))
       );
     await until(isReady);
     await until(() => ours.length === 18 && theirs.length === 18); // one for each frame that asks

@@ -113,8 +113,8 @@ Deno.test("KiteFeed asks again when the mode of a subscription changes, and only
   feed.sent.splice(0);
   feed.subscribe(INFY, { token: INFY, mode: "quote" }); // as before
   feed.subscribe({ token: TATAMOTORS, mode: "full" });
-  const [connection] = venue.connections;
-  await until(() => connection.subscriptions.get(TATAMOTORS) === "full");
+  const [{ held }] = venue.venue.feed.clients;
+  await until(() => held.has(`full ${TATAMOTORS}`));
   assertEquals(feed.sent, [
     { a: "unsubscribe", v: [TATAMOTORS] },
     { a: "subscribe", v: [TATAMOTORS] },
@@ -127,10 +127,10 @@ Deno.test("KiteFeed asks again when the mode of a subscription changes, and only
 Deno.test("KiteFeed unsubscribes by token, whatever the mode", async () => {
   await using venue = still();
   await using feed = await connected(venue, [{ token: INFY, mode: "full" }, TATAMOTORS]);
-  const [connection] = venue.connections;
-  await until(() => connection.subscriptions.get(INFY) === "full");
+  const [{ held }] = venue.venue.feed.clients;
+  await until(() => held.has(`full ${INFY}`));
   feed.unsubscribe(INFY);
-  await until(() => connection.subscriptions.size === 1);
+  await until(() => held.size === 1);
   assertEquals([...feed.subscriptions.keys()], [TATAMOTORS]);
   assertEquals(feed.sent.at(-1), { a: "unsubscribe", v: [INFY] });
 });
@@ -138,12 +138,12 @@ Deno.test("KiteFeed unsubscribes by token, whatever the mode", async () => {
 Deno.test("KiteFeed restores tokens and modes on a new connection", async () => {
   await using venue = still();
   await using feed = await connected(venue, [INFY, { token: NIFTY, mode: "full" }]);
-  await until(() => [...venue.connections][0].subscriptions.get(NIFTY) === "full");
+  await until(() => venue.followers[0]?.held.has(`full ${NIFTY}`));
   venue.inflict("refuse");
   venue.inflict("drop");
   await until(() => feed.stats.connections === 2);
-  await until(() => [...venue.connections][0]?.subscriptions.get(NIFTY) === "full");
-  assertEquals([...[...venue.connections][0].subscriptions], [[INFY, "quote"], [NIFTY, "full"]]);
+  await until(() => venue.followers[0]?.held.has(`full ${NIFTY}`));
+  assertEquals([...venue.followers[0].held], [`quote ${INFY}`, `full ${NIFTY}`]);
   assertEquals(venue.stats, { requests: 0, throttled: 0, accepted: 2, refused: 1 });
 });
 

@@ -81,7 +81,7 @@ async function world(options: KiteFeedOptions = {}): Promise<World> {
       door = promise;
       const { connections } = feed.stats;
       venue.inflict("drop");
-      await until(() => venue.connections.size === 0);
+      await until(() => venue.venue.feed.clients.length === 0);
       await fn();
       resolve();
       await until(() => feed.stats.connections > connections);
