@@ -120,6 +120,18 @@ export class Market {
     return print;
   }
 
+  /**
+   * Lets one to three things happen.
+   *
+   * @param random Tells how many.
+   * @returns The trades.
+   */
+  steps(random: () => number): Print[] {
+    const prints: (Print | undefined)[] = [];
+    for (let left = 1 + Math.floor(random() * 3); left > 0; left--) prints.push(this.step());
+    return prints.filter((print) => print !== undefined);
+  }
+
   /** Someone offers: inside the spread where there is room, else at or behind the best price. */
   #order(side: Rung[]): void {
     const away = side === this.bids ? -1 : 1;

@@ -5,7 +5,7 @@
  */
 
 import { BrokerError } from "@aio-trader/core";
-import type { Fault } from "../loopback.ts";
+import type { Fault } from "../simulator.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
 import { grouped, type Ladder, type Story, type Window } from "../view.ts";
 import { BybitBroker } from "./broker.ts";

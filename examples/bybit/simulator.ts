@@ -13,8 +13,8 @@ import {
   type VenueRequest,
 } from "@aio-trader/core/testing";
 import type { Sides } from "../levels.ts";
-import type { Fault, LoopbackOptions, ScheduledFault } from "../loopback.ts";
-import { type Instrument, Market, type Print, seeded } from "../market.ts";
+import { type Instrument, Market } from "../market.ts";
+import { Simulator, type SimulatorOptions } from "../simulator.ts";
 import type { BybitCategory } from "./account.ts";
 import { Desk, type DeskEvent } from "./desk.ts";
 import { PublicTopics } from "./public_topics.ts";
@@ -31,7 +31,7 @@ export const INSTRUMENTS: readonly Instrument[] = [
 export const LOGIN: BybitLogin = { key: "LOOPBACK-KEY", secret: "loopback-secret" };
 
 /** Options of {@linkcode BybitSimulator}. */
-export interface BybitSimulatorOptions extends LoopbackOptions {
+export interface BybitSimulatorOptions extends SimulatorOptions {
   /** What is traded. @default {"spot"} */
   readonly category?: BybitCategory;
   /** The key that may trade. @default {LOGIN} */
@@ -45,13 +45,11 @@ export interface BybitSimulatorOptions extends LoopbackOptions {
 /** The private topics. */
 const PRIVATE: ReadonlySet<string> = new Set(["order", "execution", "wallet"]);
 
-/** What becomes of the next change over the trade socket, before its connection is reset. */
-type Loss = "answer" | "order";
-
-/** Bybit, simulated. */
-export class BybitSimulator implements AsyncDisposable {
-  /** The venue on sockets: its logs, and faults of requests and frames. */
-  readonly venue: LoopbackVenue;
+/**
+ * Bybit, simulated. `loseAnswer()` and `loseOrder()` strike the next change over the trade socket,
+ * whose connection is reset.
+ */
+export class BybitSimulator extends Simulator<LoopbackVenue> {
   /** The account. */
   readonly desk: Desk;
   /** The market of each symbol. */
@@ -62,45 +60,32 @@ export class BybitSimulator implements AsyncDisposable {
   readonly category: BybitCategory;
   /** Refusals for too many requests so far, by REST and over the socket. */
   throttled = 0;
-  readonly #options: BybitSimulatorOptions;
   #limit: number;
   readonly #signer: BybitSigner;
   readonly #now: () => number;
-  readonly #random: () => number;
-  readonly #market: ReturnType<typeof setInterval> | undefined;
-  readonly #schedule: ReturnType<typeof setInterval> | undefined;
-  readonly #faults: ScheduledFault[];
-  readonly #losses: Loss[] = [];
   /** When the account sent its latest requests, by path. */
   readonly #requests = new Map<string, number[]>();
   readonly #topics: PublicTopics;
   readonly #loggedIn = new WeakSet<FeedClient>();
-  #firstSubscription: number | undefined;
   #isThrottling = false;
   /** Whether the closed orders are in the history only, as after a restart. */
   #isForgetful = false;
 
   private constructor(venue: LoopbackVenue, signer: BybitSigner, options: BybitSimulatorOptions) {
-    const { seed = 1, category = "spot", login = LOGIN, interval = 20, faults = [] } = options;
-    this.venue = venue;
+    super(venue, options);
+    const { seed = 1, category = "spot", login = LOGIN, limit = 10, now = Date.now } = options;
     this.category = category;
     this.login = login;
-    this.#options = options;
-    this.#limit = options.limit ?? 10;
+    this.#limit = limit;
     this.#signer = signer;
-    this.#now = options.now ?? Date.now;
-    this.#random = seeded(seed);
-    this.#faults = [...faults];
+    this.#now = now;
     this.markets = new Map(INSTRUMENTS.map((it, i) => [it.symbol, new Market(it, seed + i, 60)]));
     const { markets } = this;
-    const tell = (event: DeskEvent) => this.#tell(event);
-    this.desk = new Desk({ category, markets, now: this.#now, tell });
+    this.desk = new Desk({ category, markets, now, tell: (event) => this.#tell(event) });
     const publish = (topic: string, frame: object) => venue.feed.publish(topic, frame);
-    this.#topics = new PublicTopics(markets, this.#now, publish);
+    this.#topics = new PublicTopics(markets, now, publish);
     this.#serve();
     venue.feed.on((frame, client) => void this.#hear(frame, client));
-    if (interval > 0) this.#market = setInterval(() => this.step(), interval);
-    if (faults.length > 0) this.#schedule = setInterval(() => this.#strike(), 10);
   }
 
   /**
@@ -114,11 +99,6 @@ export class BybitSimulator implements AsyncDisposable {
     return new BybitSimulator(await LoopbackVenue.listen(), signer, options);
   }
 
-  /** The address of REST. */
-  get httpUrl(): string {
-    return this.venue.httpUrl;
-  }
-
   /** The addresses of the sockets. */
   get urls(): { public: string; private: string; trade: string } {
     const v5 = `${this.venue.wsUrl}v5`;
@@ -130,57 +110,26 @@ export class BybitSimulator implements AsyncDisposable {
   }
 
   /** Clients that hear public topics now. */
-  get followers(): FeedClient[] {
-    return this.venue.feed.clients.filter((one) =>
-      !one.isSilent && one.held.size > 0 && one.path.includes("/public/")
-    );
-  }
-
-  /** Faults of the schedule that have not struck yet. */
-  get pending(): number {
-    return this.#faults.length;
+  override get followers(): FeedClient[] {
+    return super.followers.filter(({ path }) => path.includes("/public/"));
   }
 
   /** Lets one or a few things happen in every market, and sends the changes. */
-  step(): void {
+  override step(): void {
     for (const market of this.markets.values()) {
-      const prints: Print[] = [];
-      for (let events = 1 + Math.floor(this.#random() * 3); events > 0; events--) {
-        const print = market.step();
-        if (print) prints.push(print);
-      }
-      this.#topics.tell(market, prints);
+      this.#topics.tell(market, market.steps(this.random));
     }
     for (const order of this.desk.open) this.desk.match(order);
   }
 
-  /** Lets the markets stand still from now on, but for `step()`. */
-  freeze(): void {
-    clearInterval(this.#market);
+  /** Leaves a hole in the numbers of a book. */
+  protected override corrupt(): void {
+    this.#topics.holes++;
   }
 
-  /**
-   * Lets a fault strike now. `corrupt` is a hole in the numbers of a book, `throttle` a refusal with
-   * code 10006 of the next signed request.
-   */
-  inflict(fault: Fault): void {
-    const { feed } = this.venue;
-    if (fault === "drop") feed.drop(1012, "Service restart");
-    else if (fault === "refuse") feed.refuse();
-    else if (fault === "silence") feed.silence();
-    else if (fault === "corrupt") this.#topics.holes++;
-    else this.#isThrottling = true;
-    this.#options.onFault?.(fault);
-  }
-
-  /** Executes the next change over the trade socket, and resets the connection. */
-  loseAnswer(): void {
-    this.#losses.push("answer");
-  }
-
-  /** Does not execute the next change over the trade socket, and resets the connection. */
-  loseOrder(): void {
-    this.#losses.push("order");
+  /** Refuses the next signed request with code 10006. */
+  protected override throttle(): void {
+    this.#isThrottling = true;
   }
 
   /** Keeps closed orders in the history only, as after a restart of the venue. */
@@ -201,18 +150,6 @@ export class BybitSimulator implements AsyncDisposable {
   /** What the venue's book looks like to those who follow a topic. */
   book(topic: string): Sides {
     return this.#topics.book(topic);
-  }
-
-  /** Ends every connection and stops listening. */
-  async close(): Promise<void> {
-    clearInterval(this.#market);
-    clearInterval(this.#schedule);
-    await this.venue.close();
-  }
-
-  /** Closes the venue. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   #serve(): void {
@@ -342,7 +279,6 @@ export class BybitSimulator implements AsyncDisposable {
     } catch (error) {
       return grant(false, (error as Error).message);
     }
-    if (path !== "private") this.#firstSubscription ??= performance.now();
     for (const topic of topics) client.held.add(topic);
     grant(true, "subscribe");
     for (const topic of topics) {
@@ -362,7 +298,7 @@ export class BybitSimulator implements AsyncDisposable {
     if (!isKnown || form.category !== this.category) {
       return answer({ retCode: 10404, retMsg: "op type or category is not supported" });
     }
-    const loss = this.#losses.shift();
+    const loss = this.takeLoss();
     if (loss === "order") return client.reset();
     const signed = { key: this.login.key, isSigned: true, isThrottled: false };
     const { "X-BAPI-TIMESTAMP": timestamp = "", "X-BAPI-RECV-WINDOW": recvWindow = "5000" } =
@@ -380,16 +316,6 @@ export class BybitSimulator implements AsyncDisposable {
   #tell({ topic, row }: DeskEvent): void {
     const creationTime = this.#now();
     this.venue.feed.publish(topic, { id: crypto.randomUUID(), topic, creationTime, data: [row] });
-  }
-
-  /** Strikes with the faults that are due, as soon as there is a client to survive them. */
-  #strike(): void {
-    if (this.#firstSubscription === undefined) return;
-    const isReady = () => this.followers.length > 0;
-    const elapsed = performance.now() - this.#firstSubscription;
-    while (this.#faults.length > 0 && this.#faults[0].at <= elapsed && isReady()) {
-      this.inflict(this.#faults.shift()!.fault);
-    }
   }
 }
 

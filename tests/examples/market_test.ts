@@ -59,6 +59,20 @@ Deno.test("Market.step() returns trades at the best price, counted from 1", () =
   assertEquals(market.traded.lots, lots);
 });
 
+Deno.test("Market.steps() steps one to three times, and returns all trades", () => {
+  const random = seeded(2);
+  const [market, other] = [new Market(BTC, 5), new Market(BTC, 5)];
+  const counts = new Set<number>();
+  const count = seeded(2);
+  for (let i = 0; i < 500; i++) {
+    const steps = 1 + Math.floor(count() * 3);
+    const prints = Array.from({ length: steps }, () => other.step());
+    assertEquals(market.steps(random), prints.filter((print) => print !== undefined));
+    counts.add(steps);
+  }
+  assertEquals([...counts].sort(), [1, 2, 3]);
+});
+
 Deno.test("Market.step() replaces rungs and never changes them", () => {
   const market = new Market(BTC, 9);
   const seen = [...market.bids, ...market.asks].map((rung) => [rung, { ...rung }]);
