@@ -66,6 +66,7 @@ const PLAUSIBLE = { min: 1e12, max: 1e13, unit: "epoch milliseconds" };
  *   `resolution`.
  * - The venue's own time lies between `now()` and `now()` + {@linkcode error}.
  * - A step of this computer's wall clock changes nothing: only `performance.now()` is read.
+ *   {@linkcode at} alone reads `Date.now()`.
  *
  * If a reading contradicts the bounds, then the venue's clock has been set, or this computer has
  * slept: the reading counts and all earlier ones are forgotten. Until that reading the promise
@@ -90,8 +91,7 @@ const PLAUSIBLE = { min: 1e12, max: 1e13, unit: "epoch milliseconds" };
  * });
  * const sign = async ({ url, headers }: Draft) => {
  *   if (url.pathname === "/time") return; // the clock's own call goes unsigned
- *   if (clock.error > 1_000) await clock.sync(); // first, then about every 40 minutes
- *   headers.set("x-timestamp", String(clock.now()));
+ *   headers.set("x-timestamp", String(await clock.fresh(1_000)));
  * };
  * await using session: Session = new Session({ baseUrl: venue.httpUrl, sign });
  *
@@ -140,6 +140,71 @@ export class VenueClock {
   now(): number {
     const { at, least } = this.#widened();
     return Math.floor(at + least);
+  }
+
+  /**
+   * The venue's time for a timestamp: reads it anew if {@linkcode now} may lie too far behind. Meant
+   * for the `sign` hook of a session.
+   *
+   * - At first, then seldom: with a `drift` of 200 and `most` of 1,000 about every 40 minutes.
+   * - A reading that fails is ignored if there are earlier ones: their bounds still hold.
+   * - Where one reading cannot be as exact as `most`, because the venue tells whole seconds or is
+   *   far away, every call reads.
+   *
+   * @param most How far the venue's own time may be ahead of the timestamp, in milliseconds: well
+   *   below what the venue tolerates.
+   * @returns The time that `now` tells.
+   * @throws {TypeError} If `most` is no number.
+   * @throws {RangeError} If `most` is negative.
+   * @throws The error of {@linkcode sync}, if there is no earlier reading.
+   *
+   * @example Each order has a fresh timestamp
+   * ```ts
+   * import { VenueClock } from "@aio-trader/core/venue-clock";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * let readings = 0;
+   * const clock = new VenueClock(() => (readings++, Date.now()));
+   *
+   * const timestamps = [await clock.fresh(1_000), await clock.fresh(1_000)];
+   * assertEquals(readings, 1); // the second one is exact enough
+   * assert(timestamps[1] <= Date.now() + 1);
+   * ```
+   */
+  async fresh(most: number): Promise<number> {
+    checkNumber("Cannot tell a fresh time", "most", most, { unit: "milliseconds" });
+    if (this.error > most) {
+      await this.sync().catch((error) => {
+        if (!this.#bounds) throw error;
+      });
+    }
+    return this.now();
+  }
+
+  /**
+   * The venue's time at a moment of this computer's clock: for the start of a list of what happened
+   * since then. A step of that clock since the moment shifts the result as much.
+   *
+   * @param moment The moment, of `Date.now()`: `since` of a gap, for example.
+   * @returns Whole epoch milliseconds: the venue's own time at that moment, or less by up to
+   *   {@linkcode error} and 2.
+   * @throws {Error} Before the first reading.
+   *
+   * @example What was missed since a connection was lost
+   * ```ts
+   * import { VenueClock } from "@aio-trader/core/venue-clock";
+   * import { assert } from "@std/assert";
+   *
+   * const clock = new VenueClock(() => Date.now() - 3_000); // the venue's clock is 3 s behind ours
+   * await clock.sync();
+   *
+   * const since = Date.now() - 60_000;
+   * const start = clock.at(since); // for the venue's list of trades
+   * assert(start <= since - 3_000 && start > since - 4_000);
+   * ```
+   */
+  at(moment: number): number {
+    return this.now() - (Date.now() - moment) - 1; // both are cut to whole milliseconds
   }
 
   /**

@@ -232,7 +232,96 @@ Deno.test("VenueClock.sync() reads once for all that call it meanwhile", async (
 Deno.test("VenueClock knows nothing before the first reading", () => {
   const clock = new VenueClock(() => EPOCH);
   assertThrows(() => clock.now(), Error, "Cannot tell the venue's time");
+  assertThrows(() => clock.at(Date.now()), Error, "Cannot tell the venue's time");
   assertEquals(clock.error, Infinity);
+});
+
+Deno.test("VenueClock.fresh() reads first, then once now() may lie further behind", async () => {
+  using ticks = new Ticks();
+  let reads = 0;
+  const read = venue(ticks, 0, 5);
+  const clock = new VenueClock(() => (reads++, read()), { drift: 100 });
+  assertEquals(await clock.fresh(1_000), EPOCH + 5);
+  for (let minute = 0; minute < 80; minute++) { // 5,000 s make 1,000 ms, less those of the reading
+    ticks.now += 60_000;
+    const told = await clock.fresh(1_000);
+    const own = EPOCH + ticks.now;
+    assert(told <= own && own - told <= 1_000, `${own - told} ms behind`);
+    assertEquals(reads, 1);
+  }
+  ticks.now += 240_000;
+  await clock.fresh(1_000);
+  assertEquals(reads, 2);
+  assert(clock.error < 20);
+});
+
+Deno.test("VenueClock.fresh() reads once for all that wait", async () => {
+  let reads = 0;
+  const clock = new VenueClock(async () => (reads++, await EPOCH));
+  await Promise.all([clock.fresh(10), clock.fresh(10), clock.fresh(1_000)]);
+  assertEquals(reads, 1);
+});
+
+Deno.test("VenueClock.fresh() rejects with what read throws, but goes on with earlier readings", async () => {
+  using ticks = new Ticks();
+  let isDown = true;
+  const read = venue(ticks, 0);
+  const clock = new VenueClock(() => {
+    if (isDown) throw new Error("no answer");
+    return read();
+  });
+  await assertRejects(() => clock.fresh(1_000), Error, "no answer");
+  isDown = false;
+  await clock.fresh(1_000);
+  isDown = true;
+  ticks.now += 3 * 3_600_000;
+  assert(clock.error > 1_000);
+  assertEquals(await clock.fresh(1_000), clock.now());
+});
+
+Deno.test("VenueClock.fresh() reads for every call where no reading can be as exact as that", async () => {
+  using ticks = new Ticks();
+  let reads = 0;
+  const read = venue(ticks, 0, 0, 0, 1_000);
+  const clock = new VenueClock(() => (reads++, read()), { resolution: 1_000 });
+  for (let call = 1; call <= 3; call++) {
+    assertEquals(await clock.fresh(500), EPOCH);
+    assertEquals(reads, call);
+  }
+});
+
+Deno.test("VenueClock.fresh() refuses a bad bound, and reads nothing", async () => {
+  const clock = new VenueClock(() => {
+    throw new Error("read");
+  });
+  for (const most of [-1, NaN]) {
+    await assertRejects(() => clock.fresh(most), RangeError, "Cannot tell a fresh time: most");
+  }
+  await assertRejects(() => clock.fresh("1" as never), TypeError, "Cannot tell a fresh time: most");
+});
+
+Deno.test("VenueClock.at() is the venue's time at a moment of ours, or less by up to its error and 2", async () => {
+  const { now: wall } = Date;
+  try {
+    for (const [there, back] of [[0, 0], [40, 3]]) {
+      using ticks = new Ticks();
+      const clock = new VenueClock(venue(ticks, 0, there, back), { drift: 0 });
+      await clock.sync();
+      for (const shift of [-3_600_000.5, 0, 0.75, 3_600_000]) { // how far our wall clock is off
+        for (const passed of [0, 0.5, 0.5, 999.5, 0.5, 60_000]) {
+          Date.now = () => Math.floor(EPOCH + ticks.now + shift);
+          const own = EPOCH + ticks.now;
+          const moment = Date.now();
+          ticks.now += passed;
+          const behind = own - clock.at(moment);
+          assert(behind >= 0, `${-behind} ms later`);
+          assert(behind <= clock.error + 2, `${behind} ms earlier`);
+        }
+      }
+    }
+  } finally {
+    Date.now = wall;
+  }
 });
 
 Deno.test("VenueClock refuses bad options", () => {

@@ -158,6 +158,20 @@ export const room: Room = {
       ".finally(() => this.#syncing = undefined)",
       "",
     ]),
+    clock("fresh() never reads again", ["if (this.error > most) {", "if (!this.#bounds) {"]),
+    clock("fresh() fails though there are earlier readings", [
+      "        if (!this.#bounds) throw error;\n",
+      "        throw error;\n",
+    ]),
+    clock("fresh() takes any bound", [
+      '    checkNumber("Cannot tell a fresh time", "most", most, { unit: "milliseconds" });\n',
+      "",
+    ]),
+    clock("at() is later than the venue was", [
+      "(Date.now() - moment) - 1;",
+      "(Date.now() - moment);",
+    ]),
+    clock("at() is now", ["this.now() - (Date.now() - moment) - 1;", "this.now() - 1;"]),
     clock("now() before the first reading is our own time", [
       "    if (!this.#bounds) {\n      throw",
       "    if (!this.#bounds) {\n      if (true) return { at: now, least: performance.timeOrigin, most: performance.timeOrigin };\n      throw",
