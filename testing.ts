@@ -9,8 +9,9 @@
  *
  * On both, `venue.on("POST /orders", handler)` says how a request is answered,
  * `venue.fail("POST /orders", "reset-after-executing", { nth: 3 })` plans a fault by its name, and
- * `venue.feed` says the same of frames and connections. `venue.executed`, `venue.requests`,
- * `venue.feed.frames` and `client.held` tell what the venue has seen.
+ * `venue.will("POST /orders", ...steps)` says how the next requests end, one by one. `venue.feed`
+ * says the same of frames and connections. `venue.executed`, `venue.requests`, `venue.feed.frames`
+ * and `client.held` tell what the venue has seen.
  *
  * This module runs on Deno, Node and Bun. It is no part of `mod.ts`.
  *
@@ -75,18 +76,19 @@ export {
   FeedScript,
   type FrameMatch,
   type RefuseOptions,
+  type Upgrade,
   type VenueFrame,
   type Wire,
 } from "./testing/feed_script.ts";
 export { LoopbackVenue } from "./testing/loopback_venue.ts";
 export { randomOf } from "./testing/random.ts";
+export { raw, reply, VenueReply } from "./testing/reply.ts";
 export type { SimulatedRuntime } from "./testing/runtimes.ts";
 export {
   type Handler,
   type Incoming,
-  reply,
+  type Step,
   type Turn,
-  VenueReply,
   type VenueRequest,
   VenueScript,
 } from "./testing/script.ts";

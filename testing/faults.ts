@@ -24,6 +24,7 @@ export type Ending =
   | "hang"
   | "half-head"
   | "garbage"
+  | "raw"
   | "cut-body"
   | "cut-chunks"
   | "reset-body"
@@ -179,14 +180,15 @@ export interface HttpFaultOptions {
    */
   delay?: number | undefined;
   /**
-   * The status of `status` and `status-after-executing`.
+   * The status of `status` and `status-after-executing`. With any other fault, this and the next two
+   * make an answer that takes the place of the handler's.
    *
-   * @default {503}
+   * @default {503, or 200 with other faults}
    */
   status?: number | undefined;
   /** Headers of such an answer, such as Retry-After. */
   headers?: Record<string, string> | undefined;
-  /** The body of such an answer: a text, or a value that becomes JSON. */
+  /** The body of such an answer: a text or bytes, or a value that becomes JSON. */
   body?: unknown;
 }
 

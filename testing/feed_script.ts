@@ -5,6 +5,7 @@
  */
 
 import { type FrameFault, type FrameFaultOptions, Strikes } from "./faults.ts";
+import { VenueReply } from "./reply.ts";
 
 /**
  * A frame: text or bytes.
@@ -57,6 +58,8 @@ export interface Wire {
   reset(): void;
   /** Closes the connection without a close frame. */
   finish(): void;
+  /** Writes bytes that are no frame of the script's, and waits until they are on their way. */
+  raw?(bytes: Uint8Array): Promise<void>;
 }
 
 /**
@@ -140,6 +143,34 @@ export class FeedClient {
   finish(): void {
     if (this.isOpen) this.#wire.finish();
   }
+
+  /**
+   * Writes bytes to the connection as they are: broken frames, several in one segment, or a flood
+   * that waits for a slow client. No fault of frames strikes them.
+   *
+   * @param bytes Frames as the protocol writes them.
+   * @returns Resolves once the bytes are on their way, so whoever awaits it goes as slowly as the
+   *   client reads.
+   * @throws {Error} If the connection has no bytes, as those of a `SimulatedVenue`.
+   *
+   * @example A frame of a kind that does not exist
+   * ```ts
+   * import { LoopbackVenue } from "@aio-trader/core/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using venue = await LoopbackVenue.listen();
+   * venue.feed.onOpen((client) => client.raw(Uint8Array.of(0x83, 0))); // opcode 3, empty
+   * const socket = new WebSocket(venue.wsUrl);
+   * const code = await new Promise((resolve) => socket.onclose = ({ code }) => resolve(code));
+   * assertEquals(code === 1000, false); // the client gives up
+   * ```
+   */
+  async raw(bytes: Uint8Array): Promise<void> {
+    if (!this.#wire.raw) {
+      throw new Error("Cannot write bytes: the connection has none, only frames");
+    }
+    if (this.isOpen) await this.#wire.raw(bytes);
+  }
 }
 
 /**
@@ -180,7 +211,7 @@ export interface RefuseOptions {
  *
  * const { feed } = new SimulatedVenue();
  * feed.refuse({ status: 503 });
- * const admission: Admission = feed.admit();
+ * const admission: Admission = await feed.admit({ path: "/", headers: new Headers() });
  * assertEquals(admission.verdict, "refuse");
  * ```
  */
@@ -190,7 +221,26 @@ export type Admission =
     readonly verdict: "refuse";
     readonly status: number;
     readonly headers: Record<string, string>;
+    readonly body?: string | Uint8Array;
   };
+
+/**
+ * What a client sends to open its connection.
+ *
+ * @example A venue that wants a key
+ * ```ts
+ * import { reply, SimulatedVenue, type Upgrade } from "@aio-trader/core/testing";
+ *
+ * const isKnown = ({ path }: Upgrade) => path.includes("api_key=");
+ * new SimulatedVenue().feed.onUpgrade((upgrade) => isKnown(upgrade) ? undefined : reply(401));
+ * ```
+ */
+export interface Upgrade {
+  /** The path and query that were dialled. */
+  readonly path: string;
+  /** The headers. */
+  readonly headers: Headers;
+}
 
 /**
  * Tells which frames a fault strikes.
@@ -249,8 +299,19 @@ export class FeedScript {
   #plans: FramePlan[] = [];
   /** Writes the frames that wait for the next one, which goes first: the latest before the others. */
   #swapped: (() => void) | undefined;
-  #onFrame: (frame: VenueFrame, client: FeedClient) => void = () => {};
-  #onOpen: (client: FeedClient) => void = () => {};
+  readonly #errors: unknown[];
+  #onFrame: (frame: VenueFrame, client: FeedClient) => unknown = () => {};
+  #onOpen: (client: FeedClient) => unknown = () => {};
+  #onUpgrade: (upgrade: Upgrade) => unknown = () => {};
+
+  /**
+   * Makes a script.
+   *
+   * @param errors Takes what handlers throw.
+   */
+  constructor(errors: unknown[] = []) {
+    this.#errors = errors;
+  }
 
   /** The clients that are connected. */
   get clients(): FeedClient[] {
@@ -258,21 +319,69 @@ export class FeedScript {
   }
 
   /**
-   * Says what the venue does with a frame of a client.
+   * The client that was accepted last.
+   *
+   * @throws {Error} If there was none.
+   */
+  get last(): FeedClient {
+    const last = this.all.at(-1);
+    if (!last) throw new Error("Cannot tell the last client: none was accepted");
+    return last;
+  }
+
+  /**
+   * Says what the venue does with a frame of a client. What the handler throws is kept in
+   * {@linkcode VenueScript.errors}.
    *
    * @param handler Called with each frame, in order.
    */
-  on(handler: (frame: VenueFrame, client: FeedClient) => void): void {
+  on(handler: (frame: VenueFrame, client: FeedClient) => unknown): void {
     this.#onFrame = handler;
   }
 
   /**
+   * Says which upgrades the venue accepts. {@linkcode FeedScript.refuse} and
+   * {@linkcode FeedScript.hang} come first.
+   *
+   * @param handler Called with each upgrade. A {@linkcode reply} that it returns or throws refuses
+   *   the upgrade, anything else accepts it. The client waits as long as a promise does.
+   *
+   * @example A venue that wants a key, and takes its time to look at it
+   * ```ts
+   * import { reply, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using time = new VirtualTime();
+   * const venue = new SimulatedVenue();
+   * venue.feed.onUpgrade(async ({ path }) => {
+   *   await new Promise((resolve) => setTimeout(resolve, 500));
+   *   if (!path.endsWith("?api_key=mine")) return reply(401);
+   * });
+   *
+   * const told: string[] = [];
+   * for (const key of ["mine", "yours"]) {
+   *   const socket = venue.createSocket(`${venue.wsUrl}?api_key=${key}`);
+   *   socket.onopen = () => told.push(`${key} is open`);
+   *   socket.onclose = () => told.push(`${key} is refused`);
+   * }
+   * await time.pass(400);
+   * assertEquals(told, []);
+   * await time.pass(600);
+   * assertEquals(told.sort(), ["mine is open", "yours is refused"]);
+   * ```
+   */
+  onUpgrade(handler: (upgrade: Upgrade) => unknown): void {
+    this.#onUpgrade = handler;
+  }
+
+  /**
    * Says what the venue does once a client is connected. On real sockets, what it sends then comes in
-   * the same segment as the answer to the upgrade.
+   * the same segment as the answer to the upgrade. What the handler throws is kept in
+   * {@linkcode VenueScript.errors}.
    *
    * @param handler Called with each client.
    */
-  onOpen(handler: (client: FeedClient) => void): void {
+  onOpen(handler: (client: FeedClient) => unknown): void {
     this.#onOpen = handler;
   }
 
@@ -371,18 +480,22 @@ export class FeedScript {
     this.isDeaf = false;
   }
 
-  /** Decides about the next upgrade. For stages. */
-  admit(): Admission {
+  /** Decides about an upgrade. For stages. */
+  async admit(upgrade: Upgrade): Promise<Admission> {
     this.upgrades++;
-    return this.#admissions.find(({ strikes }) => strikes.next())?.admission ??
-      { verdict: "accept" };
+    const planned = this.#admissions.find(({ strikes }) => strikes.next());
+    if (planned) return planned.admission;
+    const answer = await this.#run(() => this.#onUpgrade(upgrade), new VenueReply(500, {}, ""));
+    if (!(answer instanceof VenueReply)) return { verdict: "accept" };
+    const { status, headers, body } = answer;
+    return { verdict: "refuse", status, headers, body };
   }
 
   /** Adds a client that was accepted. For stages. */
   add(path: string, headers: Headers, wire: Wire): FeedClient {
     const client = new FeedClient(this.all.length + 1, path, headers, wire, this);
     this.all.push(client);
-    this.#onOpen(client);
+    void this.#run(() => this.#onOpen(client));
     return client;
   }
 
@@ -391,7 +504,7 @@ export class FeedScript {
     if (this.#strike(frame, true)) return;
     client.frames.push(frame);
     this.frames.push({ client, frame, at: Date.now() });
-    this.#onFrame(frame, client);
+    void this.#run(() => this.#onFrame(frame, client));
   }
 
   /** Sends a frame of the venue as the faults allow. For clients. */
@@ -418,6 +531,17 @@ export class FeedScript {
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+  }
+
+  /** Runs a handler. Keeps what it throws, a reply apart, and returns the answer to that instead. */
+  async #run(handler: () => unknown, onError?: VenueReply): Promise<unknown> {
+    try {
+      return await handler();
+    } catch (error) {
+      if (error instanceof VenueReply && onError) return error;
+      this.#errors.push(error);
+      return onError;
+    }
   }
 
   #later(delay: number, callback: () => void): void {

@@ -8,16 +8,18 @@ import { createServer, type Server, type Socket } from "node:net";
 import { HalfRead, head, parseRequest, readFrames, upgrade, wireFrame } from "./wire.ts";
 import type { FeedClient, VenueFrame, Wire } from "./feed_script.ts";
 import type { Ending } from "./faults.ts";
-import { type Incoming, reply, type Turn, type VenueReply, VenueScript } from "./script.ts";
+import { reply, type VenueReply } from "./reply.ts";
+import { type Incoming, type Turn, VenueScript } from "./script.ts";
 
 /** How long a part of an answer has before the connection ends, in milliseconds: it must arrive. */
 const GRACE = 50;
 
 /** Ends without an answer. */
-const ABRUPT: Partial<Record<Ending, (socket: Socket) => void>> = {
+const ABRUPT: Partial<Record<Ending, (socket: Socket, answer: VenueReply) => void>> = {
   hang() {},
   reset: (socket) => socket.resetAndDestroy(),
   finish: (socket) => socket.end(),
+  raw: (socket, { body }) => socket.end(body),
   garbage: (socket) => socket.end("?@!# this is no HTTP\r\n\r\n"),
   "half-head": (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-type: application/js"),
 };
@@ -47,6 +49,8 @@ const UNASKED = reply(400, { error: "unasked" });
  * ```
  */
 export class LoopbackVenue extends VenueScript implements AsyncDisposable {
+  /** Most TCP connections that were open at the same time. */
+  mostAlive = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
@@ -90,10 +94,44 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
     return this.#connections;
   }
 
+  /** TCP connections that are open, those included that asked for nothing yet. */
+  get alive(): number {
+    return this.#sockets.size;
+  }
+
+  /**
+   * Waits until something holds, which is looked at every few milliseconds. In virtual time,
+   * {@linkcode VirtualTime.until} does it.
+   *
+   * @param condition What must hold.
+   * @param timeout Longest wait, in milliseconds.
+   * @throws {Error} If it does not hold in time.
+   *
+   * @example Waits until the venue has seen an order
+   * ```ts
+   * import { LoopbackVenue } from "@aio-trader/core/testing";
+   *
+   * await using venue = await LoopbackVenue.listen();
+   * venue.on("POST /orders", { id: 1 });
+   * const order = fetch(`${venue.httpUrl}orders`, { method: "POST" });
+   * await venue.until(() => venue.executed.length === 1);
+   * await (await order).body?.cancel();
+   * ```
+   */
+  async until(condition: () => unknown, timeout = 5_000): Promise<void> {
+    const end = performance.now() + timeout;
+    while (!condition()) {
+      if (performance.now() > end) {
+        throw new Error(`Cannot wait any longer: not so within ${timeout} ms: ${condition}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
   /** Resets every connection, and listens no more: connections are refused. */
   async down(): Promise<void> {
     for (const socket of this.#sockets) socket.resetAndDestroy();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#stop();
   }
 
   /** Listens again after {@linkcode LoopbackVenue.down}, on the same port. */
@@ -105,7 +143,8 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.feed.stop();
-    await this.down();
+    for (const socket of this.#sockets) socket.destroy();
+    await this.#stop();
   }
 
   /** Ends every connection and stops listening. */
@@ -121,6 +160,10 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
     this.#port = (this.#server.address() as { port: number }).port;
   }
 
+  async #stop(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
   #wait(delay: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -133,53 +176,57 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
 
   #accept(socket: Socket): void {
     const connection = ++this.#connections;
-    let left: HalfRead | undefined = new HalfRead();
+    const left = new HalfRead();
     this.#sockets.add(socket);
+    this.mostAlive = Math.max(this.mostAlive, this.alive);
     socket.setNoDelay(true);
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("error", () => {}); // the client may be as rude as this venue
     let turns = Promise.resolve();
-    socket.on("data", (chunk: Uint8Array) => {
-      if (!left) return;
-      left.add(chunk);
+    /** Takes requests off the bytes; nothing while an upgrade is decided; frames once it is accepted. */
+    let read = () => {
       for (let found = parseRequest(left); found; found = parseRequest(left)) {
         const incoming = { ...found, connection };
         if (/^websocket$/i.test(incoming.headers.get("upgrade") ?? "")) {
-          void this.#upgrade(socket, incoming, left);
-          left = undefined;
+          read = () => {};
+          void this.#upgrade(socket, incoming, left).then((readFrames) => (read = readFrames)());
           return;
         }
         // Pipelined requests are answered in their order.
         const turn = this.play(incoming, (delay) => this.#wait(delay));
         turns = turns.then(async () => this.#answer(socket, await turn));
       }
-    });
-  }
-
-  async #upgrade(
-    socket: Socket,
-    { target, headers }: Incoming,
-    left: HalfRead,
-  ): Promise<void> {
-    const admission = this.feed.admit();
-    if (admission.verdict === "hang") return;
-    if (admission.verdict === "refuse") {
-      const { status, headers } = admission;
-      socket.end(head(status, { "content-length": "0", ...headers }));
-      return;
-    }
-    const wire = new SocketWire(socket);
-    wire.hold(await upgrade(headers));
-    const client = this.feed.add(target, headers, wire);
-    wire.release();
-    socket.on("close", () => client.isOpen = false);
-    const read = () =>
-      readFrames(left, (opcode, payload) => this.#hear(client, wire, opcode, payload));
+    };
     socket.on("data", (chunk: Uint8Array) => {
       left.add(chunk);
       read();
     });
-    read();
+  }
+
+  /** Answers an upgrade. Returns what takes frames off the bytes from now on. */
+  async #upgrade(
+    socket: Socket,
+    { target: path, headers }: Incoming,
+    left: HalfRead,
+  ): Promise<() => void> {
+    const ignore = () => {};
+    const admission = await this.feed.admit({ path, headers });
+    if (admission.verdict === "hang") return ignore;
+    if (admission.verdict === "refuse") {
+      const { status, headers, body = "" } = admission;
+      const bytes = toBytes(body);
+      socket.write(head(status, { "content-length": String(bytes.length), ...headers }));
+      socket.end(bytes);
+      return ignore;
+    }
+    const accepted = await upgrade(headers);
+    if (socket.destroyed) return ignore; // the client has gone meanwhile
+    const wire = new SocketWire(socket);
+    wire.hold(accepted);
+    const client = this.feed.add(path, headers, wire);
+    wire.release();
+    socket.on("close", () => client.isOpen = false);
+    return () => readFrames(left, (opcode, payload) => this.#hear(client, wire, opcode, payload));
   }
 
   #hear(
@@ -199,9 +246,9 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
 
   #answer(socket: Socket, turn: Turn): void {
     const { ends, reply: answer, isUnasked } = turn;
-    if (Object.hasOwn(ABRUPT, ends)) return void ABRUPT[ends]!(socket);
+    if (Object.hasOwn(ABRUPT, ends)) return void ABRUPT[ends]!(socket, answer);
     const { status, headers, body } = answer;
-    const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+    const bytes = toBytes(body);
     if (ends === "half-gzip") return void this.#halfGzip(socket, answer, bytes);
     const isChunked = ends === "cut-chunks";
     const isEmpty = status === 204 || status === 304;
@@ -236,6 +283,10 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
   }
 }
 
+function toBytes(body: string | Uint8Array): Uint8Array {
+  return typeof body === "string" ? new TextEncoder().encode(body) : body;
+}
+
 /** One client's socket. */
 class SocketWire implements Wire {
   readonly #socket: Socket;
@@ -267,8 +318,12 @@ class SocketWire implements Wire {
   }
 
   write(frame: VenueFrame): void {
-    const isText = typeof frame === "string";
-    this.put(wireFrame(isText ? 1 : 2, isText ? new TextEncoder().encode(frame) : frame));
+    this.put(wireFrame(typeof frame === "string" ? 1 : 2, toBytes(frame)));
+  }
+
+  async raw(bytes: Uint8Array): Promise<void> {
+    if (this.#held) return this.put(bytes);
+    await new Promise<void>((resolve) => this.#socket.write(bytes, () => resolve()));
   }
 
   close(code?: number, reason = ""): void {

@@ -12,6 +12,7 @@ import {
   Strikes,
 } from "./faults.ts";
 import { FeedScript } from "./feed_script.ts";
+import { reply, VenueReply } from "./reply.ts";
 
 /**
  * A request as the venue sees it.
@@ -34,6 +35,8 @@ import { FeedScript } from "./feed_script.ts";
 export interface VenueRequest {
   /** The method, in upper case. */
   readonly method: string;
+  /** Path and query, as they came. */
+  readonly target: string;
   /** The path, without the query. */
   readonly path: string;
   /** The parts of the path that the route names, as `id` in `"GET /orders/:id"`. */
@@ -46,6 +49,8 @@ export interface VenueRequest {
   readonly body: string;
   /** Number of the connection that brought it, from 1. */
   readonly connection: number;
+  /** Its place on that connection, from 1: above 1, the client has used the connection again. */
+  readonly turn: number;
   /** When it came, in epoch milliseconds. */
   readonly at: number;
   /**
@@ -81,71 +86,10 @@ export interface VenueRequest {
  * assertEquals(stage.requests[0].query.has("now"), true);
  * ```
  */
-export type Incoming = Pick<VenueRequest, "method" | "headers" | "body" | "connection"> & {
-  /** Path and query. */
-  readonly target: string;
-};
-
-/**
- * An answer with a status and headers; see {@linkcode reply}.
- *
- * @example An answer that is shared by two routes
- * ```ts
- * import { reply, SimulatedVenue, type VenueReply } from "@aio-trader/core/testing";
- *
- * const down: VenueReply = reply(503, "back at six", { "retry-after": "60" });
- * new SimulatedVenue().on("GET /quote", () => down).on("POST /orders", () => down);
- * ```
- */
-export class VenueReply {
-  /** The status. */
-  readonly status: number;
-  /** The headers. */
-  readonly headers: Record<string, string>;
-  /** The body. */
-  readonly body: string | Uint8Array;
-
-  /** Makes an answer; {@linkcode reply} is shorter. */
-  constructor(status: number, headers: Record<string, string>, body: string | Uint8Array) {
-    this.status = status;
-    this.headers = headers;
-    this.body = body;
-  }
-}
-
-/**
- * Makes an answer of a handler that is more than a value in JSON.
- *
- * @param status The status.
- * @param body A text or bytes as they are, any other value as JSON, or nothing.
- * @param headers Headers; `content-type` says `application/json` for JSON.
- * @returns The answer, to be returned or thrown by a handler.
- *
- * @example A refusal in JSON
- * ```ts
- * import { reply, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
- * import { assertEquals } from "@std/assert";
- *
- * using time = new VirtualTime();
- * const venue = new SimulatedVenue();
- * venue.on("POST /orders", () => reply(400, { error: "no funds" }));
- * const answer = venue.fetch(`${venue.httpUrl}orders`, { method: "POST" });
- * await time.pass(1_000);
- * assertEquals((await answer).status, 400);
- * ```
- */
-export function reply(
-  status: number,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): VenueReply {
-  if (body === undefined) return new VenueReply(status, headers, "");
-  if (typeof body === "string" || body instanceof Uint8Array) {
-    return new VenueReply(status, headers, body);
-  }
-  const type = { "content-type": "application/json" };
-  return new VenueReply(status, { ...type, ...headers }, JSON.stringify(body));
-}
+export type Incoming = Pick<
+  VenueRequest,
+  "method" | "target" | "headers" | "body" | "connection"
+>;
 
 /**
  * Answers the requests of a route: returns a value, which becomes JSON, `undefined` for 204, or a
@@ -198,8 +142,22 @@ export interface Turn {
   readonly isUnasked: boolean;
 }
 
+/**
+ * How a request ends: a fault's name, a fault with options, an answer or a handler, which take the
+ * place of the route's own; see {@linkcode VenueScript.will}.
+ *
+ * @example An order is lost, then refused, then answered
+ * ```ts
+ * import { reply, SimulatedVenue, type Step } from "@aio-trader/core/testing";
+ *
+ * const steps: Step[] = ["reset-before-executing", reply(400, { error: "no funds" }), () => ({ id: 1 })];
+ * new SimulatedVenue().will("POST /orders", ...steps);
+ * ```
+ */
+export type Step = HttpFault | readonly [HttpFault, HttpFaultOptions] | VenueReply | Handler;
+
 interface Plan {
-  readonly route: Route | undefined;
+  readonly route: Route;
   readonly fault: HttpFault;
   readonly options: HttpFaultOptions;
   readonly strikes: Strikes;
@@ -232,14 +190,21 @@ export abstract class VenueScript {
   readonly requests: VenueRequest[] = [];
   /** Every request whose handler has run, in order: one that was executed twice stands twice. */
   readonly executed: VenueRequest[] = [];
-  /** What handlers have thrown that is no reply: each was answered with 500. */
+  /**
+   * What handlers have thrown that is no reply, those of the feed too. Each such request was answered
+   * with 500.
+   */
   readonly errors: unknown[] = [];
   /** The WebSocket side of the venue. */
-  readonly feed: FeedScript = new FeedScript();
+  readonly feed: FeedScript = new FeedScript(this.errors);
   readonly #routes: [Route, Handler][] = [];
+  /** What `will` says of each route, by its name. */
+  readonly #steps = new Map<string, [Route, Step[]]>();
+  /** Requests so far, by connection. */
+  readonly #turns = new Map<number, number>();
   #plans: Plan[] = [];
   /** Answers that wait for the next request, to be swapped with its answer. */
-  readonly #swaps = new Map<Plan, (reply: VenueReply) => VenueReply>();
+  readonly #swaps = new Map<object, (reply: VenueReply) => VenueReply>();
 
   /** The address of the venue's REST interface, with a slash at the end. */
   abstract get httpUrl(): string;
@@ -249,7 +214,8 @@ export abstract class VenueScript {
   /**
    * Says how requests of a route are answered. The latest handler of a route counts.
    *
-   * @param route A method and a path, for example `"GET /orders/:id"`.
+   * @param route A method and a path, for example `"GET /orders/:id"`, or `"*"` for every request
+   *   that no other route answers.
    * @param handler Answers a request, or the value that answers all of them.
    * @returns This venue.
    * @throws {TypeError} If the route is no method and path.
@@ -257,6 +223,46 @@ export abstract class VenueScript {
   on(route: string, handler: Handler | object): this {
     const answer = typeof handler === "function" ? handler as Handler : () => handler;
     this.#routes.unshift([new Route(route), answer]);
+    return this;
+  }
+
+  /**
+   * Says how the next requests of a route end, one after the other. The last step is repeated. What
+   * was said of the route before counts no more, and without a step the route is as if nothing had
+   * been said. A request that has a step meets no fault of {@linkcode VenueScript.fail}.
+   *
+   * @param route The route, or `"*"` for every request of which no other route says anything.
+   * @param steps What happens: a fault's name, a fault with its options (`nth` and `times` do not
+   *   count), an answer, or a handler.
+   * @returns This venue.
+   * @throws {TypeError} If a fault or the route is not known.
+   *
+   * @example An order is lost on its way back, the next one is refused, and all others are executed
+   * ```ts
+   * import { reply, SimulatedVenue, VirtualTime } from "@aio-trader/core/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using time = new VirtualTime();
+   * const venue = new SimulatedVenue().on("POST /orders", () => ({ id: 1 }));
+   * const busy = ["status", { status: 429, headers: { "retry-after": "2" } }] as const;
+   * venue.will("POST /orders", "reset-after-executing", busy, reply(200, { id: 2 }));
+   *
+   * const ends: unknown[] = [];
+   * for (let order = 1; order <= 4; order++) {
+   *   venue.fetch(`${venue.httpUrl}orders`, { method: "POST" })
+   *     .then(({ status }) => ends.push(status), () => ends.push("lost"));
+   *   await time.pass(1_000);
+   * }
+   * assertEquals(ends, ["lost", 429, 200, 200]);
+   * ```
+   */
+  will(route: string, ...steps: Step[]): this {
+    for (const step of steps) {
+      if (typeof step === "string") known(step);
+      else if (Array.isArray(step)) known(step[0]);
+    }
+    this.#steps.delete(route);
+    if (steps.length > 0) this.#steps.set(route, [new Route(route), steps]);
     return this;
   }
 
@@ -270,18 +276,15 @@ export abstract class VenueScript {
    * @throws {TypeError} If the fault or the route is not known.
    */
   fail(route: string, fault: HttpFault, options: HttpFaultOptions = {}): this {
-    if (!Object.hasOwn(HTTP_FAULTS, fault)) {
-      const names = Object.keys(HTTP_FAULTS).join(", ");
-      throw new TypeError(`Cannot plan a fault: it is ${String(fault)}, wanted one of ${names}`);
-    }
-    const where = route === "*" ? undefined : new Route(route);
-    this.#plans.push({ route: where, fault, options, strikes: new Strikes(options) });
+    known(fault);
+    this.#plans.push({ route: new Route(route), fault, options, strikes: new Strikes(options) });
     return this;
   }
 
-  /** Plans no fault any more: those of requests and those of frames. */
+  /** Plans no fault and no step any more: those of requests and those of frames. */
   heal(): void {
     this.#plans = [];
+    this.#steps.clear();
     this.feed.heal();
   }
 
@@ -290,43 +293,50 @@ export abstract class VenueScript {
    *
    * @param incoming The request.
    * @param wait Waits so many milliseconds.
-   * @param isDelayed Called with `true` if the handler ran later than the request came.
    * @returns How the exchange goes on.
    */
   protected async play(incoming: Incoming, wait: (ms: number) => Promise<void>): Promise<Turn> {
     const url = new URL(incoming.target, "http://venue");
-    const { method, headers, body, connection } = incoming;
-    const found = this.#routes.find(([route]) => route.match(method, url.pathname));
+    const { method, headers, body, connection, target } = incoming;
+    const matches = (route: Route) => route.match(method, url.pathname) !== undefined;
+    const found = mostExact(this.#routes.filter(([route]) => matches(route)));
+    const turn = (this.#turns.get(connection) ?? 0) + 1;
+    this.#turns.set(connection, turn);
     const request: VenueRequest = {
       method,
+      target,
       path: url.pathname,
       params: found?.[0].match(method, url.pathname) ?? {},
       query: url.searchParams,
       headers,
       body,
       connection,
+      turn,
       at: Date.now(),
       json: () => JSON.parse(body),
       form: () => new URLSearchParams(body),
     };
     this.requests.push(request);
     // Every plan of the route counts this request, though only the first strikes.
-    const plan =
-      this.#plans.filter(({ route, strikes }) =>
-        (!route || route.match(method, url.pathname)) && strikes.next()
-      )[0];
-    const handler = found?.[1] ?? (() => reply(404, { error: "no such route" }));
-    return await this.#play(request, handler, plan, wait);
+    const plans = this.#plans.filter(({ route, strikes }) => matches(route) && strikes.next());
+    const [, steps = []] = mostExact([...this.#steps.values()].filter(([it]) => matches(it))) ?? [];
+    const step = steps.length > 1 ? steps.shift() : steps[0];
+    const own = found?.[1] ?? (() => reply(404, { error: "no such route" }));
+    if (step instanceof VenueReply) return await this.#play(request, () => step, undefined, wait);
+    if (typeof step === "function") return await this.#play(request, step, undefined, wait);
+    if (!step) return await this.#play(request, own, plans[0], wait);
+    const [fault, options] = typeof step === "string" ? [step, {}] : step;
+    return await this.#play(request, own, { fault, options }, wait);
   }
 
   async #play(
     request: VenueRequest,
     handler: Handler,
-    plan: Plan | undefined,
+    plan: Pick<Plan, "fault" | "options"> | undefined,
     wait: (ms: number) => Promise<void>,
   ): Promise<Turn> {
     const { fault, options = {} } = plan ?? {};
-    const { delay = 1_000, status = 503, headers, body } = options;
+    const { delay = 1_000 } = options;
     const { executes, ends }: { executes: number; ends: Ending } = fault
       ? HTTP_FAULTS[fault]
       : { executes: 1, ends: "answer" };
@@ -341,13 +351,14 @@ export abstract class VenueScript {
       await execute();
       if (fault === "late-answer") await wait(delay);
     }
-    if (fault?.startsWith("status")) answer = reply(status, body, headers);
+    answer = given(fault, options) ?? answer;
     answer = await this.#swap(answer, fault === "swapped-answers" ? plan : undefined);
-    return { ends, reply: answer, isUnasked: fault === "unasked-answer" };
+    const isRaw = ends === "answer" && answer.status === 0;
+    return { ends: isRaw ? "raw" : ends, reply: answer, isUnasked: fault === "unasked-answer" };
   }
 
   /** Gives the answer to the request before, which waits for it, and takes that one's. */
-  #swap(answer: VenueReply, plan: Plan | undefined): VenueReply | Promise<VenueReply> {
+  #swap(answer: VenueReply, plan: object | undefined): VenueReply | Promise<VenueReply> {
     if (plan) {
       return new Promise((resolve) => {
         this.#swaps.set(plan, (other) => {
@@ -376,22 +387,44 @@ export abstract class VenueScript {
   }
 }
 
-/** A method and a path with names in it. */
+/** The answer that a fault's options give, in place of the handler's. */
+function given(fault: HttpFault | undefined, options: HttpFaultOptions): VenueReply | undefined {
+  const { status, headers, body } = options;
+  const isStatus = fault === "status" || fault === "status-after-executing";
+  if (!isStatus && status === undefined && headers === undefined && body === undefined) return;
+  return reply(status ?? (isStatus ? 503 : 200), body, headers);
+}
+
+function known(fault: HttpFault): void {
+  if (Object.hasOwn(HTTP_FAULTS, fault)) return;
+  const names = Object.keys(HTTP_FAULTS).join(", ");
+  throw new TypeError(`Cannot plan a fault: it is ${String(fault)}, wanted one of ${names}`);
+}
+
+/** The first entry of a route by name, or else of the route "*". */
+function mostExact<T extends [Route, unknown]>(entries: T[]): T | undefined {
+  return entries.find(([{ isAny }]) => !isAny) ?? entries[0];
+}
+
+/** A method and a path with names in it, or "*" for any. */
 class Route {
+  readonly isAny: boolean;
   readonly #method: string;
   readonly #parts: string[];
 
   constructor(route: string) {
     const [, method, path] = /^([A-Z]+) (\/\S*)$/.exec(route) ?? [];
-    if (!method) {
+    this.isAny = route === "*";
+    if (!method && !this.isAny) {
       throw new TypeError(`Cannot use the route: it is ${route}, wanted one like "POST /orders"`);
     }
     this.#method = method;
-    this.#parts = path.split("/");
+    this.#parts = path?.split("/") ?? [];
   }
 
   /** The named parts of the path, or `undefined` if the request is for another route. */
   match(method: string, path: string): Record<string, string> | undefined {
+    if (this.isAny) return {};
     const parts = path.split("/");
     if (method !== this.#method || parts.length !== this.#parts.length) return undefined;
     const params: Record<string, string> = {};

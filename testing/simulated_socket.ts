@@ -91,7 +91,7 @@ export class SimulatedSocket extends EventTarget implements Omit<WebSocket, "add
     const { feed, travel, isDown } = this.#network;
     await travel();
     if (isDown()) return this.#travelDown(() => this.#break("refused"));
-    const admission = feed.admit();
+    const admission = await feed.admit({ path, headers });
     if (admission.verdict === "hang") return;
     if (admission.verdict === "refuse") {
       return this.#travelDown(() => this.#break("refused", admission.status));

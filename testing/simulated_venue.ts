@@ -12,7 +12,8 @@ import {
   repeats,
   type SimulatedRuntime,
 } from "./runtimes.ts";
-import { reply, type Turn, VenueScript } from "./script.ts";
+import { reply } from "./reply.ts";
+import { type Turn, VenueScript } from "./script.ts";
 import { SimulatedSocket } from "./simulated_socket.ts";
 
 /**
@@ -230,7 +231,7 @@ export class SimulatedVenue extends VenueScript {
     if (ends === "hang") return await new Promise(() => {});
     await wait(back);
     if (ends === "reset" || ends === "finish" || ends === "half-head") throw fail("closed");
-    if (ends === "garbage") throw fail("garbage");
+    if (ends === "garbage" || ends === "raw") throw fail("garbage");
     const { status } = answer;
     const bytes = typeof answer.body === "string"
       ? new TextEncoder().encode(answer.body)

@@ -164,6 +164,33 @@ export class VirtualTime {
   }
 
   /**
+   * Lets time pass until something holds, 5 ms at a time.
+   *
+   * @param condition What must hold.
+   * @param most Longest wait, in virtual milliseconds.
+   * @throws {Error} If it does not hold in time.
+   *
+   * @example Until a timer has fired
+   * ```ts
+   * import { VirtualTime } from "@aio-trader/core/testing";
+   *
+   * using time = new VirtualTime();
+   * let isOver = false;
+   * setTimeout(() => isOver = true, 40_000);
+   * await time.until(() => isOver);
+   * ```
+   */
+  async until(condition: () => unknown, most = 60_000): Promise<void> {
+    const end = this.#now + most;
+    while (!condition()) {
+      if (this.#now >= end) {
+        throw new Error(`Cannot wait any longer: not so within ${most} ms: ${condition}`);
+      }
+      await this.pass(5);
+    }
+  }
+
+  /**
    * Suspends the process: time goes on, and no timer fires meanwhile. Those that are due fire late,
    * with the next {@linkcode VirtualTime.pass}.
    *

@@ -2,6 +2,7 @@
 
 import { check, run, runtime } from "./harness.ts";
 import {
+  admitThrough,
   endThrough,
   FEEDS,
   liveThrough,
@@ -9,6 +10,8 @@ import {
   ORDERS,
   placeThrough,
   simulated,
+  stepThrough,
+  throwThrough,
 } from "../testing/table.ts";
 
 for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
@@ -29,5 +32,17 @@ check("a feed ends after the status 401 of its upgrade, on both stages", async (
   await endThrough(await loopback(), 401);
   await endThrough(await simulated(runtime), 401);
 });
+
+const others = {
+  "requests end as will() says": stepThrough,
+  "onUpgrade() decides about upgrades in its own time": admitThrough,
+  "what the feed's handlers throw is kept": throwThrough,
+};
+for (const [name, play] of Object.entries(others)) {
+  check(`${name}, on both stages`, async () => {
+    await play(await loopback());
+    await play(await simulated(runtime));
+  });
+}
 
 await run();

@@ -1,5 +1,5 @@
-import { assertEquals } from "@std/assert";
-import { FeedScript, type VenueFrame } from "../../testing.ts";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { FeedScript, reply, type VenueFrame } from "../../testing.ts";
 
 /** A feed with one client, and what is written to it. */
 function script() {
@@ -71,11 +71,37 @@ Deno.test("FeedScript ends every connection in the way that it is told, and no c
   assertEquals([feed.clients.length, feed.all.length], [0, 1]);
 });
 
-Deno.test("FeedScript.refuse() and hang() count upgrades", () => {
+Deno.test("FeedScript.last is the client that was accepted last", () => {
+  const { feed, client } = script();
+  assertEquals(feed.last, client);
+  client.isOpen = false;
+  assertEquals(feed.last, client);
+  assertThrows(() => new FeedScript().last, Error, "none was accepted");
+});
+
+Deno.test("FeedClient.raw() writes bytes past the faults, and throws where there are none", async () => {
+  const { feed, client, written } = script();
+  await assertRejects(() => client.raw(Uint8Array.of(1)), Error, "the connection has none");
+  const bytes: Uint8Array[] = [];
+  const wire = { write() {}, close() {}, reset() {}, finish() {} };
+  const raw = (sent: Uint8Array) => Promise.resolve(void bytes.push(sent));
+  const other = feed.add("/", new Headers(), { ...wire, raw });
+  feed.fail(() => true, "lose", { times: Infinity });
+  await other.raw(Uint8Array.of(1));
+  other.isOpen = false;
+  await other.raw(Uint8Array.of(2));
+  assertEquals([bytes, written], [[Uint8Array.of(1)], []]);
+});
+
+Deno.test("FeedScript.refuse() and hang() count upgrades, and come before onUpgrade()", async () => {
   const { feed } = script();
   feed.refuse({ status: 429, headers: { "retry-after": "1" }, times: 2 });
   feed.hang();
-  const verdicts = Array.from({ length: 4 }, () => feed.admit());
-  assertEquals(verdicts.map(({ verdict }) => verdict), ["refuse", "refuse", "hang", "accept"]);
-  assertEquals(feed.upgrades, 4);
+  feed.onUpgrade(({ path }) => path === "/" ? undefined : reply(401));
+  const dialled = ["/", "/", "/", "/", "/x"].map((path) =>
+    feed.admit({ path, headers: new Headers() })
+  );
+  const verdicts = (await Promise.all(dialled)).map(({ verdict }) => verdict);
+  assertEquals(verdicts, ["refuse", "refuse", "hang", "accept", "refuse"]);
+  assertEquals(feed.upgrades, 5);
 });

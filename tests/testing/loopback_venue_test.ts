@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { connect } from "node:net";
 import { BrokerError, Session } from "../../session.ts";
@@ -40,6 +40,78 @@ Deno.test("LoopbackVenue sends what greets a client in the segment of the 101", 
     });
   });
   assertEquals(segment.startsWith("HTTP/1.1 101 ") && segment.endsWith("hello"), true);
+});
+
+Deno.test("LoopbackVenue hears a frame that comes in the segment of its upgrade, or before that is accepted", async () => {
+  await using venue = await LoopbackVenue.listen();
+  const gate = Promise.withResolvers<void>();
+  venue.feed.onUpgrade(() => gate.promise);
+  const upgrade = "GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n";
+  const frame = "\x81\x82\0\0\0\0hi"; // masked with zeros
+  const socket = connect(venue.port, "127.0.0.1");
+  const write = (text: string) => socket.write(Buffer.from(text, "latin1"));
+  write(upgrade + frame + frame.slice(0, 3));
+  await venue.until(() => venue.feed.upgrades === 1);
+  write(frame.slice(3));
+  await new Promise((resolve) => setTimeout(resolve, 20)); // it has come, and must wait
+  gate.resolve();
+  await venue.until(() => venue.feed.frames.length === 2);
+  assertEquals(venue.feed.last.frames, ["hi", "hi"]);
+  socket.destroy();
+});
+
+Deno.test("LoopbackVenue keeps no client that is gone before its upgrade is accepted", async () => {
+  await using venue = await LoopbackVenue.listen();
+  const gate = Promise.withResolvers<void>();
+  venue.feed.onUpgrade(() => gate.promise);
+  const socket = connect(venue.port, "127.0.0.1", () => {
+    socket.write("GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n");
+  });
+  await venue.until(() => venue.feed.upgrades === 1);
+  socket.resetAndDestroy();
+  await venue.until(() => venue.alive === 0);
+  gate.resolve();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(venue.feed.all, []);
+});
+
+Deno.test("LoopbackVenue counts the connections that are open, and the most at a time", async () => {
+  await using venue = await LoopbackVenue.listen();
+  const sockets = [1, 2].map(() => connect(venue.port, "127.0.0.1"));
+  await venue.until(() => venue.alive === 2);
+  for (const socket of sockets) socket.destroy();
+  await venue.until(() => venue.alive === 0);
+  const socket = connect(venue.port, "127.0.0.1");
+  await venue.until(() => venue.alive === 1);
+  socket.destroy();
+  assertEquals([venue.mostAlive, venue.connections], [2, 3]);
+});
+
+Deno.test("LoopbackVenue.until() rejects when its time is over, and says what did not hold", async () => {
+  await using venue = await LoopbackVenue.listen();
+  await assertRejects(
+    () => venue.until(() => venue.alive > 0, 10),
+    Error,
+    "not so within 10 ms: ",
+  );
+});
+
+Deno.test("FeedClient.raw() waits for a client that reads slowly", async () => {
+  await using venue = await LoopbackVenue.listen();
+  let written = 0;
+  venue.feed.onOpen(async (client) => {
+    for (; written < 100; written++) await client.raw(new Uint8Array(1_000_000));
+  });
+  const socket = connect(venue.port, "127.0.0.1", () => {
+    socket.write("GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n");
+  });
+  socket.pause();
+  await venue.until(() => written > 0);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert(written < 100, "all of it is under way");
+  socket.resume();
+  await venue.until(() => written === 100);
+  socket.destroy();
 });
 
 Deno.test("LoopbackVenue.down() refuses connections, and up() accepts them on the same port", async () => {

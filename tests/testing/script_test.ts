@@ -2,6 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { BrokerError, Session } from "../../session.ts";
 import { reply, SimulatedVenue, VirtualTime } from "../../testing.ts";
 import {
+  admitThrough,
   endThrough,
   FEEDS,
   liveThrough,
@@ -9,6 +10,8 @@ import {
   ORDERS,
   placeThrough,
   simulated,
+  stepThrough,
+  throwThrough,
 } from "./table.ts";
 
 for (const fault of Object.keys(ORDERS) as (keyof typeof ORDERS)[]) {
@@ -35,6 +38,19 @@ for (const status of [401, 403] as const) {
     for (const runtime of ["deno", "node", "bun"] as const) {
       await endThrough(await simulated(runtime), status);
     }
+  });
+}
+
+const BOTH = {
+  "VenueScript.will() says how the next requests of a route end, the last step again and again":
+    stepThrough,
+  "FeedScript.onUpgrade() accepts and refuses upgrades in its own time": admitThrough,
+  "VenueScript.errors has what the feed's handlers throw": throwThrough,
+};
+for (const [name, play] of Object.entries(BOTH)) {
+  Deno.test(`${name}, on both stages`, async () => {
+    await play(await loopback());
+    for (const runtime of ["deno", "node", "bun"] as const) await play(await simulated(runtime));
   });
 }
 
@@ -103,6 +119,31 @@ Deno.test("VenueScript.on(): the latest handler of a route counts", async () => 
   assertEquals(await ask(venue, time, (session) => session.get("x")), [{ turn: 2 }]);
 });
 
+Deno.test('VenueScript: the route "*" stands for requests that no other route names, in on() and in will()', async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue({ latency: [1, 1] });
+  venue.on("GET /x", { x: 1 }).on("*", { any: 1 }).on("*", { any: 2 });
+  venue.will("GET /y", reply(404)).will("*", reply(400));
+  const get = (path: string) => (session: Session) => session.get(path);
+  assertEquals(await ask(venue, time, get("x"), get("y"), get("z")), [400, 404, 400]);
+  venue.will("*");
+  assertEquals(await ask(venue, time, get("x"), get("y"), get("z")), [{ x: 1 }, 404, { any: 2 }]);
+  venue.will("GET /y", () => ({ y: 1 }));
+  assertEquals(await ask(venue, time, get("y")), [{ y: 1 }], "what was said before counts no more");
+  venue.heal();
+  assertEquals(await ask(venue, time, get("y")), [{ any: 2 }]);
+});
+
+Deno.test("VenueScript.will() goes before fail(), whose plans count the request all the same", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue({ latency: [1, 1] }).on("GET /x", { x: 1 });
+  venue.fail("GET /x", "status", { nth: 2, status: 500 }).will("GET /x", reply(404));
+  const get = (session: Session) => session.get("x");
+  assertEquals(await ask(venue, time, get), [404]);
+  venue.will("GET /x");
+  assertEquals(await ask(venue, time, get, get), [500, { x: 1 }]);
+});
+
 Deno.test("VenueScript.fail() strikes from the nth request on, as often as told, and its route only", async () => {
   using time = new VirtualTime();
   const venue = new SimulatedVenue({ latency: [1, 1] });
@@ -136,6 +177,9 @@ Deno.test("VenueScript refuses a route and a fault that make no sense", () => {
     assertThrows(() => venue.on(route, {}), TypeError, "Cannot use the route");
   }
   assertThrows(() => venue.fail("*", "explode" as "garbage"), TypeError, "wanted one of reset-");
+  for (const step of ["explode" as "garbage", ["explode" as "garbage", {}] as const]) {
+    assertThrows(() => venue.will("*", "garbage", step), TypeError, "wanted one of reset-");
+  }
   for (const options of [{ nth: 0 }, { nth: 1.5 }, { times: 0 }, { times: NaN }]) {
     assertThrows(() => venue.fail("*", "garbage", options), RangeError, "wanted from 1");
   }

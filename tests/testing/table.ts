@@ -12,6 +12,8 @@ import {
   type HttpFault,
   type HttpFaultOptions,
   LoopbackVenue,
+  raw,
+  reply,
   type SimulatedRuntime,
   SimulatedVenue,
   type VenueScript,
@@ -42,10 +44,7 @@ export async function loopback(): Promise<Stage> {
     fetch: undefined,
     createSocket: (url) => new WebSocket(url),
     done: (promise) => promise,
-    async until(condition) {
-      for (let i = 0; i < 1_000 && !condition(); i++) await new Promise((r) => setTimeout(r, 5));
-      assert.ok(condition(), `${condition}`);
-    },
+    until: (condition) => venue.until(condition),
     close: () => venue.close(),
   };
 }
@@ -63,10 +62,7 @@ export function simulated(runtime: SimulatedRuntime): Promise<Stage> {
       await time.pass(10_000);
       return await promise;
     },
-    async until(condition) {
-      for (let i = 0; i < 1_000 && !condition(); i++) await time.pass(5);
-      assert.ok(condition(), `${condition}`);
-    },
+    until: (condition) => time.until(condition),
     close: () => Promise.resolve(time.restore()),
   });
 }
@@ -255,6 +251,95 @@ export async function endThrough(stage: Stage, status: 401 | 403): Promise<void>
     assert.equal(feed.stats.attempts, 1); // Node 24 asks twice by itself
   } finally {
     await stage.done(feed.close());
+    await stage.close();
+  }
+}
+
+/** Sends orders whose ends are said one by one: a fault, options, an answer, a handler, bytes. */
+export async function stepThrough(stage: Stage): Promise<void> {
+  const { venue, fetch } = stage;
+  const session = new Session({ baseUrl: venue.httpUrl, fetch, timeout: TIMEOUT, retry: false });
+  const order = () =>
+    stage.done(session.post("orders", { json: {} })).catch(({ status, kind }) => status ?? kind);
+  try {
+    venue.on("*", () => ({ id: 1 }));
+    venue.will(
+      "*",
+      "reset-after-executing",
+      ["status", { status: 418 }],
+      ["cut-body", { status: 400, body: "half" }],
+      reply(404),
+      () => raw("no HTTP\r\n\r\n"),
+      () => ({ id: 2 }),
+    );
+    const ends: unknown[] = [];
+    for (let i = 0; i < 7; i++) ends.push(await order());
+    assert.deepEqual(ends, ["network", 418, 400, 404, "network", { id: 2 }, { id: 2 }]);
+    assert.deepEqual(venue.requests.map(({ target, path }) => [target, path]).at(-1), [
+      "/orders",
+      "/orders",
+    ]);
+    assert.equal(venue.executed.length, 6); // all but the 418
+    venue.will("*");
+    assert.deepEqual(await order(), { id: 1 });
+    assert.equal(venue.requests.at(-1)!.turn > 1, true); // the connection was used again
+  } finally {
+    await stage.done(session.close());
+    await stage.close();
+  }
+}
+
+/** Opens feeds at a venue that looks at each upgrade: waits, then accepts, refuses or throws. */
+export async function admitThrough(stage: Stage): Promise<void> {
+  const { venue } = stage;
+  const gate = Promise.withResolvers<void>();
+  venue.feed.onUpgrade(async ({ path, headers }) => {
+    await gate.promise;
+    if (!(headers instanceof Headers)) throw new Error("no headers");
+    if (path === "/?refused") throw reply(403, "no such key");
+    if (path === "/?broken") throw new Error("of the test");
+  });
+  const told: string[] = [];
+  try {
+    for (const name of ["known", "refused", "broken"]) {
+      const socket = stage.createSocket(`${venue.wsUrl}?${name}`);
+      socket.onopen = () => told.push(`${name}: open`);
+      socket.onerror = () => told.push(`${name}: error`);
+    }
+    await stage.until(() => venue.feed.upgrades >= 3);
+    assert.equal(told.length, 0); // the venue has not decided yet
+    gate.resolve();
+    const ends = ["broken: error", "known: open", "refused: error"];
+    await stage.until(() => ends.every((end) => told.includes(end)));
+    assert.deepEqual([...new Set(told)].sort(), ends); // Node 22 tells an error twice
+    assert.deepEqual(venue.feed.all.map(({ path }) => path), ["/?known"]);
+    assert.equal((venue.errors[0] as Error).message, "of the test");
+  } finally {
+    venue.feed.reset();
+    await stage.until(() => venue.feed.clients.length === 0);
+    await stage.close();
+  }
+}
+
+/** Has the feed's handlers throw: the errors are kept, and the connection goes on. */
+export async function throwThrough(stage: Stage): Promise<void> {
+  const { feed, errors } = stage.venue;
+  feed.onOpen(() => {
+    throw "open";
+  });
+  feed.on((frame) => {
+    if (frame === "later") return Promise.reject(frame);
+    throw frame;
+  });
+  try {
+    const socket = stage.createSocket(stage.venue.wsUrl);
+    socket.onopen = () => ["now", "later"].forEach((frame) => socket.send(frame));
+    await stage.until(() => errors.length === 3);
+    assert.deepEqual(errors, ["open", "now", "later"]);
+    assert.equal(feed.last.isOpen, true);
+  } finally {
+    feed.reset();
+    await stage.until(() => feed.clients.length === 0);
     await stage.close();
   }
 }

@@ -88,3 +88,17 @@ Deno.test("VirtualTime.pass() gives up on timers that never end", async () => {
   setTimeout(again, 1);
   await assertRejects(() => time.pass(5, 1_000), Error, "never come to an end");
 });
+
+Deno.test("VirtualTime.until() lets time pass until something holds, and rejects after its longest wait", async () => {
+  using time = new VirtualTime({ start: 0 });
+  let isOver = false;
+  setTimeout(() => isOver = true, 40_002);
+  await time.until(() => isOver);
+  assertEquals(time.now, 40_005);
+  await assertRejects(
+    () => time.until(() => false, 100),
+    Error,
+    "not so within 100 ms: ",
+  );
+  assertEquals(time.now, 40_105);
+});
