@@ -101,7 +101,9 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
   }
 
   async #upgrade(request: Request): Promise<Response> {
-    const admission = this.feed.admit();
+    const { pathname, search } = new URL(request.url);
+    const [path, headers] = [pathname + search, new Headers(request.headers)];
+    const admission = await this.feed.admit({ path, headers });
     if (admission.verdict === "hang") await this.#wait(FOREVER);
     if (admission.verdict === "refuse") {
       this.stats.refused++;
@@ -109,8 +111,6 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
     }
     const refusal = this.door(request);
     if (refusal) return toResponse(refusal);
-    const { pathname, search } = new URL(request.url);
-    const headers = new Headers(request.headers);
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     socket.binaryType = "arraybuffer";
     let client: FeedClient | undefined;
@@ -129,7 +129,7 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
     };
     socket.onopen = () => {
       this.stats.accepted++;
-      client = this.feed.add(pathname + search, headers, wire);
+      client = this.feed.add(path, headers, wire);
     };
     socket.onmessage = ({ data }) =>
       this.feed.hear(typeof data === "string" ? data : new Uint8Array(data), client!);
