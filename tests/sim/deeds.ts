@@ -108,12 +108,15 @@ export async function close(
 function fail(world: World, deed: Extract<Deed, { do: "fail" }>): void {
   const { route, fault, nth, times, delay, status, wait, echo } = deed;
   world.hasSwaps ||= fault === "swapped-answers";
+  // With any other fault, they would take the place of the book's answer.
+  const hasAnswer = fault === "status" || fault === "status-after-executing";
   const options: HttpFaultOptions = {
     nth,
     times,
-    status,
+    status: hasAnswer ? status : undefined,
     // All are read once the fault strikes: for the request that has just come, and to be counted.
     get headers() {
+      if (!hasAnswer) return undefined;
       const { tag } = world.wire.arrived;
       return { "x-for": tag, ...(wait !== undefined && { "retry-after": wait }) };
     },
@@ -123,7 +126,7 @@ function fail(world: World, deed: Extract<Deed, { do: "fail" }>): void {
       return delay;
     },
     get body() {
-      if (status === 200) return undefined;
+      if (!hasAnswer || status === 200) return undefined;
       if (status === 403 && fault === "status-after-executing") return { error: DOUBT };
       // An answer that is swapped may go to a session that never sent the token or the password.
       if (world.hasSwaps) return echoOf(echo, "", "");
