@@ -12,6 +12,11 @@ export interface Level {
   readonly qty: string;
 }
 
+/** Makes a level of a pair, as several venues write it. */
+export function levelOf([price, qty]: readonly [price: string, qty: string]): Level {
+  return { price, qty };
+}
+
 /** The two sides of a book. */
 export interface Sides {
   /** The offers to buy, the highest first. */

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Level, merge, type Sides } from "../levels.ts";
+import { type Level, levelOf, merge, type Sides } from "../levels.ts";
 
 /** A level as the venue writes it: price and quantity, which is 0 where the level is gone. */
 export type DepthLevel = readonly [price: string, qty: string];
@@ -156,14 +156,10 @@ export class Book implements Sides {
   }
 
   #apply({ u, b, a }: Omit<DepthEvent, "U">): void {
-    const bids = b.map(level).filter(({ price }) => Number(price) >= this.#floor);
-    const asks = a.map(level).filter(({ price }) => Number(price) <= this.#ceiling);
+    const bids = b.map(levelOf).filter(({ price }) => Number(price) >= this.#floor);
+    const asks = a.map(levelOf).filter(({ price }) => Number(price) <= this.#ceiling);
     this.#bids = merge(this.#bids, bids, -1);
     this.#asks = merge(this.#asks, asks, 1);
     this.#updateId = u;
   }
-}
-
-function level([price, qty]: DepthLevel): Level {
-  return { price, qty };
 }

@@ -17,6 +17,7 @@ import {
   AbstractBroker,
   BrokerError,
   type Draft,
+  type ReconcileContext,
   type ReconcileOptions,
   type Reply,
   type RequestOptions,
@@ -35,7 +36,7 @@ import {
   type BybitPlaced,
   isOpen,
 } from "./account.ts";
-import { BAD_TIMESTAMP, type Refusal, venueError } from "./errors.ts";
+import { type Refusal, venueError } from "./errors.ts";
 import { type BybitLogin, BybitSigner } from "./signature.ts";
 
 /** Options of {@linkcode BybitBroker}. */
@@ -82,6 +83,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
   /** How old a request may be, in milliseconds. */
   readonly recvWindow: number;
   readonly #settleTime: number;
+  /** What orders wait for. */
   readonly #limits: SessionOptions["throttlers"];
   #signer: BybitSigner | undefined;
 
@@ -98,7 +100,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     this.category = category;
     this.recvWindow = recvWindow;
     this.#settleTime = settleTime;
-    this.#limits = session.throttlers;
+    this.#limits = session.throttlers ?? [this.orders];
     const sign = (draft: Draft) => this.#sign(draft);
     const throttlers = [this.queries];
     this.initialiseSession({ timeout: 10_000, throttlers, sign, ...session, baseUrl });
@@ -113,14 +115,15 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     this.#signer = await BybitSigner.of(login);
   }
 
-  /** Asks for the venue's time, in epoch milliseconds. */
-  async time(): Promise<number> {
-    return (await this.session.get<{ time: number }>("v5/market/time", { urgent: true })).time;
+  /** After a refused timestamp, which has executed nothing: the session then sends again, once. */
+  protected override async renew(): Promise<void> {
+    await this.clock.sync();
   }
 
-  /** The venue's time as far as it is known, else ours, in epoch milliseconds. Nothing is sent. */
-  now(): number {
-    return this.clock.error < Infinity ? this.clock.now() : Date.now();
+  /** Asks for the venue's time, in epoch milliseconds. A call that waits for it holds its tokens. */
+  async time(): Promise<number> {
+    const options = { renew: false, throttlers: [] };
+    return (await this.session.get<{ time: number }>("v5/market/time", options)).time;
   }
 
   /**
@@ -165,10 +168,9 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    * @returns The orders that were cancelled.
    */
   async cancelAll(symbol?: string): Promise<BybitPlaced[]> {
-    const options = { idempotent: true, urgent: true, throttlers: [this.orders] };
     const json = this.#scope(symbol);
-    return (await this.#call<List<BybitPlaced>>("POST", "order/cancel-all", { ...options, json }))
-      .list;
+    const options = { json, idempotent: true, urgent: true, throttlers: this.#limits };
+    return (await this.#post<List<BybitPlaced>>("order/cancel-all", options)).list;
   }
 
   /**
@@ -181,10 +183,9 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    */
   async order(name: BybitOrderName, signal?: AbortSignal): Promise<BybitOrder | undefined> {
     const query = { category: this.category, ...name };
-    for (const path of ["order/realtime", "order/history"]) {
-      const { list: [order] } = await this.#call<List<BybitOrder>>("GET", path, { query, signal });
-      if (order) return order;
-    }
+    const find = async (path: string) =>
+      (await this.#list<BybitOrder>(path, query, signal)).list[0];
+    return await find("order/realtime") ?? await find("order/history");
   }
 
   /**
@@ -219,10 +220,9 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
 
   /** Asks what the unified account holds, by coin. */
   async balance(signal?: AbortSignal): Promise<BybitCoin[]> {
-    const options = { query: { accountType: "UNIFIED" }, signal };
-    const { list } = await this.#call<List<{ coin: BybitCoin[] }>>(
-      ...["GET", "account/wallet-balance", options] as const,
-    );
+    const path = "account/wallet-balance";
+    const query = { accountType: "UNIFIED" };
+    const { list } = await this.#list<{ coin: BybitCoin[] }>(path, query, signal);
     return list.flatMap(({ coin }) => coin);
   }
 
@@ -232,9 +232,9 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    * @returns The arguments of `auth`: the key, until when they count, and the signature.
    */
   async socketLogin(): Promise<[key: string, expires: number, signature: string]> {
-    await this.timely(() => Promise.resolve());
-    const expires = this.clock.now() + 10_000;
-    return [this.#signer!.key, expires, await this.#signer!.sign(`GET/realtime${expires}`)];
+    const signer = this.#signing();
+    const expires = await this.clock.fresh(this.recvWindow / 2) + 10_000;
+    return [signer.key, expires, await signer.sign(`GET/realtime${expires}`)];
   }
 
   /**
@@ -244,55 +244,28 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    * @param wanted What was sent.
    * @returns Options of a reconciliation.
    */
-  fate(change: BybitChange, wanted: BybitAmendment): ReconcileOptions<BybitPlaced> {
+  fate(change: BybitChange, wanted: BybitAmendment): ReconcileOptions<Result<BybitPlaced>> {
+    const { symbol, orderId, orderLinkId, qty, price } = wanted;
     const horizon = this.recvWindow + this.#settleTime;
-    const find: ReconcileOptions<BybitPlaced>["find"] = async ({ signal }) => {
-      const { symbol, orderId, orderLinkId, qty, price } = wanted;
-      const order = await this.order(
-        { symbol, ...orderId ? { orderId } : { orderLinkId } },
-        signal,
-      );
-      if (change === "create") return order;
-      if (!order) throw new Error(`Cannot tell the fate of the ${change}: no such order`);
-      if (change === "cancel") return isOpen(order) ? undefined : order;
-      const isSo = (one: string | undefined, is: string) => !one || Number(one) === Number(is);
-      if (isSo(qty, order.qty) && isSo(price, order.price)) return order;
-      if (!isOpen(order)) {
-        throw new Error(`Cannot tell the fate of the amend: it is ${order.orderStatus}`);
-      }
+    const isSo = (one: string | undefined, is: string) => !one || Number(one) === Number(is);
+    const find = async ({ signal }: ReconcileContext) => {
+      const result = await this.order({ symbol, orderId, orderLinkId }, signal);
+      if (change === "create") return result && { result };
+      if (!result) throw new Error(`Cannot tell the fate of the ${change}: no such order`);
+      const isMade = change === "cancel"
+        ? !isOpen(result)
+        : isSo(qty, result.qty) && isSo(price, result.price);
+      if (isMade) return { result };
+      if (isOpen(result)) return undefined;
+      throw new Error(`Cannot tell the fate of the amend: it is ${result.orderStatus}`);
     };
     return { find, horizon, timeout: horizon + 60_000 };
   }
 
-  /**
-   * Does something signed, with the venue's time read. After a refused timestamp, which has executed
-   * nothing, the clock is read anew, and it is done again, once.
-   *
-   * @param fn What to do.
-   * @returns What `fn` returns.
-   * @throws {BrokerError} If there is no login, or the time cannot be read: not sent.
-   */
-  async timely<T>(fn: () => Promise<T>): Promise<T> {
-    const notSent = (kind: BrokerError["kind"], why: string, cause?: unknown) =>
-      new BrokerError(`Cannot sign: ${why}`, { kind, outcome: "not-sent", cause });
-    if (!this.#signer) throw notSent("unauthorized", "there is no login, wanted authorize() first");
-    if (this.clock.error > this.recvWindow / 2) {
-      await this.clock.sync().catch((error: BrokerError) => {
-        if (this.clock.error === Infinity) throw notSent("network", error.message, error);
-      });
-    }
-    try {
-      return await fn();
-    } catch (error) {
-      if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
-      await this.clock.sync().catch(() => Promise.reject(error));
-      return await fn();
-    }
-  }
-
   /** The venue answers 200 to what it refuses, with a `retCode`. */
   protected override failure({ data, status, headers }: Reply): BrokerError | undefined {
-    return venueError({ ...Object(data) as Refusal, status }, headers, this.now());
+    const now = this.clock.error < Infinity ? this.clock.now() : Date.now();
+    return venueError({ ...Object(data) as Refusal, status }, headers, now);
   }
 
   /** What is asked about. Among contracts the venue wants a symbol, or the coin of settlement. */
@@ -302,18 +275,11 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
   }
 
   #change(change: BybitChange, wanted: BybitAmendment): Promise<BybitPlaced> {
-    const { find, ...times } = this.fate(change, wanted);
-    return this.#call(`POST`, `order/${change}`, {
+    return this.#post(`order/${change}`, {
       json: { category: this.category, ...wanted },
       urgent: change === "cancel",
-      throttlers: [this.orders],
-      reconcile: {
-        ...times,
-        find: async (context) => {
-          const result = await find(context);
-          return result && { result };
-        },
-      },
+      throttlers: this.#limits,
+      reconcile: this.fate(change, wanted),
     });
   }
 
@@ -322,38 +288,47 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     let cursor: string | undefined;
     do {
       const page = { category: this.category, ...query, limit: 50, cursor };
-      const answer = await this.#call<List<T>>("GET", path, { query: page, signal });
+      const answer = await this.#list<T>(path, page, signal);
       all.push(...answer.list);
       cursor = answer.list.length < 50 ? undefined : answer.nextPageCursor;
     } while (cursor);
     return all;
   }
 
-  #call<T>(
-    method: "GET" | "POST",
-    path: string,
-    { throttlers = [this.queries], ...options }: RequestOptions<{ result: T }>,
-  ): Promise<T> {
-    return this.timely(async () => {
-      const all = { ...options, throttlers: this.#limits ?? throttlers };
-      return (await this.session.request<{ result: T }>(method, `v5/${path}`, all)).data.result;
-    });
+  async #list<T>(path: string, query: object, signal?: AbortSignal): Promise<List<T>> {
+    return (await this.session.get<Result<List<T>>>(`v5/${path}`, { query, signal })).result;
+  }
+
+  async #post<T>(path: string, options: RequestOptions<Result<T>>): Promise<T> {
+    return (await this.session.post<Result<T>>(`v5/${path}`, options)).result;
+  }
+
+  #signing(): BybitSigner {
+    if (this.#signer) return this.#signer;
+    const why = "Cannot sign: there is no login, wanted authorize() first";
+    throw new BrokerError(why, { kind: "unauthorized", outcome: "not-sent" });
   }
 
   /** Called once for each attempt, after the throttlers: the timestamp is fresh. */
   async #sign({ url, body, headers }: Draft): Promise<void> {
-    if (!this.#signer || url.pathname.includes("/market/")) return;
-    const { key } = this.#signer;
-    const timestamp = String(this.clock.now());
-    const payload = `${timestamp}${key}${this.recvWindow}${body ?? url.search.slice(1)}`;
-    headers.set("x-bapi-api-key", key);
-    headers.set("x-bapi-timestamp", timestamp);
+    if (url.pathname.includes("/market/")) return; // public, such as the clock's own call
+    const signer = this.#signing();
+    const timestamp = await this.clock.fresh(this.recvWindow / 2);
+    const payload = `${timestamp}${signer.key}${this.recvWindow}${body ?? url.search.slice(1)}`;
+    headers.set("x-bapi-api-key", signer.key);
+    headers.set("x-bapi-timestamp", String(timestamp));
     headers.set("x-bapi-recv-window", String(this.recvWindow));
-    headers.set("x-bapi-sign", await this.#signer.sign(payload));
+    headers.set("x-bapi-sign", await signer.sign(payload));
   }
 }
 
-/** An answer in pages. */
+/** An answer, in the venue's envelope. */
+export interface Result<T> {
+  /** What was asked for. */
+  readonly result: T;
+}
+
+/** A result in pages. */
 interface List<T> {
   readonly list: T[];
   readonly nextPageCursor?: string;

@@ -8,7 +8,7 @@
 
 import { BrokerError } from "@aio-trader/core";
 
-/** The venue refuses a timestamp: nothing was executed. */
+/** The venue refuses a timestamp: nothing was executed, and the session reads the clock again. */
 export const BAD_TIMESTAMP = 10002;
 
 /** Too many requests of this account, of this address, or over this socket. */
@@ -49,13 +49,13 @@ export function venueError(
   }
   if (!code) return undefined;
   const words = `Bybit says ${code}: ${retMsg}`;
-  if (!TOO_MANY.has(code)) {
-    const outcome = UNSURE.has(code) ? "unknown" : "rejected";
-    return new BrokerError(words, { kind: "rejected", outcome, code });
+  if (TOO_MANY.has(code)) {
+    const wait = Number(headers.get("x-bapi-limit-reset-timestamp") ?? 0) - now;
+    const retryAfter = wait > 0 ? wait : undefined;
+    // The session repeats queries by itself, and no orders.
+    const init = { outcome: "rejected", retriable: true, code, retryAfter } as const;
+    return new BrokerError(words, { kind: "rate-limited", ...init });
   }
-  const wait = Number(headers.get("x-bapi-limit-reset-timestamp") ?? 0) - now;
-  const retryAfter = wait > 0 ? wait : undefined;
-  // The session repeats queries by itself, and no orders.
-  const init = { outcome: "rejected", retriable: true, code, retryAfter } as const;
-  return new BrokerError(words, { kind: "rate-limited", ...init });
+  const kind = code === BAD_TIMESTAMP ? "unauthorized" : "rejected";
+  return new BrokerError(words, { kind, outcome: UNSURE.has(code) ? "unknown" : "rejected", code });
 }

@@ -16,9 +16,9 @@
  */
 
 import type { FeedConnection, WebSocketFeederOptions } from "@aio-trader/core";
-import { type Level, merge, type Sides } from "../levels.ts";
+import { type Level, levelOf, merge, type Sides } from "../levels.ts";
 import type { BybitCategory } from "./account.ts";
-import { BybitStream, type TopicFrame } from "./stream.ts";
+import { type BybitFrame, BybitStream } from "./stream.ts";
 
 /** An order book. After a hole (`"gap"`) there is none, until the snapshot that is asked for then. */
 export interface BybitBook extends Sides {
@@ -109,7 +109,7 @@ export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
     return item.topic === "publicTrade" ? `${item.symbol} ${item.id}` : undefined;
   }
 
-  protected override read(frame: TopicFrame, connection: FeedConnection): void {
+  protected override read(frame: BybitFrame, connection: FeedConnection): void {
     const { topic: subscription = "", data } = frame;
     if (!this.subscriptions.has(subscription)) return; // what was under way when it was unsubscribed
     if (subscription.startsWith("orderbook.")) return this.#book(subscription, frame, connection);
@@ -119,7 +119,7 @@ export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
     }
   }
 
-  #book(subscription: string, { type, ts = 0, data }: TopicFrame, from: FeedConnection): void {
+  #book(subscription: string, { type, ts = 0, data }: BybitFrame, from: FeedConnection): void {
     const { s: symbol, u } = data;
     // The venue begins anew with 1 after a restart, whatever the type says.
     const isNew = type === "snapshot" || u === 1;
@@ -132,13 +132,9 @@ export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
       this.emit({ ...item, type: "gap", bids: [], asks: [] });
       return this.resubscribe(subscription);
     }
-    const bids = merge(last.bids, levels(data.b), -1);
-    const asks = merge(last.asks, levels(data.a), 1);
+    const bids = merge(last.bids, data.b.map(levelOf), -1);
+    const asks = merge(last.asks, data.a.map(levelOf), 1);
     this.#books.set(subscription, { bids, asks, u, from });
     this.emit({ ...item, type: isNew ? "snapshot" : "delta", bids, asks });
   }
-}
-
-function levels(rows: [price: string, qty: string][]): Level[] {
-  return rows.map(([price, qty]) => ({ price, qty }));
 }

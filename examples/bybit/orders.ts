@@ -14,31 +14,17 @@
  * @module
  */
 
-import type { FeedConnection, Gap, WebSocketFeederOptions } from "@aio-trader/core";
+import type { Gap } from "@aio-trader/core";
+import { Recent } from "../recent.ts";
 import { type BybitCoin, type BybitExecution, type BybitOrder, isOpen } from "./account.ts";
 import type { BybitBroker } from "./broker.ts";
-import { BybitStream, logIn, type TopicFrame } from "./stream.ts";
+import { type BybitFrame, type BybitSocketOptions, BybitStream } from "./stream.ts";
 
 /** What a {@linkcode BybitOrders} delivers. */
 export type BybitReport =
   | ({ readonly topic: "order" } & BybitOrder)
   | ({ readonly topic: "execution" } & BybitExecution)
   | ({ readonly topic: "wallet" } & BybitCoin);
-
-/** Most orders whose state is remembered. */
-const MOST_ORDERS = 10_000;
-
-/** Options of {@linkcode BybitOrders}. */
-export interface BybitOrdersOptions extends WebSocketFeederOptions {
-  /**
-   * The venue's address.
-   *
-   * @default {"wss://stream.bybit.com/v5/private"}
-   */
-  url?: string;
-  /** Signs the login, and is asked for what was missed. */
-  broker: BybitBroker;
-}
 
 /**
  * Own orders, executions and balances.
@@ -51,24 +37,20 @@ export interface BybitOrdersOptions extends WebSocketFeederOptions {
  */
 export class BybitOrders extends BybitStream<BybitReport> {
   readonly #broker: BybitBroker;
-  /** The latest state of each order, of the latest orders. */
-  readonly #latest = new Map<string, BybitOrder>();
+  /** The state of each order that was told last. */
+  readonly #latest = new Recent<string, BybitOrder>(10_000);
 
   /**
    * Makes a stream. It is subscribed to all three topics.
    *
    * @param options The broker, the address, and how to stay connected.
    */
-  constructor(options: BybitOrdersOptions) {
+  constructor(options: BybitSocketOptions) {
     const { url = "wss://stream.bybit.com/v5/private", broker, ...rest } = options;
-    super(url, rest);
+    super(url, rest, broker);
     this.#broker = broker;
-    this.on("item", (item) => item.topic === "order" && this.#remember(item));
+    this.on("item", (item) => item.topic === "order" && this.#latest.set(item.orderId, item));
     this.subscribe("order", "execution", "wallet");
-  }
-
-  protected override handshake(connection: FeedConnection): Promise<void> {
-    return logIn(connection, this.#broker);
   }
 
   protected override identify(item: BybitReport): unknown {
@@ -82,7 +64,7 @@ export class BybitOrders extends BybitStream<BybitReport> {
   }
 
   /** The private stream has no categories of its own: what others trade is left out. */
-  protected override read({ topic, data }: TopicFrame): void {
+  protected override read({ topic, data }: BybitFrame): void {
     if (topic === "wallet") {
       for (const { coin } of data) for (const one of coin) this.emit({ topic, ...one });
     } else if (topic === "order" || topic === "execution") {
@@ -94,10 +76,7 @@ export class BybitOrders extends BybitStream<BybitReport> {
 
   protected override async backfill({ since }: Gap, signal: AbortSignal): Promise<BybitReport[]> {
     const broker = this.#broker;
-    // Our clock tells how long ago it was, the venue's what it calls that moment.
-    const start = await broker.timely(() =>
-      Promise.resolve(broker.clock.now() - (Date.now() - since) - 1_000)
-    );
+    const start = broker.clock.at(since) - 1_000;
     // In the direction in which orders move, so that none slips through.
     const orders = [
       ...await broker.ordersOf("open", signal),
@@ -112,17 +91,9 @@ export class BybitOrders extends BybitStream<BybitReport> {
     ];
     const timeOf = (item: typeof items[number]) =>
       Number(item.topic === "order" ? item.updatedTime : item.execTime);
+    items.sort((one, other) => timeOf(one) - timeOf(other));
     const coins = await broker.balance(signal);
-    return [
-      ...items.sort((one, other) => timeOf(one) - timeOf(other)),
-      ...coins.map((one) => ({ topic: "wallet", ...one } as const)),
-    ];
-  }
-
-  #remember(order: BybitOrder): void {
-    this.#latest.delete(order.orderId); // to be the youngest again
-    this.#latest.set(order.orderId, order);
-    if (this.#latest.size > MOST_ORDERS) this.#latest.delete(this.#latest.keys().next().value!);
+    return [...items, ...coins.map((one) => ({ topic: "wallet", ...one } as const))];
   }
 }
 

@@ -32,10 +32,7 @@ export class BybitSigner {
   static async of({ key, secret }: BybitLogin): Promise<BybitSigner> {
     const hmac = { name: "HMAC", hash: "SHA-256" };
     const raw = new TextEncoder().encode(secret);
-    return new BybitSigner(
-      key,
-      await crypto.subtle.importKey("raw", raw, hmac, false, ["sign"]),
-    );
+    return new BybitSigner(key, await crypto.subtle.importKey("raw", raw, hmac, false, ["sign"]));
   }
 
   /**

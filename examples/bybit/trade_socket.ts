@@ -12,32 +12,14 @@
  * @module
  */
 
-import {
-  type FeedConnection,
-  reconcile,
-  WebSocketFeeder,
-  type WebSocketFeederOptions,
-} from "@aio-trader/core";
+import { BrokerError, type FeedConnection, reconcile } from "@aio-trader/core";
 import type { BybitAmendment, BybitOrderName, BybitOrderRequest, BybitPlaced } from "./account.ts";
-import type { BybitBroker, BybitChange } from "./broker.ts";
-import { venueError } from "./errors.ts";
-import { type Answer, answerLogin, logIn } from "./stream.ts";
-
-/** Options of {@linkcode BybitTradeSocket}. */
-export interface BybitTradeSocketOptions extends WebSocketFeederOptions {
-  /**
-   * The venue's address.
-   *
-   * @default {"wss://stream.bybit.com/v5/trade"}
-   */
-  url?: string;
-  /** Signs, keeps the limit of orders, and looks for orders of unknown fate. */
-  broker: BybitBroker;
-}
+import type { BybitBroker, BybitChange, Result } from "./broker.ts";
+import { BAD_TIMESTAMP, venueError } from "./errors.ts";
+import { type BybitFrame, type BybitSocketOptions, BybitStream } from "./stream.ts";
 
 /** Sends orders. It delivers nothing: a `BybitOrders` follows them. */
-export class BybitTradeSocket extends WebSocketFeeder<never> {
-  readonly #url: string;
+export class BybitTradeSocket extends BybitStream<never> {
   readonly #broker: BybitBroker;
 
   /**
@@ -45,10 +27,9 @@ export class BybitTradeSocket extends WebSocketFeeder<never> {
    *
    * @param options The broker, the address, and how to stay connected.
    */
-  constructor(options: BybitTradeSocketOptions) {
+  constructor(options: BybitSocketOptions) {
     const { url = "wss://stream.bybit.com/v5/trade", broker, ...rest } = options;
-    super({ pingInterval: 20_000, staleAfter: 30_000, ...rest });
-    this.#url = url;
+    super(url, rest, broker);
     this.#broker = broker;
   }
 
@@ -85,50 +66,39 @@ export class BybitTradeSocket extends WebSocketFeeder<never> {
     return this.#change("cancel", name);
   }
 
-  protected override endpoint(): string {
-    return this.#url;
-  }
-
-  protected override handshake(connection: FeedConnection): Promise<void> {
-    return logIn(connection, this.#broker);
-  }
-
-  /** There are no topics. */
-  protected override request(): string[] {
-    return [];
-  }
-
-  protected override ping(): string {
-    return '{"op":"ping"}';
-  }
-
-  protected override receive(data: string | ArrayBuffer, connection: FeedConnection): void {
-    const frame: OrderAnswer = JSON.parse(String(data));
-    if (frame.op === "auth") return answerLogin(frame, connection);
-    const error = venueError(frame, new Headers(frame.header), this.#broker.now());
-    if (!error) return void connection.answer(frame.reqId, frame.data);
+  protected override read(frame: BybitFrame, connection: FeedConnection): void {
+    const error = venueError(frame, new Headers(frame.header), this.#broker.clock.now());
+    if (!error) return void connection.answer(frame.reqId, { result: frame.data });
     if (error.kind === "rate-limited") this.#broker.orders.pause(error.retryAfter ?? 1_000);
     connection.fail(frame.reqId, error);
   }
 
-  #change(change: BybitChange, wanted: BybitAmendment): Promise<BybitPlaced> {
-    const { category, clock, orders, recvWindow } = this.#broker;
-    const send = () => {
-      const reqId = crypto.randomUUID();
-      const times = { "X-BAPI-TIMESTAMP": clock.now(), "X-BAPI-RECV-WINDOW": recvWindow };
-      const header = Object.fromEntries(Object.entries(times).map(([k, v]) => [k, String(v)]));
-      const args = [{ category, ...wanted }];
-      const frame = JSON.stringify({ reqId, header, op: `order.${change}`, args });
-      return this.ask<BybitPlaced>(reqId, frame);
+  async #change(change: BybitChange, wanted: BybitAmendment): Promise<BybitPlaced> {
+    const { clock, orders } = this.#broker;
+    const inTurn = () => {
+      return orders.run(() => this.#send(change, wanted), { urgent: change === "cancel" });
     };
-    const inTurn = () => orders.run(send, { urgent: change === "cancel" });
-    return reconcile(() => this.#broker.timely(inTurn), this.#broker.fate(change, wanted));
+    const send = async () => {
+      try {
+        return await inTurn();
+      } catch (error) {
+        // A refused timestamp has executed nothing.
+        if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
+        await clock.sync().catch(() => Promise.reject(error));
+        return await inTurn();
+      }
+    };
+    return (await reconcile(send, this.#broker.fate(change, wanted))).result;
   }
-}
 
-/** The answer to an order. */
-interface OrderAnswer extends Answer {
-  readonly reqId?: string;
-  readonly data?: BybitPlaced;
-  readonly header?: Record<string, string>;
+  async #send(change: BybitChange, wanted: BybitAmendment): Promise<Result<BybitPlaced>> {
+    const { category, clock, recvWindow } = this.#broker;
+    const reqId = crypto.randomUUID();
+    const header = {
+      "X-BAPI-TIMESTAMP": String(await clock.fresh(recvWindow / 2)),
+      "X-BAPI-RECV-WINDOW": String(recvWindow),
+    };
+    const args = [{ category, ...wanted }];
+    return await this.ask(reqId, JSON.stringify({ reqId, header, op: `order.${change}`, args }));
+  }
 }
