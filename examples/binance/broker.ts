@@ -41,7 +41,7 @@ import type {
 } from "./account.ts";
 import type { DepthSnapshot } from "./book.ts";
 import { unitsOf } from "./decimals.ts";
-import { BAD_TIMESTAMP, ifUnknown, noLogin, UnknownOrderError, venueError } from "./errors.ts";
+import { ifUnknown, noLogin, UnknownOrderError, venueError } from "./errors.ts";
 import { importSecret, sign } from "./signature.ts";
 
 export type * from "./account.ts";
@@ -117,11 +117,12 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     { limit: 50, period: 10_000, refill: "after-finish" },
     { limit: 160_000, period: 24 * 60 * MINUTE, refill: "after-finish" },
   ]);
+  /** The venue's time. A call that waits for its reading holds tokens, so the reading takes none. */
+  readonly clock: VenueClock = new VenueClock(() => this.time({ throttlers: [] }));
   readonly #market: Session;
   readonly #recvWindow: number;
   readonly #settleTime: number;
   readonly #lookUpTimeout: number;
-  readonly #clock = new VenueClock(() => this.time());
   #key: CryptoKey | undefined;
 
   /**
@@ -181,9 +182,14 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     this.session.headers.set("x-mbx-apikey", apiKey);
   }
 
+  /** After a refused timestamp, which has executed nothing: the session then sends again, once. */
+  protected override async renew(): Promise<void> {
+    await this.clock.sync();
+  }
+
   /** Asks for the venue's time, in epoch milliseconds. */
-  async time(): Promise<number> {
-    return (await this.#market.get<{ serverTime: number }>("time")).serverTime;
+  async time(options: BinanceCallOptions = {}): Promise<number> {
+    return (await this.#market.get<{ serverTime: number }>("time", options)).serverTime;
   }
 
   /** Asks for the best prices of a symbol. */
@@ -401,32 +407,19 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
   }
 
   /**
-   * Tells which time it was at the venue at a moment of ours, or a little earlier: never later.
-   *
-   * @param moment The moment, of `Date.now()`.
-   * @returns Epoch milliseconds of the venue.
-   */
-  async venueTime(moment: number): Promise<number> {
-    await this.#readClock();
-    return Math.floor(this.#clock.now() - (Date.now() - moment)) - 1;
-  }
-
-  /**
    * Signs parameters for the WebSocket API, where the key is one of them.
    *
    * @param params The parameters. Decimals are text.
-   * @param options With `sync`, the venue's clock is read anew: after it refused a timestamp.
    * @returns The parameters with `apiKey`, `timestamp` and `signature`: not to be logged.
    * @throws {BrokerError} If there is no login, or the venue's time cannot be read.
    */
   async signParams(
     params: Readonly<Record<string, string | number>> = {},
-    options: { sync?: boolean } = {},
   ): Promise<Record<string, string | number>> {
     if (!this.#key) throw noLogin("sign");
-    await (options.sync ? this.#clock.sync() : this.#readClock());
+    const timestamp = await this.clock.fresh(this.#recvWindow / 2);
     const apiKey = this.session.headers.get("x-mbx-apikey")!;
-    const all = { ...params, apiKey, recvWindow: this.#recvWindow, timestamp: this.#clock.now() };
+    const all = { ...params, apiKey, recvWindow: this.#recvWindow, timestamp };
     const sorted = Object.entries(all).sort(([one], [other]) => one < other ? -1 : 1);
     const payload = sorted.map(([name, value]) => `${name}=${value}`).join("&");
     return { ...all, signature: await sign(this.#key, payload) };
@@ -471,46 +464,16 @@ export class BinanceBroker extends AbstractBroker<BinanceLogin> {
     }
   }
 
-  /**
-   * Sends a signed request. A timestamp that the venue refuses has executed nothing: the clock is read
-   * anew, and the request sent again, once.
-   */
+  /** Sends a signed request. */
   async #signed<T>(method: string, path: string, options: RequestOptions<T>): Promise<T> {
     if (!this.#key) throw noLogin(`${method} ${path}`);
     const isQuery = method === "GET" && !options.throttlers;
     const all = isQuery ? { ...options, throttlers: [this.queries, this.weights] } : options;
-    await this.#readClock();
-    try {
-      return (await this.session.request<T>(method, path, all)).data;
-    } catch (error) {
-      if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
-      await this.#clock.sync().catch(() => Promise.reject(error));
-      return (await this.session.request<T>(method, path, all)).data;
-    }
-  }
-
-  /**
-   * Reads the clock before it may be off by half of what the venue tolerates. A failure must not be
-   * taken for that of an order, and counts for nothing while earlier readings are good enough to try.
-   */
-  async #readClock(): Promise<void> {
-    if (this.#clock.error <= this.#recvWindow / 2) return;
-    try {
-      await this.#clock.sync();
-    } catch (cause) {
-      if (this.#clock.error < Infinity) return;
-      const { kind = "network", message, retriable } = cause as BrokerError;
-      throw new BrokerError(`Cannot sign: the venue's time is not known (${message})`, {
-        kind,
-        outcome: "not-sent",
-        retriable,
-        cause,
-      });
-    }
+    return (await this.session.request<T>(method, path, all)).data;
   }
 
   async #sign(draft: Draft): Promise<void> {
-    const timestamp = Math.floor(this.#clock.now());
+    const timestamp = await this.clock.fresh(this.#recvWindow / 2);
     const stamp = `recvWindow=${this.#recvWindow}&timestamp=${timestamp}`;
     const append = (text: string, more: string) => text ? `${text}&${more}` : more;
     const query = draft.url.search.slice(1);

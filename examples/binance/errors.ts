@@ -11,7 +11,7 @@ import { BrokerError, type Reply } from "@aio-trader/core";
 /** The venue knows no such order. */
 export const NO_SUCH_ORDER = -2013;
 
-/** The venue refuses a timestamp. */
+/** The venue refuses a timestamp: nothing was executed, and the session reads the clock again. */
 export const BAD_TIMESTAMP = -1021;
 
 /** After these the venue itself does not know whether the request was executed. */
@@ -57,7 +57,7 @@ export function venueError({ data, status }: Reply): BrokerError | undefined {
   if (typeof code !== "number" || typeof msg !== "string") return undefined;
   if (status >= 500 || [401, 408, 418, 429].includes(status)) return undefined;
   return new BrokerError(`Binance says ${code}: ${msg}`, {
-    kind: "rejected",
+    kind: code === BAD_TIMESTAMP ? "unauthorized" : "rejected",
     outcome: UNSURE.has(code) ? "unknown" : "rejected",
     code,
   });

@@ -23,8 +23,10 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
+import { Recent } from "../recent.ts";
 import type { BinanceListOptions } from "./account.ts";
 import type { BinanceBroker } from "./broker.ts";
+import { BAD_TIMESTAMP } from "./errors.ts";
 import {
   type BinanceExecution,
   type BinanceReport,
@@ -58,12 +60,8 @@ const ACCOUNT = "account";
 /** What a subscription costs of the address's weight. */
 const WEIGHT = 2;
 
-/** The venue's codes. */
-const BAD_TIMESTAMP = -1021;
+/** The venue's code. */
 const ALREADY_SUBSCRIBED = -2035;
-
-/** Most orders whose state is remembered. */
-const MOST_ORDERS = 10_000;
 
 /**
  * Own orders, fills and balances.
@@ -79,7 +77,7 @@ export class BinanceOrders extends WebSocketFeeder<BinanceReport, typeof ACCOUNT
   readonly #broker: BinanceBroker;
   readonly #symbols: Set<string>;
   /** The latest state of each order: of those that are open, and of the latest that have ended. */
-  readonly #states = new Map<string, BinanceExecution>();
+  readonly #states = new Recent<string, BinanceExecution>(10_000, isOver);
   /** When the open orders were read, before the first subscription. */
   #begun: number | undefined;
   readonly #ended = new AbortController();
@@ -134,10 +132,11 @@ export class BinanceOrders extends WebSocketFeeder<BinanceReport, typeof ACCOUNT
   protected override async request(op: "subscribe" | "unsubscribe"): Promise<string> {
     const id = `${op} ${++this.#lastId}`;
     if (op === "unsubscribe") return JSON.stringify({ id, method: "userDataStream.unsubscribe" });
-    const sync = this.#isClockWrong;
+    const { clock, weights } = this.#broker;
+    if (this.#isClockWrong) await clock.sync();
     this.#isClockWrong = false;
-    const sign = () => this.#broker.signParams({}, { sync });
-    const params = await this.#broker.weights.run(sign, { cost: WEIGHT, urgent: true });
+    const sign = () => this.#broker.signParams();
+    const params = await weights.run(sign, { cost: WEIGHT, urgent: true });
     return JSON.stringify({ id, method: "userDataStream.subscribe.signature", params });
   }
 
@@ -178,7 +177,7 @@ export class BinanceOrders extends WebSocketFeeder<BinanceReport, typeof ACCOUNT
 
   /** Asks for what the gap has hidden. What is known already is left out. */
   protected override async backfill({ since }: Gap, signal: AbortSignal): Promise<BinanceReport[]> {
-    const startTime = await this.#broker.venueTime(since);
+    const startTime = this.#broker.clock.at(since);
     const items: BinanceReport[] = [];
     for (const symbol of this.#symbols) {
       items.push(...await this.#missed(symbol, startTime, signal));
@@ -238,12 +237,7 @@ export class BinanceOrders extends WebSocketFeeder<BinanceReport, typeof ACCOUNT
 
   #remember(order: BinanceExecution): void {
     this.#symbols.add(order.symbol);
-    const name = nameOf(order);
-    this.#states.delete(name); // to be the youngest again
-    this.#states.set(name, order);
-    if (this.#states.size <= MOST_ORDERS) return;
-    const oldest = [...this.#states].find(([, order]) => isOver(order));
-    if (oldest) this.#states.delete(oldest[0]);
+    this.#states.set(nameOf(order), order);
   }
 
   #answer({ id, error, status }: Answer): void {

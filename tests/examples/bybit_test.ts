@@ -708,6 +708,13 @@ Deno.test("BybitBroker({ throttlers }) replaces both limits", async () => {
   assertEquals(it.broker.orders.available, 10);
 });
 
+Deno.test("BybitBroker reads the clock though the call that waits for it has taken the last token", async () => {
+  const own = new Throttler({ limit: 1, period: 60_000, refill: "after-finish" });
+  await using it = await Fixture.open({}, { throttlers: [own] });
+  await it.broker.balance();
+  assertEquals(own.available, 0);
+});
+
 Deno.test("BybitTrader says whether the venue's log is what was told", async () => {
   await using it = await Fixture.open();
   const stage = new Stage();

@@ -493,6 +493,14 @@ Deno.test("BinanceBroker waits for its weights rather than be told 429", async (
   assertEquals(venue.stats.throttled, 0);
 });
 
+Deno.test("BinanceBroker reads the clock though calls that wait for it have taken all tokens", async () => {
+  await using venue = still();
+  await using broker = await brokerOf(venue);
+  broker.queries.update({ limit: 40, period: 60_000, refill: "after-finish" });
+  await Promise.all([broker.account(), broker.account()]);
+  assertEquals(venue.stats.requests, 3);
+});
+
 Deno.test("BinanceBroker shows neither its keys nor a signature in any error", async () => {
   await using venue = still();
   await using front = await Front.before(venue);
