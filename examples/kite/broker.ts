@@ -40,6 +40,7 @@ import type {
   KiteTrade,
   KiteVariety,
 } from "./account.ts";
+import { Recent } from "../recent.ts";
 import { gttForm, type KiteGtt, type KiteGttRequest } from "./gtt.ts";
 import { type KiteInstrument, parseInstruments } from "./instruments.ts";
 import {
@@ -102,9 +103,6 @@ const DOUBTS = /\btimed?[ -]?out\b|\bconfirm before placing\b/i;
 /** States in which an order has ended. */
 const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;
 
-/** How many orders are remembered as answered, so that a look-up takes none of them. */
-const MOST_ANSWERED = 10_000;
-
 /** A client of Kite Connect. */
 export class KiteBroker extends AbstractBroker<KiteLogin> {
   /**
@@ -120,8 +118,8 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   };
   readonly #given: SessionOptions["throttlers"];
   readonly #reconcile: KiteBrokerOptions["reconcile"];
-  /** Orders that an answer or a look-up has named. */
-  readonly #answered = new Set<string>();
+  /** Orders that an answer or a look-up has named: another look-up takes none of them. */
+  readonly #answered = new Recent<string, true>(10_000);
   #access: KiteAccess | undefined;
 
   /**
@@ -210,13 +208,14 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
         throw new Error(`Cannot tell the order: ${found.length} have the tag, wanted 1`);
       }
       const children = found.map(({ order_id }) => ({ order_id }));
-      return found.length === 0
-        ? undefined
-        : { ...children[0], ...order.autoslice && { children } };
+      if (found.length === 0) return undefined;
+      return { data: { ...children[0], ...order.autoslice && { children } } };
     };
     const path = `orders/${order.variety ?? "regular"}`;
     const placed = await this.#order<Omit<KitePlaced, "tag">>("POST", path, { form, find });
-    for (const { order_id } of [placed, ...placed.children ?? []]) this.#remember(order_id);
+    for (const { order_id } of [placed, ...placed.children ?? []]) {
+      if (order_id !== undefined) this.#answered.set(order_id, true);
+    }
     return { ...placed, tag: form.tag };
   }
 
@@ -410,11 +409,8 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
     const checksum = await sha256(apiKey + requestToken + apiSecret);
     const form = { api_key: apiKey, request_token: requestToken, checksum };
     const options = { form, renew: false };
-    const { data } = await this.session.post<Envelope<{ access_token: string }>>(
-      "session/token",
-      options,
-    );
-    return data.access_token;
+    return (await this.#send<{ access_token: string }>("POST", "session/token", options))
+      .access_token;
   }
 
   async #get<T>(path: string, options?: RequestOptions<Envelope<T>>): Promise<T> {
@@ -446,7 +442,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
       if (done === undefined) throw new Error("Cannot tell from the order book whether it is done");
       if (!done && !ENDS.test(order!.status)) return undefined;
       ended = done ? undefined : order!.status;
-      return { order_id: id };
+      return { data: { order_id: id } };
     };
     const path = `orders/${variety}/${encodeURIComponent(id)}`;
     const { order_id } = await this.#order<{ order_id: string }>(method, path, {
@@ -464,42 +460,26 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
   }
 
   async #send<T>(method: string, path: string, { find, ...options }: Sending<T>): Promise<T> {
-    const reconcile = find && this.#reconcile && {
-      ...this.#reconcile,
-      find: async (context: ReconcileContext) => {
-        const data = await find(context);
-        return data && { data };
-      },
-    };
-    const { data } = await this.session.request<Envelope<T>>(method, path, {
-      ...options,
-      ...reconcile && { reconcile },
-    });
-    return data.data;
+    const reconcile = find && this.#reconcile ? { ...this.#reconcile, find } : undefined;
+    const all = { ...options, reconcile };
+    return (await this.session.request<Envelope<T>>(method, path, all)).data.data;
   }
 
   /** The limits of a call: those that were given, or the venue's. */
   #limits(kind: keyof KiteBroker["throttlers"]): SessionOptions["throttlers"] {
     return this.#given ?? [this.throttlers[kind]];
   }
-
-  #remember(id: string | undefined): void {
-    if (id === undefined) return;
-    this.#answered.add(id);
-    if (this.#answered.size <= MOST_ANSWERED) return;
-    const [oldest] = this.#answered;
-    this.#answered.delete(oldest);
-  }
 }
 
+/** An answer, in the venue's envelope. */
 interface Envelope<T> {
   readonly data: T;
 }
 
 /** Options of a request that must not be executed twice. */
-interface Sending<T> extends Pick<RequestOptions, "form" | "urgent" | "throttlers"> {
+interface Sending<T> extends Pick<RequestOptions, "form" | "urgent" | "renew" | "throttlers"> {
   /** Finds the order, or the change, that no answer came for. */
-  readonly find?: (context: ReconcileContext) => Promise<T | undefined>;
+  readonly find?: ReconcileOptions<Envelope<T>>["find"];
 }
 
 function limit(limit: number, period: number): Limit {

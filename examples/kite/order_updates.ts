@@ -9,6 +9,7 @@
 
 import { retry } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
+import { Recent } from "../recent.ts";
 import type { KiteOrder } from "./account.ts";
 import type { KiteBroker } from "./broker.ts";
 import { type MainFeed, SideChannel } from "./side_channel.ts";
@@ -41,9 +42,6 @@ interface Update {
 /** Longest time that a timer takes, in milliseconds. */
 const MAX_TIMER = 2 ** 31 - 1;
 
-/** Most orders that are remembered: more than the venue takes in a day. */
-const MOST_TOLD = 10_000;
-
 /** Longest wait for the order book before the first connection, in milliseconds. */
 const PATIENCE = 2_000;
 
@@ -62,8 +60,8 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   readonly #overlap: number;
   /** The orders before the first connection, by name. */
   readonly #before = new Map<string, KiteOrder>();
-  /** The latest update of each order that was delivered. */
-  readonly #told = new Map<string, Update>();
+  /** The latest update of each order that was delivered: of more than the venue takes in a day. */
+  readonly #told = new Recent<string, Update>(10_000);
   /** Updates that wait until a gap is filled. */
   #held: Update[] | undefined;
   #filling: AbortController | undefined;
@@ -130,11 +128,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
   }
 
   #tell(update: Update): void {
-    const told = this.#told;
-    const { order_id } = update.order;
-    told.delete(order_id); // to be the youngest again
-    told.set(order_id, update);
-    if (told.size > MOST_TOLD) told.delete(told.keys().next().value!);
+    this.#told.set(update.order.order_id, update);
     this.publish(update.order);
   }
 

@@ -177,11 +177,12 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
   placeOrder(order: KrakenOrderRequest): Promise<KrakenPlaced> {
     const { cl_ord_id = crypto.randomUUID() } = order;
     const start = performance.now();
-    const find = async ({ signal }: ReconcileContext): Promise<KrakenPlaced | undefined> => {
+    const find = async ({ signal }: ReconcileContext) => {
       const found = await this.findOrder(cl_ord_id, performance.now() - start, signal);
-      return found && { txid: [found.txid], descr: found.order.descr, cl_ord_id };
+      return found && { result: { txid: [found.txid], descr: found.order.descr, cl_ord_id } };
     };
-    const placed = this.#order<KrakenPlaced>("AddOrder", { ...order, cl_ord_id }, { find });
+    const options = { reconcile: { find } };
+    const placed = this.#order<KrakenPlaced>("AddOrder", { ...order, cl_ord_id }, options);
     return placed.then((answer) => ({ ...answer, cl_ord_id }));
   }
 
@@ -329,47 +330,34 @@ export class KrakenBroker extends AbstractBroker<KrakenLogin> {
 
   async #get<T>(path: string, pairs: string[] = [], signal?: AbortSignal): Promise<T> {
     const query = { pair: pairs.length > 0 ? pairs.join(",") : undefined };
-    return (await this.session.get<{ result: T }>(`public/${path}`, { query, signal })).result;
+    return (await this.session.get<Result<T>>(`public/${path}`, { query, signal })).result;
   }
 
   /** Reads what is private: may be repeated, and counts. */
-  #read<T>(path: string, form: object = {}, options: Private<T> = {}): Promise<T> {
+  #read<T>(path: string, form: object = {}, options: Options<T> = {}): Promise<T> {
     const { cost = 1, ...rest } = options;
-    const limits = this.#throttlers ?? [{ throttler: this.counter, cost }];
-    return this.#post(path, form, { ...rest, idempotent: true, throttlers: limits });
+    const throttlers = this.#throttlers ?? [{ throttler: this.counter, cost }];
+    return this.#post(path, form, { ...rest, idempotent: true, throttlers });
   }
 
   /** Changes something: sent at most once. Cancels go first. */
-  #order<T>(path: string, form: object, { find, ...options }: Private<T> = {}): Promise<T> {
+  #order<T>(path: string, form: object, options: Options<T> = {}): Promise<T> {
     const urgent = path.startsWith("Cancel");
-    const limits = this.#throttlers ?? [];
-    return this.#post<T>(path, form, { ...options, urgent, throttlers: limits }, find);
+    return this.#post(path, form, { ...options, urgent, throttlers: this.#throttlers });
   }
 
-  async #post<T>(
-    path: string,
-    form: object,
-    options: RequestOptions,
-    find?: Private<T>["find"],
-  ): Promise<T> {
+  async #post<T>(path: string, form: object, options: Options<T>): Promise<T> {
     if (!this.#signer) throw new TypeError(`Cannot call ${path}: no login, wanted authorize()`);
-    const { result } = await this.session.post<{ result: T }>(`private/${path}`, {
-      ...options as RequestOptions<{ result: T }>,
-      form,
-      throttlers: [this.#lane, ...options.throttlers ?? []],
-      reconcile: find && {
-        find: async (context) => {
-          const result = await find(context);
-          return result && { result };
-        },
-      },
-    });
-    return result;
+    const throttlers = [this.#lane, ...options.throttlers ?? []];
+    const all = { ...options, form, throttlers };
+    return (await this.session.post<Result<T>>(`private/${path}`, all)).result;
   }
+}
+
+/** An answer, in the venue's envelope. */
+interface Result<T> {
+  readonly result: T;
 }
 
 /** Options of a private call. */
-interface Private<T> extends Pick<RequestOptions, "signal" | "cost" | "urgent" | "idempotent"> {
-  /** Finds an order that no answer came for. */
-  readonly find?: (context: ReconcileContext) => Promise<T | undefined>;
-}
+type Options<T> = RequestOptions<Result<T>>;
