@@ -6,28 +6,29 @@
  */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { type Body, BrokerError, type RequestOptions, Session } from "../../session.ts";
 import { isNetworkError } from "../../retry.ts";
-import { answer, closedPort, FaultServer, raw, type Reply } from "./fault_server.ts";
+import { type Handler, LoopbackVenue, raw, reply } from "../../testing.ts";
 import { check, run } from "./harness.ts";
 
 const isDeno = "Deno" in globalThis;
 const isNode = !isDeno && !("Bun" in globalThis);
-const ok = answer({ headers: { "content-type": "application/json" }, body: '{"id":1}' });
 
-/** Gives a server and a session on it to a check, and closes both. */
+/** Gives a venue and a session on it to a check, and closes both. */
 async function using(
-  fn: (server: FaultServer, session: Session) => Promise<void>,
+  fn: (venue: LoopbackVenue, session: Session) => Promise<void>,
 ): Promise<void> {
-  const server = await FaultServer.listen();
+  const venue = await LoopbackVenue.listen();
+  venue.on("*", { id: 1 });
   const headers = { "x-api-key": "aB3/cD+eF5gH7==" };
-  const session = new Session({ baseUrl: server.url, headers, timeout: 5_000, retry: false });
+  const session = new Session({ baseUrl: venue.httpUrl, headers, timeout: 5_000, retry: false });
   try {
-    await fn(server, session);
+    await fn(venue, session);
   } finally {
     await session.close();
-    await server.close();
+    await venue.close();
   }
 }
 
@@ -68,32 +69,31 @@ check("what arrives is what was sent, for every kind of body", async () => {
     ],
     none: [{}, /^$/, /^$/],
   };
-  await using(async (server, session) => {
+  await using(async (venue, session) => {
     for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
       for (const [kind, [options, type, body]] of Object.entries(sent)) {
-        server.requests.length = 0;
-        server.will(ok);
+        venue.requests.length = 0;
         await session.request(method, "?symbol=X", { ...options, query: { tiny: 1e-7 } });
-        const [request] = server.requests;
+        const [request] = venue.requests;
         assert.match(request.body, body, `${method} ${kind}`);
-        const { "content-type": said = "" } = request.headers;
+        const said = request.headers.get("content-type") ?? "";
         assert.match(said, type, `${method} ${kind}`);
         if (kind === "FormData") assert(request.body.includes(said.split("boundary=")[1]), said);
-        assert.equal(request.path, "/?symbol=X&tiny=0.0000001");
+        assert.equal(request.target, "/?symbol=X&tiny=0.0000001");
       }
     }
   });
 });
 
 check("what JSON cannot say is invalid, and is not sent", async () => {
-  await using(async (server, session) => {
+  await using(async (venue, session) => {
     const values = [NaN, Infinity, new Date("x"), new Map([[1, 2]]), Promise.resolve(1), () => 1];
     for (const price of values) {
       const error = await failure(session.post("orders", { json: { list: [{ price }] } }));
       assert.deepEqual([error.kind, error.outcome], ["invalid", "not-sent"]);
       assert.match(error.message, /json\.list\[0\]\.price is/);
     }
-    assert.equal(server.requests.length, 0);
+    assert.equal(venue.requests.length, 0);
   });
 });
 
@@ -108,34 +108,38 @@ const packed: Record<string, Uint8Array> = {
 };
 
 /** Compresses only what is asked for, as servers do; `cut` makes the body of the whole. */
-function polite(encoding: string, cut: (bytes: Uint8Array) => Uint8Array, chunked: boolean): Reply {
-  return (socket, request) => {
-    const isAsked = (request.headers["accept-encoding"] ?? "").includes(encoding);
-    const bytes = isAsked ? packed[encoding] : new TextEncoder().encode(csv);
+function polite(
+  encoding: string,
+  cut: (bytes: Uint8Array) => Uint8Array,
+  isChunked: boolean,
+): Handler {
+  return ({ headers }) => {
+    const isAsked = (headers.get("accept-encoding") ?? "").includes(encoding);
+    const bytes = isAsked ? packed[encoding] : Buffer.from(csv);
     const body = cut(bytes);
     const lines = ["HTTP/1.1 200 OK", "content-type: text/csv", "connection: close"];
     if (isAsked) lines.push(`content-encoding: ${encoding}`);
     // A proxy that caches half an answer passes it on in good order.
     if (!isAsked) lines.push(`content-length: ${bytes.length}`);
-    else if (chunked) lines.push("transfer-encoding: chunked");
+    else if (isChunked) lines.push("transfer-encoding: chunked");
     else lines.push(`content-length: ${body.length}`);
-    socket.write(`${lines.join("\r\n")}\r\n\r\n`);
-    if (isAsked && chunked) socket.write(`${body.length.toString(16)}\r\n`);
-    socket.write(body);
-    if (isAsked && chunked) socket.write("\r\n0\r\n\r\n");
-    socket.end();
+    const head = `${lines.join("\r\n")}\r\n\r\n`;
+    const [before, after] = isAsked && isChunked
+      ? [`${body.length.toString(16)}\r\n`, "\r\n0\r\n\r\n"]
+      : ["", ""];
+    return raw(Buffer.concat([Buffer.from(head + before), body, Buffer.from(after)]));
   };
 }
 
 for (const encoding of Object.keys(packed)) {
   check(`half of a ${encoding} body is never taken for all of it`, async () => {
-    await using(async (server, session) => {
+    await using(async (venue, session) => {
       for (const chunked of [false, true]) {
         for (const parse of [undefined, "text", "bytes"] as const) {
-          server.will(polite(encoding, half, chunked));
+          venue.will("*", polite(encoding, half, chunked));
           const error = await failure(session.get("instruments", { parse }));
           assert.deepEqual([error.kind, error.outcome], ["network", "unknown"]);
-          server.will(polite(encoding, (bytes) => bytes, chunked));
+          venue.will("*", polite(encoding, (bytes) => bytes, chunked));
           const whole = await session.get<string | Uint8Array>("instruments", { parse });
           const text = typeof whole === "string" ? whole : new TextDecoder().decode(whole);
           assert.equal(text, csv);
@@ -147,14 +151,14 @@ for (const encoding of Object.keys(packed)) {
   check(
     `${encoding} that nobody asked for is undone or an error, and half of it always an error`,
     async () => {
-      await using(async (server, session) => {
+      await using(async (venue, session) => {
         const headers = { "content-type": "text/csv", "content-encoding": encoding };
-        server.will(answer({ headers, body: packed[encoding] }));
+        venue.will("*", reply(200, packed[encoding], headers));
         const whole = session.get("instruments");
         if (isNode || isDeno && encoding === "deflate") {
           assert.equal((await failure(whole)).kind, "network");
         } else assert.equal(await whole, csv);
-        server.will(answer({ headers, body: half(packed[encoding]) }));
+        venue.will("*", reply(200, half(packed[encoding]), headers));
         for (const parse of [undefined, "text", "bytes", String, "stream"] as const) {
           const read = async () => {
             const data: unknown = await session.get("instruments", { parse });
@@ -169,14 +173,14 @@ for (const encoding of Object.keys(packed)) {
 
   check(`JSON in ${encoding} that nobody asked for is whole, or an error`, async () => {
     if (isDeno && encoding === "deflate") return; // an error always
-    await using(async (server, session) => {
+    await using(async (venue, session) => {
       const pack = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }[encoding]!;
       for (const type of ["application/json", "text/plain"]) {
         const headers = { "content-type": type, "content-encoding": encoding };
         const body = pack(JSON.stringify({ list: csv }));
-        server.will(answer({ headers, body }));
+        venue.will("*", reply(200, body, headers));
         assert.deepEqual(await session.get("instruments"), { list: csv });
-        server.will(answer({ headers, body: half(body) }));
+        venue.will("*", reply(200, half(body), headers));
         assert.match((await failure(session.get("instruments"))).kind, /^(?:network|decode)$/);
       }
     });
@@ -184,24 +188,24 @@ for (const encoding of Object.keys(packed)) {
 
   check(`a call that asks for ${encoding} itself gets it undone`, async () => {
     if (isDeno && encoding === "deflate") return; // an error always
-    await using(async (server, session) => {
+    await using(async (venue, session) => {
       const headers = { "content-type": "text/csv", "content-encoding": encoding };
-      server.will(answer({ headers, body: packed[encoding] }));
+      venue.will("*", reply(200, packed[encoding], headers));
       const asked = { headers: { "accept-encoding": encoding } };
       assert.equal(await session.get("instruments", asked), csv);
     });
   });
 
   check(`0 bytes that are said to be ${encoding} are no empty answer`, async () => {
-    await using(async (server, session) => {
+    await using(async (venue, session) => {
       const head = `HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ncontent-encoding: ${encoding}\r\n`;
-      const replies = [
+      const answers = [
         raw(`${head}content-length: 0\r\n\r\n`),
         raw(`${head}transfer-encoding: chunked\r\n\r\n0\r\n\r\n`),
         raw(`${head}\r\n`),
       ];
-      for (const reply of replies) {
-        server.will(reply);
+      for (const answer of answers) {
+        venue.will("*", answer);
         assert.equal((await failure(session.get("instruments"))).kind, "network");
       }
     });
@@ -211,13 +215,13 @@ for (const encoding of Object.keys(packed)) {
 check(
   "an order that is answered with an empty 201 or 202 is done, and its headers can be read",
   async () => {
-    await using(async (server, session) => {
+    await using(async (venue, session) => {
       for (const status of [201, 202]) {
         for (const method of ["POST", "PUT"]) {
-          server.will(answer({ status, headers: { location: "/orders/7" } }));
-          const reply = await session.request(method, "orders", { json: {} });
-          assert.deepEqual([reply.data, reply.status], [undefined, status]);
-          assert.equal(reply.headers.get("location"), "/orders/7");
+          venue.will("*", reply(status, "", { location: "/orders/7" }));
+          const answer = await session.request(method, "orders", { json: {} });
+          assert.deepEqual([answer.data, answer.status], [undefined, status]);
+          assert.equal(answer.headers.get("location"), "/orders/7");
         }
       }
     });
@@ -227,7 +231,7 @@ check(
 check("a body is decoded in the charset that its type declares", async () => {
   const text = "Zürich £";
   const latin1 = Uint8Array.from(text, (char) => char.charCodeAt(0));
-  await using(async (server, session) => {
+  await using(async (venue, session) => {
     for (
       const [type, body] of [
         ["text/csv; charset=iso-8859-1", latin1],
@@ -236,18 +240,18 @@ check("a body is decoded in the charset that its type declares", async () => {
         ["text/csv; charset=utf-8", new TextEncoder().encode(text)],
       ] as const
     ) {
-      server.will(answer({ headers: { "content-type": type }, body }));
+      venue.will("*", reply(200, body, { "content-type": type }));
       assert.equal(await session.get("x"), text, type);
-      server.will(answer({ status: 400, headers: { "content-type": type }, body }));
+      venue.will("*", reply(400, body, { "content-type": type }));
       assert.equal((await failure(session.get("x"))).body, text, type);
     }
   });
 });
 
 check("an error in JSON under another type is found, whatever the call asks for", async () => {
-  const server = await FaultServer.listen();
+  const venue = await LoopbackVenue.listen();
   const session = new Session({
-    baseUrl: server.url,
+    baseUrl: venue.httpUrl,
     retry: false,
     failure: ({ data }) => {
       const { retCode, msg } = Object(data);
@@ -258,7 +262,7 @@ check("an error in JSON under another type is found, whatever the call asks for"
   for (const type of ["application/octet-stream", "text/csv", "text/html", "application/zip"]) {
     for (const parse of [undefined, "text", "bytes", (text: string) => text.split("\n")] as const) {
       const headers = { "content-type": type };
-      server.will(answer({ headers, body: '{"retCode":10001,"msg":"No margin"}' }));
+      venue.will("*", reply(200, '{"retCode":10001,"msg":"No margin"}', headers));
       const error = await failure(session.post("orders", { json: {}, parse: parse as "text" }));
       assert.deepEqual([error.outcome, error.code, error.message], [
         "rejected",
@@ -267,14 +271,14 @@ check("an error in JSON under another type is found, whatever the call asks for"
       ]);
     }
   }
-  server.will(answer({ headers: { "content-type": "text/csv" }, body: '{"retCode":0}' }));
+  venue.will("*", reply(200, '{"retCode":0}', { "content-type": "text/csv" }));
   assert.equal(await session.get("x"), '{"retCode":0}');
   await session.close();
-  await server.close();
+  await venue.close();
 });
 
 check("a key that the venue echoes is shown in no spelling", async () => {
-  await using(async (server, session) => {
+  await using(async (venue, session) => {
     for (
       const echo of [
         "aB3\\/cD+eF5gH7==",
@@ -287,7 +291,7 @@ check("a key that the venue echoes is shown in no spelling", async () => {
         '\\"aB3\\\\\\/cD+eF5gH7==\\"',
       ]
     ) {
-      server.will(answer({ status: 403, body: `{"message":"no ${echo} here"}` }));
+      venue.will("*", reply(403, `{"message":"no ${echo} here"}`));
       const { body } = await failure(session.get("x"));
       assert.match(body!, /^{"message":"no (?:\\")?\[redacted\](?:\\")? here"}$/, echo);
     }
@@ -295,8 +299,9 @@ check("a key that the venue echoes is shown in no spelling", async () => {
 });
 
 check("a venue that cannot be reached was sent nothing, and that is a network error", async () => {
-  const url = `http://127.0.0.1:${await closedPort()}`;
-  for (const baseUrl of [url, "http://venue.invalid"]) {
+  const venue = await LoopbackVenue.listen();
+  await venue.close();
+  for (const baseUrl of [venue.httpUrl, "http://venue.invalid"]) {
     const session = new Session({ baseUrl, retry: false });
     const error = await failure(session.post("orders", { json: {} }));
     assert.deepEqual([error.kind, error.outcome], ["network", "not-sent"]);

@@ -5,17 +5,7 @@ import { createServer } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { isNetworkError, retry } from "../../retry.ts";
 import { selfSigned } from "./certificate.ts";
-import {
-  answer,
-  closedPort,
-  cutBody,
-  FaultServer,
-  finish,
-  halfHead,
-  hang,
-  type Reply,
-  reset,
-} from "./fault_server.ts";
+import { LoopbackVenue, reply, type Step } from "../../testing.ts";
 import { check, run } from "./harness.ts";
 
 /** Returns what `fn` rejected with; a call that goes well is a failure. */
@@ -29,17 +19,25 @@ async function errorOf(fn: () => Promise<unknown>): Promise<unknown> {
   assert.fail(`Expected an error, got ${JSON.stringify(value)}`);
 }
 
-/** Runs `fn` with the URL of a server that does `replies`, one to a request. */
+/** Runs `fn` with the URL of a venue whose requests end in these ways, one by one. */
 async function serving<T>(
-  replies: Reply[],
-  fn: (url: string, server: FaultServer) => Promise<T>,
+  steps: Step[],
+  fn: (url: string, venue: LoopbackVenue) => Promise<T>,
 ): Promise<T> {
-  const server = await FaultServer.listen(...replies);
+  const venue = await LoopbackVenue.listen();
+  venue.on("*", { half: "of this" }).will("*", ...steps);
   try {
-    return await fn(server.url, server);
+    return await fn(venue.httpUrl, venue);
   } finally {
-    await server.close();
+    await venue.close();
   }
+}
+
+/** The URL of a venue that listens no more: connections are refused. */
+async function closedUrl(): Promise<string> {
+  const venue = await LoopbackVenue.listen();
+  await venue.close();
+  return venue.httpUrl;
 }
 
 async function read(url: string, init?: RequestInit): Promise<string> {
@@ -65,40 +63,40 @@ async function tlsError(onData: (socket: import("node:net").Socket) => void): Pr
 }
 
 const network: Record<string, () => Promise<unknown>> = {
-  "a refused connection": async () => read(`http://127.0.0.1:${await closedPort()}/`),
+  "a refused connection": async () => read(await closedUrl()),
   "a name that does not resolve": () => read("http://nowhere.invalid/"),
-  "a reset instead of an answer": () => serving([reset()], (url) => read(url)),
-  "a close instead of an answer": () => serving([finish()], (url) => read(url)),
-  "a close in the middle of the headers": () => serving([halfHead()], (url) => read(url)),
-  "a body cut short of its length": () => serving([cutBody()], (url) => read(url)),
-  "a chunked body cut short": () => serving([cutBody({ chunked: true })], (url) => read(url)),
-  "a body cut by a reset": () => serving([cutBody({ reset: true })], (url) => read(url)),
+  "a reset instead of an answer": () => serving(["reset-before-executing"], (url) => read(url)),
+  "a close instead of an answer": () => serving(["finish-before-executing"], (url) => read(url)),
+  "a close in the middle of the headers": () => serving(["half-head"], (url) => read(url)),
+  "a body cut short of its length": () => serving(["cut-body"], (url) => read(url)),
+  "a chunked body cut short": () => serving(["cut-chunks"], (url) => read(url)),
+  "a body cut by a reset": () => serving(["reset-body"], (url) => read(url)),
   "a reset on a reused connection": () =>
-    serving([answer(), reset()], async (url) => {
+    serving([reply(200), "reset-before-executing"], async (url) => {
       await read(url);
       return read(url, { method: "POST", body: new Blob(["order"]) }); // a Blob is not repeated by any runtime
     }),
   "a timeout before the headers": () =>
-    serving([hang()], (url) => read(url, { signal: AbortSignal.timeout(50) })),
+    serving(["hang-before-executing"], (url) => read(url, { signal: AbortSignal.timeout(50) })),
   "a timeout in the body": () =>
-    serving([cutBody({ stall: true })], (url) => read(url, { signal: AbortSignal.timeout(200) })),
+    serving(["stall-body"], (url) => read(url, { signal: AbortSignal.timeout(200) })),
 };
 
 const other: Record<string, () => Promise<unknown>> = {
   "an abort before the headers": () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 50);
-    return serving([hang()], (url) => read(url, { signal: controller.signal }));
+    return serving(["hang-before-executing"], (url) => read(url, { signal: controller.signal }));
   },
   "an abort in the body": () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 200);
-    return serving([cutBody({ stall: true })], (url) => read(url, { signal: controller.signal }));
+    return serving(["stall-body"], (url) => read(url, { signal: controller.signal }));
   },
   "an abort with a reason of its own": () => {
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error("closing time")), 50);
-    return serving([hang()], (url) => read(url, { signal: controller.signal }));
+    return serving(["hang-before-executing"], (url) => read(url, { signal: controller.signal }));
   },
   "an abort before the call": () => read("http://127.0.0.1/", { signal: AbortSignal.abort() }),
   "a URL without a host": () => read("http://"),
@@ -107,15 +105,15 @@ const other: Record<string, () => Promise<unknown>> = {
   "a header with a newline": () => read("http://127.0.0.1/", { headers: { "x-key": "a\nb" } }),
   "a GET with a body": () => read("http://127.0.0.1/", { body: "order" }),
   "an answer that is no JSON": () =>
-    serving([answer({ body: "{" })], async (url) => await (await fetch(url)).json()),
+    serving([reply(200, "{")], async (url) => await (await fetch(url)).json()),
   "a body that is no gzip": () =>
     serving(
-      [answer({ body: "plain", headers: { "content-encoding": "gzip" } })],
+      [reply(200, "plain", { "content-encoding": "gzip" })],
       (url) => read(url),
     ),
   "a refused redirect": () =>
     serving(
-      [answer({ status: 302, headers: { location: "/" } })],
+      [reply(302, "", { location: "/" })],
       (url) => read(url, { redirect: "error" }),
     ),
 };
@@ -156,8 +154,8 @@ check("isNetworkError() says no to a certificate that is not trusted", async () 
 
 check("retry() reaches a server that failed three times in different ways", async () => {
   await serving(
-    [reset(), finish(), cutBody(), answer({ body: "at last" })],
-    async (url, server) => {
+    ["reset-before-executing", "finish-before-executing", "cut-body", reply(200, "at last")],
+    async (url, venue) => {
       const waits: number[] = [];
       const call = retry((path: string) => read(url + path), {
         baseWait: 1,
@@ -165,7 +163,7 @@ check("retry() reaches a server that failed three times in different ways", asyn
       });
       assert.equal(await call("time"), "at last");
       assert.deepEqual(waits, [1, 2, 4]);
-      assert.deepEqual(server.requests.map(({ path }) => path), [
+      assert.deepEqual(venue.requests.map(({ path }) => path), [
         "/time",
         "/time",
         "/time",
@@ -176,9 +174,9 @@ check("retry() reaches a server that failed three times in different ways", asyn
 });
 
 check("retry() gives up with the last error of the network", async () => {
-  const port = await closedPort();
+  const url = await closedUrl();
   let calls = 0;
-  const call = retry(() => (calls++, read(`http://127.0.0.1:${port}/`)), {
+  const call = retry(() => (calls++, read(url)), {
     baseWait: 1,
     maxRetries: 2,
   });
@@ -187,9 +185,9 @@ check("retry() gives up with the last error of the network", async () => {
 });
 
 check("retry() leaves nothing behind when it is aborted in a wait", async () => {
-  const port = await closedPort();
+  const url = await closedUrl();
   const controller = new AbortController();
-  const call = retry(() => read(`http://127.0.0.1:${port}/`), {
+  const call = retry(() => read(url), {
     baseWait: 60_000, // a timer left behind would keep the process alive, which fails the run
     signal: controller.signal,
     onRetry: () => setTimeout(() => controller.abort(new Error("closing time")), 20),

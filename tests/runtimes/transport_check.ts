@@ -9,7 +9,7 @@
 import assert from "node:assert/strict";
 import { Worker } from "node:worker_threads";
 import { type RequestOptions, Session } from "../../session.ts";
-import { answer, FaultServer, finish, type Reply } from "./fault_server.ts";
+import { LoopbackVenue, reply, type Step } from "../../testing.ts";
 import { check, run, runtime } from "./harness.ts";
 
 /**
@@ -158,20 +158,20 @@ if (runtime === "deno") {
 }
 
 /** Sends orders through the runtime's own fetch, and lists those that the venue got twice. */
-async function repeated(bodies: Record<string, BodyInit | undefined>, fault: Reply) {
+async function repeated(bodies: Record<string, BodyInit | undefined>, fault: Step) {
   const found: string[] = [];
-  const server = await FaultServer.listen();
+  const venue = await LoopbackVenue.listen();
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
     for (const [name, body] of Object.entries(bodies)) {
-      server.will(answer());
-      for (let i = 0; i < 2; i++) await (await fetch(server.url)).text();
-      server.requests.length = 0;
-      server.will(fault, answer());
-      await fetch(server.url, { method, body }).then((response) => response.text(), () => {});
-      if (server.requests.length > 1) found.push(`${method} ${name}`);
+      venue.will("*", reply(200));
+      for (let i = 0; i < 2; i++) await (await fetch(venue.httpUrl)).text();
+      venue.requests.length = 0;
+      venue.will("*", fault, reply(200));
+      await fetch(venue.httpUrl, { method, body }).then((response) => response.text(), () => {});
+      if (venue.requests.length > 1) found.push(`${method} ${name}`);
     }
   }
-  await server.close();
+  await venue.close();
   return found;
 }
 
@@ -180,7 +180,7 @@ check(
   async () => {
     const found = await repeated(
       { text: "x", blob: new Blob(["x"]), nothing: undefined },
-      finish(),
+      "finish-before-executing",
     );
     const methods = ["POST", "PUT", "PATCH", "DELETE"];
     const all = (method: string) => [`${method} text`, `${method} blob`, `${method} nothing`];
@@ -196,7 +196,7 @@ check(
 );
 
 check("the runtime itself repeats an order after a 421, as docs/runtimes.md says", async () => {
-  const found = await repeated({ text: "x", nothing: undefined }, answer({ status: 421 }));
+  const found = await repeated({ text: "x", nothing: undefined }, reply(421));
   const methods = ["POST", "PUT", "PATCH", "DELETE"];
   assert.deepEqual(
     found,
