@@ -10,26 +10,17 @@ import { inspect } from "node:util";
 import { AbstractBroker } from "../../broker.ts";
 import {
   BrokerError,
-  type Reply as Answer,
+  type Reply,
   type RequestOptions,
   type SessionOptions,
 } from "../../session.ts";
+import { type Handler, LoopbackVenue, reply, type Step } from "../../testing.ts";
 import { Throttler } from "../../throttler.ts";
-import {
-  answer,
-  cutBody,
-  type FaultRequest,
-  FaultServer,
-  hang,
-  late,
-  type Reply,
-  reset,
-} from "./fault_server.ts";
 import { check, run } from "./harness.ts";
 
 const SECRET = "53cr3t-t0k3n";
 
-/** A broker whose login is a count: the venue of {@linkcode venue} takes the newest only. */
+/** A broker whose login is a count: the venue of {@linkcode executing} takes the newest only. */
 class Broker extends AbstractBroker<number> {
   logins = 0;
   onRenew: () => Promise<void> = () => this.authorize(this.logins + 1);
@@ -50,7 +41,7 @@ class Broker extends AbstractBroker<number> {
     return this.onRenew();
   }
 
-  protected override failure({ data }: Answer): BrokerError | undefined {
+  protected override failure({ data }: Reply): BrokerError | undefined {
     const { error_type } = Object(data);
     if (error_type === undefined) return undefined;
     const kind = error_type === "TokenException" ? "unauthorized" : "rejected";
@@ -67,12 +58,17 @@ class Broker extends AbstractBroker<number> {
 }
 
 /** Executes orders of the login `valid`, and counts them by path; refuses others. */
-function venue(executed: Map<string, number>, valid = 1): Reply {
-  return (socket, request) => {
-    const isKnown = request.headers.authorization === `token ${SECRET} ${valid}`;
-    if (isKnown) executed.set(request.path, (executed.get(request.path) ?? 0) + 1);
-    answer({ status: isKnown ? 200 : 401, body: "{}" })(socket, request);
+function executing(executed: Map<string, number>, valid = 1): Handler {
+  return ({ path, headers }) => {
+    const isKnown = headers.get("authorization") === `token ${SECRET} ${valid}`;
+    if (isKnown) executed.set(path, (executed.get(path) ?? 0) + 1);
+    return reply(isKnown ? 200 : 401, {});
   };
+}
+
+/** A venue whose requests end in these ways, one by one. */
+async function listen(...steps: Step[]): Promise<LoopbackVenue> {
+  return (await LoopbackVenue.listen()).will("*", ...steps);
 }
 
 async function failure(call: Promise<unknown>): Promise<BrokerError> {
@@ -90,8 +86,8 @@ function paths(count: number): string[] {
 
 check("100 calls that are answered 401 log in once, and each is replayed once", async () => {
   const executed = new Map<string, number>();
-  const server = await FaultServer.listen(venue(executed));
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen(executing(executed));
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   let renewals = 0;
   broker.onRenew = async () => {
     renewals++;
@@ -101,17 +97,17 @@ check("100 calls that are answered 401 log in once, and each is replayed once", 
   await Promise.all(paths(100).map((path, i) => broker.call(i % 2 ? "POST" : "GET", path)));
   assert.equal(renewals, 1);
   // Calls that had not been sent when the login began waited for it.
-  assert(server.requests.length > 100 && server.requests.length <= 200);
+  assert(venue.requests.length > 100 && venue.requests.length <= 200);
   assert.deepEqual([...executed.values()], Array(100).fill(1));
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("calls that start while the login goes on wait for the same one", async () => {
   const executed = new Map<string, number>();
-  const server = await FaultServer.listen(venue(executed));
+  const venue = await listen(executing(executed));
   const throttler = new Throttler({ limit: 5, period: 40 });
-  const broker = new Broker({ baseUrl: server.url, throttlers: [throttler] });
+  const broker = new Broker({ baseUrl: venue.httpUrl, throttlers: [throttler] });
   let renewals = 0;
   broker.onRenew = async () => {
     renewals++;
@@ -122,34 +118,38 @@ check("calls that start while the login goes on wait for the same one", async ()
   assert.equal(renewals, 1);
   assert.deepEqual([...executed.values()], Array(20).fill(1));
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("a 401 that comes after the login has ended does not start another", async () => {
   const executed = new Map<string, number>();
-  const refuse = answer({ status: 401, body: "{}" });
-  const server = await FaultServer.listen(late(150, refuse), refuse, venue(executed));
-  const broker = new Broker({ baseUrl: server.url });
+  const refuse = { status: 401, body: {} };
+  const venue = await listen(
+    ["late-answer", { delay: 150, ...refuse }],
+    ["status", refuse],
+    executing(executed),
+  );
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   let renewals = 0;
   broker.onRenew = () => {
     renewals++;
     return broker.authorize(1);
   };
   const slow = broker.call("POST", "slow");
-  while (server.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await venue.until(() => venue.requests.length >= 1);
   await broker.call("POST", "fast");
   await slow;
   assert.equal(renewals, 1);
   assert.deepEqual(executed, new Map([["/fast", 1], ["/slow", 1]]));
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check(
   "a login that fails is the cause of each refused call's own error; the next 401 tries anew",
   async () => {
-    const server = await FaultServer.listen(answer({ status: 401 }));
-    const broker = new Broker({ baseUrl: server.url });
+    const venue = await listen(reply(401));
+    const broker = new Broker({ baseUrl: venue.httpUrl });
     let renewals = 0;
     const own = new Error("Wrong password");
     broker.onRenew = () => {
@@ -162,52 +162,46 @@ check(
       assert.deepEqual([error.kind, error.cause], ["unauthorized", own]);
     }
     assert.equal(renewals, 1);
-    assert.equal(server.requests.length, 100, "none is repeated");
+    assert.equal(venue.requests.length, 100, "none is repeated");
     const { outcome, cause } = await failure(broker.call("POST", "orders"));
     assert.deepEqual([outcome, cause], ["rejected", own]);
     assert.equal(renewals, 2);
     await broker.close();
-    await server.close();
+    await venue.close();
   },
 );
 
 check("a login that fails on the network is not repeated through the calls that wait", async () => {
-  const server = await FaultServer.listen(
-    (socket, request) =>
-      (request.path === "/login" ? answer({ status: 503 }) : answer({ status: 401 }))(
-        socket,
-        request,
-      ),
-  );
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen(({ path }) => reply(path === "/login" ? 503 : 401));
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   broker.onRenew = () => broker.call("POST", "login", { renew: false });
   const error = await failure(broker.call("GET", "book"));
-  assert.equal(error.url, `${server.url}book`);
-  assert.equal((error.cause as BrokerError).url, `${server.url}login`);
-  assert.equal(server.requests.length, 2);
+  assert.equal(error.url, `${venue.httpUrl}book`);
+  assert.equal((error.cause as BrokerError).url, `${venue.httpUrl}login`);
+  assert.equal(venue.requests.length, 2);
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("a second 401 is final", async () => {
-  const server = await FaultServer.listen(answer({ status: 401 }));
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen(reply(401));
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   for (const method of ["GET", "POST"]) {
-    server.requests.length = 0;
+    venue.requests.length = 0;
     const error = await failure(broker.call(method, "orders"));
     assert.equal(error.kind, "unauthorized");
     assert.equal(error.outcome, "rejected");
     assert.equal(error.status, 401);
-    assert.equal(server.requests.length, 2);
+    assert.equal(venue.requests.length, 2);
   }
   assert.equal(broker.logins, 2);
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("a POST of unknown outcome is not replayed, whatever the login does", async () => {
-  const server = await FaultServer.listen(reset(), answer({ status: 401 }));
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen("reset-before-executing", reply(401));
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   const [lost, refused] = [
     failure(broker.call("POST", "lost")),
     failure(broker.call("POST", "refused")),
@@ -215,48 +209,52 @@ check("a POST of unknown outcome is not replayed, whatever the login does", asyn
   const outcomes = [(await lost).outcome, (await refused).outcome].sort();
   assert.deepEqual(outcomes, ["rejected", "unknown"]);
   assert.equal(broker.logins, 1);
-  const sent = Map.groupBy(server.requests, ({ path }: FaultRequest) => path);
+  const sent = Map.groupBy(venue.requests, ({ path }) => path);
   assert.deepEqual([...sent.values()].map(({ length }) => length).sort(), [1, 2]);
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("the venue's own envelope can ask for a login, or refuse with a 200", async () => {
-  const token = answer({ status: 403, body: '{"error_type":"TokenException"}' });
-  const margin = answer({ status: 200, body: '{"error_type":"MarginException"}' });
-  const server = await FaultServer.listen(token, margin);
-  const broker = new Broker({ baseUrl: server.url });
+  const token = reply(403, { error_type: "TokenException" });
+  const margin = reply(200, { error_type: "MarginException" });
+  const venue = await listen(token, margin);
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   const error = await failure(broker.call("POST", "orders", { query: { key: SECRET } }));
   assert.equal(broker.logins, 1);
-  assert.equal(server.requests.length, 2);
+  assert.equal(venue.requests.length, 2);
   assert.equal(error.code, "MarginException");
   assert.equal(error.outcome, "rejected");
-  assert.deepEqual([error.method, error.url, error.status], ["POST", `${server.url}orders`, 200]);
+  assert.deepEqual([error.method, error.url, error.status], [
+    "POST",
+    `${venue.httpUrl}orders`,
+    200,
+  ]);
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check("a login through the session says renew: false, and a wrong password is final", async () => {
-  const server = await FaultServer.listen(answer({ status: 401 }));
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen(reply(401));
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   broker.onRenew = async () => {
     await broker.call("POST", "login", { renew: false, json: { password: SECRET } });
   };
   const errors = await Promise.all(paths(10).map((path) => failure(broker.call("POST", path))));
   for (const error of errors) {
     assert.equal(error.outcome, "rejected");
-    assert.equal((error.cause as BrokerError).url, `${server.url}login`);
+    assert.equal((error.cause as BrokerError).url, `${venue.httpUrl}login`);
   }
-  assert.equal(server.requests.length, 11);
+  assert.equal(venue.requests.length, 11);
   await broker.close();
-  await server.close();
+  await venue.close();
 });
 
 check(
   "a login that is answered 401 ends with that; one that waits for itself, with the timeout",
   async () => {
-    const server = await FaultServer.listen(answer({ status: 401 }));
-    const broker = new Broker({ baseUrl: server.url, timeout: 150 });
+    const venue = await listen(reply(401));
+    const broker = new Broker({ baseUrl: venue.httpUrl, timeout: 150 });
     const login = async () => void await broker.call("POST", "login");
     const logins: Record<string, () => Promise<void>> = {
       unauthorized: login,
@@ -269,33 +267,39 @@ check(
       assert.equal(error.outcome, "rejected");
     }
     await broker.close();
-    await server.close();
+    await venue.close();
   },
 );
 
 /** Every state in which a call can be when its broker is closed, or its signal aborted. */
 const STATES: Record<
   string,
-  { reply?: Reply; options?: Partial<SessionOptions>; sent: number; outcome: string }
+  { step?: Step; options?: Partial<SessionOptions>; sent: number; outcome: string }
 > = {
-  "in flight": { reply: hang(), sent: 1, outcome: "unknown" },
-  "mid-body": { reply: cutBody({ stall: true }), sent: 1, outcome: "unknown" },
+  "in flight": { sent: 1, outcome: "unknown" },
+  "mid-body": { step: ["stall-body", { body: '{"half":' }], sent: 1, outcome: "unknown" },
   "in the body of a refusal": {
-    reply: (socket) => void socket.write("HTTP/1.1 400 Bad\r\ncontent-length: 9\r\n\r\nno"),
+    step: ["stall-body", { status: 400, body: "no" }],
     sent: 1,
     outcome: "rejected",
   },
   "in sign": { options: { sign: () => new Promise(() => {}) }, sent: 0, outcome: "not-sent" },
   // Late, so that all have been sent when the login begins: later ones would wait for it.
-  "in a login": { reply: late(100, answer({ status: 401 })), sent: 1, outcome: "rejected" },
+  "in a login": {
+    step: ["late-answer", { delay: 100, status: 401 }],
+    sent: 1,
+    outcome: "rejected",
+  },
 };
 
-for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(STATES)) {
+for (
+  const [name, { step = "hang-before-executing", options, sent, outcome }] of Object.entries(STATES)
+) {
   for (const by of ["close()", "its signal"]) {
     check(`a call ${name} is ended by ${by}, at once and without a trace`, async () => {
-      const server = await FaultServer.listen(reply);
+      const venue = await listen(step);
       const broker = new Broker({
-        baseUrl: server.url,
+        baseUrl: venue.httpUrl,
         timeout: Infinity,
         closeTimeout: 0,
         ...options,
@@ -307,9 +311,7 @@ for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(
           broker.call(method, "orders", { query: { key: SECRET }, signal: controller.signal }),
         )
       );
-      while (server.requests.length < 3 * sent) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
+      await venue.until(() => venue.requests.length >= 3 * sent);
       await new Promise((resolve) => setTimeout(resolve, 250)); // the answers arrive
       const start = performance.now();
       const reason = new Error("Changed my mind");
@@ -323,18 +325,18 @@ for (const [name, { reply = hang(), options, sent, outcome }] of Object.entries(
       }
       assert(performance.now() - start < 1_000);
       await broker.close();
-      assert.equal(server.requests.length, 3 * sent);
-      await server.close();
+      assert.equal(venue.requests.length, 3 * sent);
+      await venue.close();
     });
   }
 }
 
 check("calls that wait for a throttler or a repeat are ended by close()", async () => {
-  const server = await FaultServer.listen(answer({ status: 503 }), answer());
+  const venue = await listen(reply(503), reply(200));
   const throttler = new Throttler({ limit: 1, period: 60_000 });
-  const broker = new Broker({ baseUrl: server.url, retry: { baseWait: 60_000, jitter: 0 } });
+  const broker = new Broker({ baseUrl: venue.httpUrl, retry: { baseWait: 60_000, jitter: 0 } });
   const waiting = failure(broker.call("GET", "book"));
-  while (server.requests.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await venue.until(() => venue.requests.length >= 1);
   const throttlers = [throttler];
   const throttled = paths(10).map((path) => failure(broker.call("POST", path, { throttlers })));
   while (throttler.size < 9) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -350,26 +352,22 @@ check("calls that wait for a throttler or a repeat are ended by close()", async 
   const late = await failure(broker.call("POST", "orders"));
   assert.deepEqual([late.kind, late.outcome], ["closed", "not-sent"]);
   await throttled[0].catch(() => {});
-  assert.equal(server.requests.length, 2);
-  await server.close();
+  assert.equal(venue.requests.length, 2);
+  await venue.close();
 });
 
 check(
   "close() waits for an order in flight, ends a GET at once, and refuses a new call",
   async () => {
     const executed = new Map<string, number>();
-    const server = await FaultServer.listen(
-      (socket, request) =>
-        (request.method === "GET" ? hang() : late(150, venue(executed, 0)))(socket, request),
-    );
-    const broker = new Broker({ baseUrl: server.url });
+    const venue = await listen(["late-execution", { delay: 150 }]);
+    venue.on("*", executing(executed, 0)).will("GET /book", "hang-before-executing");
+    const broker = new Broker({ baseUrl: venue.httpUrl });
     const read = failure(broker.call("GET", "book"));
     const orders = ["POST", "PUT", "DELETE"].map((method) =>
       broker.call(method, `orders/${method}`)
     );
-    for (let waits = 0; server.requests.length < 4 && waits < 500; waits++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await venue.until(() => venue.requests.length >= 4);
     let isOver = false;
     const closed = broker.close().then(() => isOver = true);
     assert.equal((await read).kind, "closed");
@@ -379,67 +377,59 @@ check(
     assert.deepEqual(await Promise.all(orders), [{}, {}, {}]);
     await closed;
     assert.deepEqual([...executed.values()], [1, 1, 1]);
-    await server.close();
+    await venue.close();
   },
 );
 
 check(
   "close() ends an order that is not answered within closeTimeout: closed, unknown",
   async () => {
-    const server = await FaultServer.listen(hang());
-    const broker = new Broker({ baseUrl: server.url, closeTimeout: 100, timeout: Infinity });
+    const venue = await listen("hang-before-executing");
+    const broker = new Broker({ baseUrl: venue.httpUrl, closeTimeout: 100, timeout: Infinity });
     const order = failure(broker.call("POST", "orders"));
-    for (let waits = 0; server.requests.length < 1 && waits < 500; waits++) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await venue.until(() => venue.requests.length >= 1);
     const start = performance.now();
     await broker.close();
     assert(performance.now() - start >= 99);
     assert.deepEqual([(await order).kind, (await order).outcome], ["closed", "unknown"]);
-    await server.close();
+    await venue.close();
   },
 );
 
 check("an order whose answer is lost is found by a look-up, while the broker closes", async () => {
-  const server = await FaultServer.listen(
-    (socket, request) =>
-      (request.method === "GET" ? answer({ body: '{"id":7}' }) : late(50, reset()))(
-        socket,
-        request,
-      ),
-  );
-  const broker = new Broker({ baseUrl: server.url });
+  const venue = await listen();
+  venue.on("GET /orders/7", { id: 7 });
+  venue.on("POST /orders", () => new Promise((resolve) => setTimeout(resolve, 50)));
+  venue.will("POST /orders", "reset-after-executing");
+  const broker = new Broker({ baseUrl: venue.httpUrl });
   const order = broker.call("POST", "orders", {
     reconcile: { find: ({ signal }) => broker.call("GET", "orders/7", { signal }), horizon: 0 },
   });
-  for (let waits = 0; server.requests.length < 1 && waits < 500; waits++) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await venue.until(() => venue.requests.length >= 1);
   const closed = broker.close();
   assert.deepEqual(await order, { id: 7 });
   await closed;
-  assert.equal(server.requests.length, 2);
-  await server.close();
+  assert.equal(venue.requests.length, 2);
+  await venue.close();
 });
 
 check(
   "a login goes before the calls that wait for its throttler, none of which carries the dead token",
   async () => {
     const executed = new Map<string, number>();
-    const server = await FaultServer.listen((socket, request) =>
-      (request.path === "/login" ? answer({ body: "{}" }) : venue(executed))(socket, request)
-    );
+    const venue = await listen(executing(executed));
+    venue.will("POST /login", reply(200, {}));
     const throttler = new Throttler({ limit: 1, period: 20 });
-    const broker = new Broker({ baseUrl: server.url, throttlers: [throttler] });
+    const broker = new Broker({ baseUrl: venue.httpUrl, throttlers: [throttler] });
     broker.onRenew = async () => {
       await broker.call("POST", "login", { renew: false });
       await broker.authorize(1);
     };
     await Promise.all(paths(20).map((path) => broker.call("POST", path)));
-    const sent = server.requests.map(({ path }) => path);
+    const sent = venue.requests.map(({ path }) => path);
     assert.deepEqual(sent, ["/orders/0", "/login", ...paths(20)]);
     await broker.close();
-    await server.close();
+    await venue.close();
   },
 );
 
