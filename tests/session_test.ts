@@ -11,9 +11,9 @@ import {
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
 import { BrokerError, type RequestOptions, Session, type SessionEvent } from "../session.ts";
+import { LoopbackVenue, reply, type Step } from "../testing.ts";
 import { Throttler } from "../throttler.ts";
 import { fakeClock } from "./fake_clock.ts";
-import { answer, cutBody, FaultServer, finish, hang } from "./runtimes/fault_server.ts";
 import {
   BASE,
   broken,
@@ -850,37 +850,41 @@ Deno.test("BrokerError holds what it was given and nothing else", () => {
 });
 
 Deno.test("Session leaves nothing open on a real socket, however a call ends", async () => {
-  const server = await FaultServer.listen();
-  const session = new Session({ baseUrl: server.url, timeout: 100, maxBytes: 1_000, retry: false });
+  const venue = (await LoopbackVenue.listen()).on("*", { half: "of this" });
+  const session = new Session({
+    baseUrl: venue.httpUrl,
+    timeout: 100,
+    maxBytes: 1_000,
+    retry: false,
+  });
   const controller = new AbortController();
   const big = "x".repeat(100_000);
-  const replies = [
-    finish(),
-    hang(),
-    cutBody(),
-    cutBody({ chunked: true, stall: true }),
-    answer({ body: big }),
-    answer({ body: big, headers: { "content-encoding": "identity" } }),
-    answer({ status: 302, headers: { location: "/x" }, body: big }),
-    answer({ status: 500, body: big }),
-    answer({ body: "{" }),
+  const steps: Step[] = [
+    "finish-before-executing",
+    "hang-before-executing",
+    "cut-body",
+    "cut-chunks",
+    "stall-body",
+    reply(200, big),
+    reply(200, big, { "content-encoding": "identity" }),
+    reply(302, big, { location: "/x" }),
+    reply(500, big),
+    reply(200, "{"),
   ];
-  for (const reply of replies) {
+  for (const step of steps) {
     for (const method of ["GET", "POST", "DELETE"]) {
-      server.will(reply);
+      venue.will("*", step);
       await failure(session.request(method, "x", { json: method === "GET" ? undefined : {} }));
     }
   }
-  const before = server.requests.length; // on a slow machine a call may time out before it arrives
-  server.will(cutBody({ stall: true }));
+  const before = venue.requests.length; // on a slow machine a call may time out before it arrives
+  venue.will("*", "stall-body");
   const aborted = failure(session.post("x", { signal: controller.signal, timeout: 10_000 }));
-  while (server.requests.length === before) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+  await venue.until(() => venue.requests.length > before);
   controller.abort();
   await aborted;
   const closed = failure(session.post("x", { timeout: 10_000 }));
   await session.close();
   assertEquals((await closed).kind, "closed");
-  await server.close();
+  await venue.close();
 });

@@ -6,7 +6,7 @@ import {
   type Session,
   type SessionEvent,
 } from "../../session.ts";
-import { FaultServer } from "../runtimes/fault_server.ts";
+import { LoopbackVenue } from "../../testing.ts";
 import { failure, ok, open, play, refused, status, turn } from "./fake_venue.ts";
 
 type Bytes = ReadableStream<Uint8Array>;
@@ -181,20 +181,15 @@ Deno.test("Session with parse: stream repeats what fails before the headers, and
 });
 
 Deno.test("Session with parse: stream gives the connection up, on a real socket, when the stream is cancelled", async () => {
-  let isClosed = false;
-  const server = await FaultServer.listen((socket) => {
-    socket.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n");
-    socket.once("close", () => void (isClosed = true));
-  });
-  const session = open({ fetch }, { baseUrl: server.url });
+  await using venue = await LoopbackVenue.listen();
+  venue.will("*", ["stall-body", { body: "one" }]);
+  const session = open({ fetch }, { baseUrl: venue.httpUrl });
   const body = await stream(session);
   const reader = body.getReader();
   assertEquals(await text(reader.read()), "one");
   await reader.cancel();
-  for (let turns = 0; !isClosed && turns < 1_000; turns++) await turn();
-  assert(isClosed);
+  await venue.until(() => venue.alive === 0);
   await session.close();
-  await server.close();
 });
 
 Deno.test("Session with parse: stream breaks a stream that ended before its content-length", async () => {

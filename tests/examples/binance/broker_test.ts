@@ -14,17 +14,12 @@ import {
   LOGIN,
 } from "../../../examples/binance/simulator.ts";
 import {
-  answer,
-  cutBody,
-  FaultServer,
-  finish,
-  halfHead,
-  hang,
-  late,
-  raw,
-  type Reply,
-  reset,
-} from "../../runtimes/fault_server.ts";
+  LoopbackVenue,
+  reply,
+  type Step,
+  type VenueReply,
+  type VenueRequest,
+} from "../../../testing.ts";
 
 const ORDER = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.01" } as const;
 const LIMIT = { ...ORDER, type: "LIMIT", timeInForce: "GTC", price: "1000.00" } as const;
@@ -44,74 +39,33 @@ async function brokerOf(
   return broker;
 }
 
+const [PLACE, LOOK_UP, CANCEL, AMEND] = [
+  ...["POST /api/v3/order", "GET /api/v3/order", "DELETE /api/v3/order"],
+  "PUT /api/v3/order/amend/keepPriority",
+];
+
 /** What stands between a broker and a venue: it passes everything on, unless told otherwise. */
-class Front implements AsyncDisposable {
-  /** What comes of an order once the venue has it. */
-  afterOrder: Reply | undefined;
-  /** What comes of an order instead: the venue never gets it. */
-  insteadOfOrder: Reply | undefined;
-  /** What comes of a look-up instead. */
-  insteadOfLookUp: Reply | undefined;
-  /** What comes of a cancel once the venue has it. */
-  afterCancel: Reply | undefined;
-  /** What comes of a change once the venue has it. */
-  afterAmend: Reply | undefined;
-  /** What comes of a cancel instead. */
-  insteadOfCancel: Reply | undefined;
-  /** Where it passes things on to. */
-  venue: BinanceSimulator;
-  readonly #server: FaultServer;
+async function frontOf(venue: BinanceSimulator): Promise<LoopbackVenue> {
+  return (await LoopbackVenue.listen()).on("*", (request) => pass(venue, request));
+}
 
-  private constructor(venue: BinanceSimulator, server: FaultServer) {
-    this.venue = venue;
-    this.#server = server;
-    server.will((socket, request) => {
-      const { method, path } = request;
-      const isLookUp = method === "GET" && path.includes("origClientOrderId");
-      const instead = isLookUp ? this.insteadOfLookUp : {
-        POST: this.insteadOfOrder,
-        DELETE: this.insteadOfCancel,
-      }[method];
-      if (instead) return instead(socket, request);
-      const after =
-        { POST: this.afterOrder, DELETE: this.afterCancel, PUT: this.afterAmend }[method];
-      void this.pass(request).then((reply) => (after ?? answer(reply))(socket, request));
-    });
-  }
-
-  static async before(venue: BinanceSimulator): Promise<Front> {
-    return new Front(venue, await FaultServer.listen());
-  }
-
-  get httpUrl(): string {
-    return this.#server.url;
-  }
-
-  get requests(): FaultServer["requests"] {
-    return this.#server.requests;
-  }
-
-  /** Passes a request on to the venue. */
-  async pass({ method, path, headers, body }: FaultServer["requests"][number]) {
-    const { host: _, "content-length": __, "transfer-encoding": ___, ...rest } = headers;
-    const response = await fetch(this.venue.httpUrl + path, {
-      method,
-      headers: rest,
-      body: method === "POST" || method === "PUT" ? body : undefined,
-    });
-    return {
-      status: response.status,
-      headers: {
-        "content-type": "application/json",
-        "x-mbx-used-weight-1m": response.headers.get("x-mbx-used-weight-1m") ?? "0",
-      },
-      body: await response.text(),
-    };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.close();
-  }
+/** Passes a request on to the venue. */
+async function pass(
+  { httpUrl }: BinanceSimulator,
+  { method, target, headers, body }: VenueRequest,
+): Promise<VenueReply> {
+  const { host: _, "content-length": __, "transfer-encoding": ___, ...rest } = Object.fromEntries(
+    headers,
+  );
+  const response = await fetch(httpUrl + target, {
+    method,
+    headers: rest,
+    body: method === "POST" || method === "PUT" ? body : undefined,
+  });
+  return reply(response.status, await response.text(), {
+    "content-type": "application/json",
+    "x-mbx-used-weight-1m": response.headers.get("x-mbx-used-weight-1m") ?? "0",
+  });
 }
 
 async function failure(promise: Promise<unknown>): Promise<BrokerError> {
@@ -261,17 +215,17 @@ for (const call of ["placeOrder", "cancel", "account", "order"] as const) {
   Deno.test(`BinanceBroker.${call}() reads the clock and is sent again, once, when a timestamp is refused`, async () => {
     await using ahead = still({ clockOffset: 3_600_000 });
     await using venue = still();
-    await using front = await Front.before(ahead);
+    await using front = await frontOf(ahead);
     await using broker = await brokerOf(front);
     await using other = await brokerOf(venue);
     await other.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
     await broker.account();
-    front.venue = venue; // an hour behind, of a sudden
+    front.on("*", (request) => pass(venue, request)); // an hour behind, of a sudden
     const before = front.requests.length;
     if (call === "placeOrder") assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
     else if (call === "account") assertEquals((await broker.account()).canTrade, true);
     else await broker[call]("BTCUSDT", "mine");
-    const paths = front.requests.slice(before).map(({ path }) => path.split("?")[0]);
+    const paths = front.requests.slice(before).map(({ path }) => path);
     assertEquals(paths, [paths[0], "/api/v3/time", paths[0]]);
     assertEquals(venue.stats.executed, call === "placeOrder" ? 2 : 1);
   });
@@ -279,9 +233,9 @@ for (const call of ["placeOrder", "cancel", "account", "order"] as const) {
 
 Deno.test("BinanceBroker tells a timestamp that is refused again", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front);
-  front.insteadOfOrder = answer({ status: 400, body: `{"code":-1021,"msg":"Timestamp"}` });
+  front.will(PLACE, reply(400, { code: -1021, msg: "Timestamp" }));
   const error = await failure(broker.placeOrder(ORDER));
   assertEquals([error.code, error.outcome, error.retriable], [-1021, "rejected", false]);
   assertEquals(front.requests.filter(({ method }) => method === "POST").length, 2);
@@ -298,36 +252,41 @@ Deno.test("BinanceBroker sends no order while the venue's time is unknown", asyn
   assertEquals(venue.stats.orders, 0);
 });
 
+/** The venue executes, and another answer comes back. */
+function afterwards(status: number, body: unknown, headers: Record<string, string> = {}): Step {
+  return ["status-after-executing", { status, body, headers }];
+}
+
 // What comes of an order that the venue has executed, on a connection that is warm.
-const LOST: Record<string, Reply> = {
-  "FIN": finish(),
-  "RST": reset(),
-  "no answer until the timeout": hang(),
-  "half a header": halfHead(),
-  "garbage": raw("\x16\x03\x01 this is no HTTP"),
-  "a body that is cut": cutBody(),
-  "a body that stalls": cutBody({ stall: true }),
-  "408": answer({ status: 408, body: `{"code":-1099,"msg":"Not found or timed out"}` }),
-  "500": answer({ status: 500, body: `{"code":-1000,"msg":"An unknown error occurred"}` }),
-  "502 of a gateway": answer({ status: 502, body: "<html>Bad gateway</html>" }),
-  "503": answer({ status: 503, body: `{"code":-1007,"msg":"Timeout waiting for response"}` }),
-  "503, busy": answer({ status: 503, body: `{"code":-1008,"msg":"Server is overloaded"}` }),
-  "400, execution status unknown": answer({
-    status: 400,
-    body: `{"code":-1006,"msg":"Execution status unknown."}`,
+const LOST: Record<string, Step> = {
+  "FIN": "finish-after-executing",
+  "RST": "reset-after-executing",
+  "no answer until the timeout": "hang-after-executing",
+  "half a header": "half-head",
+  "garbage": "garbage",
+  "a body that is cut": "cut-body",
+  "a body that stalls": "stall-body",
+  "408": afterwards(408, { code: -1099, msg: "Not found or timed out" }),
+  "500": afterwards(500, { code: -1000, msg: "An unknown error occurred" }),
+  "502 of a gateway": afterwards(502, "<html>Bad gateway</html>"),
+  "503": afterwards(503, { code: -1007, msg: "Timeout waiting for response" }),
+  "503, busy": afterwards(503, { code: -1008, msg: "Server is overloaded" }),
+  "400, execution status unknown": afterwards(400, {
+    code: -1006,
+    msg: "Execution status unknown.",
   }),
-  "200 with bad JSON": answer({ body: `{"symbol":"BTCUSDT","orderId":` }),
-  "200 with HTML": answer({ headers: { "content-type": "text/html" }, body: "<html>" }),
-  "200, empty": answer(),
-  "a redirect": answer({ status: 302, headers: { location: "/elsewhere" } }),
+  "200 with bad JSON": afterwards(200, `{"symbol":"BTCUSDT","orderId":`),
+  "200 with HTML": afterwards(200, "<html>", { "content-type": "text/html" }),
+  "200, empty": afterwards(200, ""),
+  "a redirect": afterwards(302, "", { location: "/elsewhere" }),
 };
 for (const [name, fault] of Object.entries(LOST)) {
   Deno.test(`BinanceBroker.placeOrder() is executed once, and found, after ${name}`, async () => {
     await using venue = still();
-    await using front = await Front.before(venue);
+    await using front = await frontOf(venue);
     await using broker = await brokerOf(front, { timeout: 500 });
     await broker.account(); // warms the connection
-    front.afterOrder = fault;
+    front.will(PLACE, fault);
     const order = await broker.placeOrder({ ...ORDER, newClientOrderId: "mine" });
     assertEquals([order.status, order.clientOrderId], ["FILLED", "mine"]);
     assertEquals([venue.stats.orders, venue.stats.executed], [1, 1]);
@@ -340,11 +299,11 @@ for (const [name, fault] of Object.entries(LOST)) {
 for (const status of [429, 418]) {
   Deno.test(`BinanceBroker.placeOrder() is not executed after ${status}, and everything pauses`, async () => {
     await using venue = still();
-    await using front = await Front.before(venue);
+    await using front = await frontOf(venue);
     await using broker = await brokerOf(front);
     await broker.account();
-    const body = `{"code":-1003,"msg":"Too much request weight used."}`;
-    front.insteadOfOrder = answer({ status, headers: { "retry-after": "7" }, body });
+    const body = { code: -1003, msg: "Too much request weight used." };
+    front.will(PLACE, reply(status, body, { "retry-after": "7" }));
     const error = await failure(broker.placeOrder(ORDER));
     assertEquals([error.kind, error.outcome], ["rate-limited", "rejected"]);
     assertEquals([error.status, error.code, error.retryAfter], [status, -1003, 7_000]);
@@ -358,58 +317,51 @@ for (const status of [429, 418]) {
 
 Deno.test("BinanceBroker.placeOrder() finds an order that the venue shows late", async () => {
   await using venue = still({ visibleAfter: 400 });
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front, { recvWindow: 5_000 });
-  front.afterOrder = reset();
+  front.will(PLACE, "reset-after-executing");
   assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
   assertEquals(venue.stats.orders, 1);
 });
 
 Deno.test("BinanceBroker.placeOrder() finds an order that reaches the venue late", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front);
   await broker.account();
-  const underWay: Promise<unknown>[] = [];
-  front.insteadOfOrder = (socket, request) => {
-    socket.resetAndDestroy();
-    underWay.push(
-      new Promise((resolve) => setTimeout(resolve, 400)).then(() => front.pass(request)),
-    );
-  };
+  front.will(PLACE, ["reset-and-execute-late", { delay: 400 }]);
   assertEquals((await broker.placeOrder(ORDER)).status, "FILLED");
-  await Promise.all(underWay);
   assertEquals([venue.stats.orders, venue.stats.executed], [1, 1]);
 });
 
 Deno.test("BinanceBroker.placeOrder() says that the order is absent, when the time to take it is over", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front, { recvWindow: 300, settleTime: 200 });
   await broker.account();
-  front.insteadOfOrder = reset();
+  front.will(PLACE, "reset-before-executing");
   const start = performance.now();
   const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
   const elapsed = performance.now() - start;
   assertEquals([error.outcome, error.retriable], ["absent", false]);
   assert(elapsed >= 500, `given up after ${elapsed} ms, when the venue could still have taken it`);
-  const lookUps = front.requests.filter(({ path }) => path.includes("origClientOrderId=mine"));
+  const lookUps = front.requests.filter(({ query }) => query.get("origClientOrderId") === "mine");
   assert(lookUps.length >= 2 && lookUps.length < 10, `${lookUps.length} look-ups`);
   // The venue keeps its word: what is still under way comes too late.
   const [post] = front.requests.filter(({ method }) => method === "POST");
-  assertEquals(JSON.parse((await front.pass(post)).body).code, -1021);
+  assertEquals(JSON.parse(String((await pass(venue, post)).body)).code, -1021);
 });
 
 Deno.test("BinanceBroker.placeOrder() says that it does not know when the look-up fails as well", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front, {
     retry: { maxRetries: 1, baseWait: 1 },
     recvWindow: 300,
     settleTime: 100,
     lookUpTimeout: 400,
   });
-  front.afterOrder = front.insteadOfLookUp = answer({ status: 503 });
+  front.will(PLACE, afterwards(503, "")).will(LOOK_UP, reply(503));
   const error = await failure(broker.placeOrder({ ...ORDER, newClientOrderId: "mine" }));
   assertInstanceOf(error, UnknownOrderError);
   assertEquals([error.status, error.outcome], [503, "unknown"]);
@@ -421,14 +373,13 @@ Deno.test("BinanceBroker.placeOrder() says that it does not know when the look-u
 
 Deno.test("BinanceBroker.close() ends a look-up after closeTimeout, and the order remains unknown", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front, { closeTimeout: 100 });
   await broker.account();
-  front.insteadOfOrder = reset();
-  const asked = Promise.withResolvers<void>();
-  front.insteadOfLookUp = () => asked.resolve();
+  front.will(PLACE, "reset-before-executing");
+  front.will(LOOK_UP, "hang-before-executing");
   const order = failure(broker.placeOrder(ORDER));
-  await asked.promise;
+  await front.until(() => front.requests.some(({ query }) => query.has("origClientOrderId")));
   await broker.close();
   const error = await order;
   assertInstanceOf(error, UnknownOrderError);
@@ -503,7 +454,7 @@ Deno.test("BinanceBroker reads the clock though calls that wait for it have take
 
 Deno.test("BinanceBroker shows neither its keys nor a signature in any error", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   const options = {
     timeout: 300,
     recvWindow: 50,
@@ -512,11 +463,10 @@ Deno.test("BinanceBroker shows neither its keys nor a signature in any error", a
     retry: false,
   } as const;
   const secrets = [LOGIN.secret, LOGIN.apiKey];
-  for (const fault of [...Object.values(LOST), answer({ status: 401 }), echo()]) {
+  for (const fault of [...Object.values(LOST), reply(401), echo]) {
     await using broker = await brokerOf(front, options);
-    front.insteadOfOrder = front.insteadOfLookUp = undefined;
     await broker.account().catch(() => {}); // a slow machine may need more than the 50 ms
-    front.insteadOfOrder = front.insteadOfLookUp = fault;
+    front.will(PLACE, fault).will(LOOK_UP, fault);
     for (
       const error of [
         await failure(broker.placeOrder(ORDER)),
@@ -530,7 +480,7 @@ Deno.test("BinanceBroker shows neither its keys nor a signature in any error", a
         String(error.cause),
       ].join("\n");
       for (const request of front.requests) {
-        const signature = /signature=(\w+)/.exec(request.path + request.body)?.[1];
+        const signature = /signature=(\w+)/.exec(request.target + request.body)?.[1];
         if (signature) secrets.push(signature);
       }
       for (const secret of secrets) assert(!shown.includes(secret), shown);
@@ -555,9 +505,8 @@ Deno.test("BinanceBroker refuses a recvWindow that the venue does", () => {
 });
 
 /** Answers with all that it was sent, as some gateways do. */
-function echo(): Reply {
-  return (socket, request) =>
-    late(0, answer({ status: 400, body: JSON.stringify(request) }))(socket, request);
+function echo({ headers, ...request }: VenueRequest): VenueReply {
+  return reply(400, { ...request, headers: Object.fromEntries(headers) });
 }
 
 Deno.test("BinanceBroker.cancel() returns the order's own name, not that of the cancel; also by the venue's id", async () => {
@@ -655,10 +604,10 @@ Deno.test("BinanceBroker.placeOrder() says that a lost order is absent, once the
 for (const [name, fault] of Object.entries(LOST).slice(0, 8)) {
   Deno.test(`BinanceBroker.cancel() tells the order's state and its own name after ${name}`, async () => {
     await using venue = still();
-    await using front = await Front.before(venue);
+    await using front = await frontOf(venue);
     await using broker = await brokerOf(front, { timeout: 500 });
     await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
-    front.afterCancel = fault;
+    front.will(CANCEL, fault);
     const { status, clientOrderId } = await broker.cancel("BTCUSDT", "mine");
     assertEquals([status, clientOrderId], ["CANCELED", "mine"]);
     assertEquals(front.requests.filter(({ method }) => method === "DELETE").length, 1);
@@ -667,10 +616,10 @@ for (const [name, fault] of Object.entries(LOST).slice(0, 8)) {
 
 Deno.test("BinanceBroker.cancel() says that a lost cancel is absent while the order is open", async () => {
   await using venue = still();
-  await using front = await Front.before(venue);
+  await using front = await frontOf(venue);
   await using broker = await brokerOf(front, { recvWindow: 200, settleTime: 100 });
   await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
-  front.insteadOfCancel = answer({ status: 503 });
+  front.will(CANCEL, reply(503));
   const error = await failure(broker.cancel("BTCUSDT", "mine"));
   assertEquals([error.outcome, venue.desk.open.length], ["absent", 1]);
 });
@@ -709,10 +658,10 @@ Deno.test("BinanceBroker.amend() makes an order smaller under its name, and refu
 for (const [name, fault] of Object.entries(LOST).slice(0, 5)) {
   Deno.test(`BinanceBroker.amend() tells the order after ${name}`, async () => {
     await using venue = still();
-    await using front = await Front.before(venue);
+    await using front = await frontOf(venue);
     await using broker = await brokerOf(front, { timeout: 500 });
     await broker.placeOrder({ ...LIMIT, newClientOrderId: "mine" });
-    front.afterAmend = fault;
+    front.will(AMEND, fault);
     const { origQty, status } = await broker.amend("BTCUSDT", "mine", "0.008");
     assertEquals([origQty, status], ["0.00800000", "NEW"]);
     assertEquals(front.requests.filter(({ method }) => method === "PUT").length, 1);

@@ -7,19 +7,8 @@ import {
 } from "../../../examples/kite/broker.ts";
 import { parseInstruments } from "../../../examples/kite/instruments.ts";
 import { KiteSimulator, type KiteSimulatorOptions } from "../../../examples/kite/simulator.ts";
+import { LoopbackVenue, reply, type Step, type VenueReply } from "../../../testing.ts";
 import { fakeClock } from "../../fake_clock.ts";
-import {
-  answer,
-  closedPort,
-  cutBody,
-  FaultServer,
-  finish,
-  halfHead,
-  hang,
-  raw,
-  type Reply,
-  reset,
-} from "../../runtimes/fault_server.ts";
 
 const ORDER: KiteOrderRequest = {
   exchange: "NSE",
@@ -45,10 +34,12 @@ async function loggedIn(
 }
 
 /** Serves by hand, for what a simulator would never answer. */
-async function scripted(...replies: Reply[]): Promise<{ server: FaultServer; broker: KiteBroker }> {
-  const server = await FaultServer.listen(...replies);
+async function scripted(
+  ...steps: Step[]
+): Promise<{ server: LoopbackVenue; broker: KiteBroker }> {
+  const server = (await LoopbackVenue.listen()).will("*", ...steps);
   const broker = new KiteBroker({
-    baseUrl: server.url,
+    baseUrl: server.httpUrl,
     timeout: 500,
     retry: false,
     reconcile: false,
@@ -57,9 +48,9 @@ async function scripted(...replies: Reply[]): Promise<{ server: FaultServer; bro
   return { server, broker };
 }
 
-function json(status: number, body: unknown): Reply {
-  const headers = { "content-type": "application/json" };
-  return answer({ status, headers, body: typeof body === "string" ? body : JSON.stringify(body) });
+function json(status: number, body: unknown): VenueReply {
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return reply(status, text, { "content-type": "application/json" });
 }
 
 function failed(call: Promise<unknown>): Promise<BrokerError> {
@@ -80,7 +71,7 @@ Deno.test("KiteBroker.authorize() sends the checksum of the documented example",
   );
   await broker.authorize({ apiKey: "api", apiSecret: "secret", requestToken: "request" });
   const [{ method, path, body, headers }] = server.requests;
-  assertEquals([method, path, headers["x-kite-version"]], ["POST", "/session/token", "3"]);
+  assertEquals([method, path, headers.get("x-kite-version")], ["POST", "/session/token", "3"]);
   assertEquals(
     body,
     // printf apirequestsecret | sha256sum
@@ -106,7 +97,7 @@ Deno.test("KiteBroker.authorize() takes a stored access token as it is", async (
   const { server, broker } = await scripted(json(200, { status: "success", data: [] }));
   assertEquals(server.requests.length, 0);
   await broker.orders();
-  assertEquals(server.requests[0].headers.authorization, "token key:token");
+  assertEquals(server.requests[0].headers.get("authorization"), "token key:token");
   await broker.close();
   await server.close();
 });
@@ -206,7 +197,7 @@ Deno.test("KiteBroker.candles() asks in India's time and answers in Dates", asyn
   const from = new Date("2026-11-23T03:45:00Z");
   const candles = await broker.candles(408_065, "5minute", { from, to: Number(from) + 3_600_000 });
   assertEquals(
-    server.requests[0].path,
+    server.requests[0].target,
     "/instruments/historical/408065/5minute?" +
       "from=2026-11-23+09%3A15%3A00&to=2026-11-23+10%3A15%3A00&continuous=0&oi=0",
   );
@@ -304,7 +295,7 @@ for (const [what, text, words] of NO_LISTS) {
     assertThrows(() => parseInstruments(text), SyntaxError, words);
     for (const type of ["text/csv", "text/html", "application/json"]) {
       const { server, broker } = await scripted(
-        answer({ headers: { "content-type": type }, body: text }),
+        reply(200, text, { "content-type": type }),
       );
       const { kind } = await failed(broker.instruments());
       assertEquals(kind, "decode");
@@ -498,42 +489,42 @@ Deno.test("KiteBroker repeats a question that was asked too early, but not an or
 });
 
 /**
- * Stands before a venue: passes a request on, and does something else with the answer. So the venue
- * has done what was asked, and the client does not know.
+ * Stands before a venue and passes requests on. After a fault there the venue has done what was
+ * asked, and the client does not know.
  */
-function afterwards(venue: KiteSimulator, fault: Reply): Reply {
-  return async (socket, request) => {
-    const { method, path, headers, body } = request;
-    const { authorization = "", "content-type": type = "" } = headers;
-    const init = { method, headers: { authorization, "content-type": type } };
+async function gatewayTo(venue: KiteSimulator): Promise<LoopbackVenue> {
+  const gateway = await LoopbackVenue.listen();
+  return gateway.on("*", async ({ method, target, headers, body }) => {
+    const names = ["authorization", "content-type"];
+    const init = { method, headers: names.map((name) => [name, headers.get(name) ?? ""]) };
     const hasBody = method !== "GET" && method !== "DELETE";
-    const response = await fetch(venue.httpUrl + path, { ...init, ...hasBody && { body } });
-    const text = await response.text();
-    if (fault === pass) json(response.status, text)(socket, request);
-    else fault(socket, request);
-  };
+    const response = await fetch(venue.httpUrl + target, { ...init, ...hasBody && { body } });
+    return json(response.status, await response.text());
+  });
 }
 
-/** No fault at all. */
-const pass: Reply = () => {};
+/** The venue executes, and another answer comes back. */
+function afterwards(status: number, body: unknown): Step {
+  return ["status-after-executing", json(status, body)];
+}
 
-const FAULTS: [string, Reply, Partial<BrokerError> | undefined][] = [
-  ["an answer", pass, undefined],
-  ["FIN", finish(), { kind: "network", outcome: "unknown" }],
-  ["RST", reset(), { kind: "network", outcome: "unknown" }],
-  ["no answer", hang(), { kind: "timeout", outcome: "unknown" }],
-  ["half a head", halfHead(), { kind: "network", outcome: "unknown" }],
-  ["garbage", raw("\x00\x01\x02"), { kind: "network", outcome: "unknown" }],
-  ["half a body", cutBody({ sent: '{"status":"success","data":{"order' }), {
+const FAULTS: [string, Step | undefined, Partial<BrokerError> | undefined][] = [
+  ["an answer", undefined, undefined],
+  ["FIN", "finish-after-executing", { kind: "network", outcome: "unknown" }],
+  ["RST", "reset-after-executing", { kind: "network", outcome: "unknown" }],
+  ["no answer", "hang-after-executing", { kind: "timeout", outcome: "unknown" }],
+  ["half a head", "half-head", { kind: "network", outcome: "unknown" }],
+  ["garbage", "garbage", { kind: "network", outcome: "unknown" }],
+  ["half a body", ["cut-body", { body: '{"status":"success","data":{"order' }], {
     kind: "network",
     outcome: "unknown",
   }],
-  ["408", json(408, {}), { kind: "timeout", outcome: "unknown" }],
-  ["429", json(429, {}), { kind: "rate-limited", outcome: "rejected" }],
-  ["500", json(500, {}), { kind: "network", outcome: "unknown" }],
-  ["503", json(503, {}), { kind: "network", outcome: "unknown" }],
-  ["200 with bad JSON", json(200, '{"status":"succ'), { kind: "decode", outcome: "unknown" }],
-  ["200 empty", json(200, ""), { kind: "decode", outcome: "unknown" }],
+  ["408", afterwards(408, {}), { kind: "timeout", outcome: "unknown" }],
+  ["429", afterwards(429, {}), { kind: "rate-limited", outcome: "rejected" }],
+  ["500", afterwards(500, {}), { kind: "network", outcome: "unknown" }],
+  ["503", afterwards(503, {}), { kind: "network", outcome: "unknown" }],
+  ["200 with bad JSON", afterwards(200, '{"status":"succ'), { kind: "decode", outcome: "unknown" }],
+  ["200 empty", afterwards(200, ""), { kind: "decode", outcome: "unknown" }],
 ];
 
 const CALLS: [
@@ -549,9 +540,9 @@ for (const [what, call] of CALLS) {
   for (const [name, fault, expected] of FAULTS) {
     Deno.test(`KiteBroker has an order ${what} exactly once, where that is followed by ${name}`, async () => {
       await using venue = still({ limited: false });
-      const gateway = await FaultServer.listen(afterwards(venue, pass));
+      await using gateway = await gatewayTo(venue);
       const options = {
-        baseUrl: gateway.url,
+        baseUrl: gateway.httpUrl,
         timeout: 400,
         retry: { baseWait: 5 },
         reconcile: false,
@@ -559,7 +550,7 @@ for (const [what, call] of CALLS) {
       await using broker = await loggedIn(venue, options);
       const { order_id } = await broker.placeOrder({ ...ORDER, order_type: "LIMIT", price: 1_400 });
       const before = venue.desk.executions[what];
-      gateway.will(afterwards(venue, fault));
+      if (fault) gateway.will("*", fault);
       if (expected) {
         const { kind, outcome } = await failed(call(broker, order_id));
         assertEquals({ kind, outcome }, expected);
@@ -569,20 +560,21 @@ for (const [what, call] of CALLS) {
       assertEquals(gateway.requests[1].turn, 2); // the connection was warm
       assertEquals(venue.desk.executions[what], before + 1);
       // And it can be found out.
-      gateway.will(afterwards(venue, pass));
+      gateway.will("*");
       const orders = await broker.orders();
       if (what === "placed") assertEquals(orders.filter(({ tag }) => tag === "once").length, 1);
       else assertEquals(orders[0], venue.desk.orders[0]);
       await new Promise((resolve) => setTimeout(resolve, 30));
       assertEquals(venue.desk.executions[what], before + 1);
-      await gateway.close();
     });
   }
 }
 
 Deno.test("KiteBroker repeats an order that never left, and has it placed once", async () => {
   await using venue = still();
-  const nobody = `http://127.0.0.1:${await closedPort()}`;
+  const closed = await LoopbackVenue.listen();
+  await closed.close();
+  const nobody = closed.httpUrl.slice(0, -1);
   const outcomes: string[] = [];
   await using broker = await loggedIn(venue, {
     retry: {
