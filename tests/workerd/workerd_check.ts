@@ -11,38 +11,28 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { bundle, install } from "../../tools/programs.ts";
-import {
-  answer,
-  cutBody,
-  FaultServer,
-  finish,
-  halfHead,
-  hang,
-  raw,
-  type Reply,
-  reset,
-} from "../runtimes/fault_server.ts";
+import { LoopbackVenue, reply, type Step } from "../../testing.ts";
 import type { Job, Result } from "./worker.ts";
 
 const VERSION = "workerd@1.20261117.1";
 
-const ok = answer({ headers: { "content-type": "application/json" }, body: '{"order_id":1}' });
+const ok = reply(200, { order_id: 1 });
 
 /** The faults, with the kind of error and the outcome of each. */
-const FAULTS: Record<string, [reply: Reply, kind: string, outcome: string]> = {
-  "a FIN": [finish(), "network", "unknown"],
-  "an RST": [reset(), "network", "unknown"],
-  "a hang": [hang(), "timeout", "unknown"],
-  "half a header": [halfHead(), "network", "unknown"],
-  "garbage": [raw("this is not HTTP\r\n\r\n"), "network", "unknown"],
-  "a cut body": [cutBody(), "network", "unknown"],
-  "a cut chunked body": [cutBody({ chunked: true }), "network", "unknown"],
-  "a reset body": [cutBody({ reset: true }), "network", "unknown"],
-  "a stalled body": [cutBody({ stall: true }), "timeout", "unknown"],
-  "a 408": [answer({ status: 408 }), "timeout", "unknown"],
-  "a 421": [answer({ status: 421 }), "rejected", "rejected"],
-  "a 429": [answer({ status: 429 }), "rate-limited", "rejected"],
-  "a 503": [answer({ status: 503 }), "network", "unknown"],
+const FAULTS: Record<string, [step: Step, kind: string, outcome: string]> = {
+  "a FIN": ["finish-before-executing", "network", "unknown"],
+  "an RST": ["reset-before-executing", "network", "unknown"],
+  "a hang": ["hang-before-executing", "timeout", "unknown"],
+  "half a header": ["half-head", "network", "unknown"],
+  "garbage": ["garbage", "network", "unknown"],
+  "a cut body": ["cut-body", "network", "unknown"],
+  "a cut chunked body": ["cut-chunks", "network", "unknown"],
+  "a reset body": ["reset-body", "network", "unknown"],
+  "a stalled body": ["stall-body", "timeout", "unknown"],
+  "a 408": [reply(408), "timeout", "unknown"],
+  "a 421": [reply(421), "rejected", "rejected"],
+  "a 429": [reply(429), "rate-limited", "rejected"],
+  "a 503": [reply(503), "network", "unknown"],
 };
 
 const CONFIG = `using Workerd = import "/workerd/workerd.capnp";
@@ -129,17 +119,17 @@ function freePort(): number {
 Deno.test("On workerd", async (t) => {
   await using workerd = await Workerd.start();
 
-  for (const [name, [reply, kind, outcome]] of Object.entries(FAULTS)) {
+  for (const [name, [step, kind, outcome]] of Object.entries(FAULTS)) {
     await t.step(`an order is executed once, whatever its method and body: ${name}`, async () => {
-      const server = await FaultServer.listen(ok);
+      await using venue = (await LoopbackVenue.listen()).on("*", ok);
       for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
         for (const body of ["json", "form", "bytes", "FormData", "none"]) {
           const cell = `${method} with ${body}`;
-          server.requests.length = 0;
-          server.will(ok, ok, reply, ok); // a request that comes again would be answered
-          const { results: [result] } = await workerd.run({ url: server.url, method, body });
+          venue.requests.length = 0;
+          venue.will("*", ok, ok, step, ok); // a request that comes again would be answered
+          const { results: [result] } = await workerd.run({ url: venue.httpUrl, method, body });
           await new Promise((resolve) => setTimeout(resolve, 10)); // a late repeat would come now
-          const orders = server.requests.filter(({ path }) => path === "/orders");
+          const orders = venue.requests.filter(({ path }) => path === "/orders");
           assertEquals(orders.length, 1, `${cell}: ${JSON.stringify(result)}`);
           assertEquals(orders[0].method, method, cell);
           assert(orders[0].turn > 1, `${cell}: not on a warm connection`);
@@ -149,42 +139,39 @@ Deno.test("On workerd", async (t) => {
           assertEquals(shown, { kind, outcome, retriable: false }, `${cell}: ${result.message}`);
         }
       }
-      await server.close();
     });
   }
 
   await t.step(
     "workerd itself repeats a PUT or DELETE without a body, so the kind counts",
     async () => {
-      const server = await FaultServer.listen(ok);
+      await using venue = (await LoopbackVenue.listen()).on("*", ok);
       const repeated: string[] = [];
       for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
         for (const body of ["json", "none"]) {
-          server.requests.length = 0;
-          server.will(ok, ok, finish(), ok);
-          await workerd.run({ url: server.url, method, body, raw: true });
-          const { length } = server.requests.filter(({ path }) => path === "/orders");
+          venue.requests.length = 0;
+          venue.will("*", ok, ok, "finish-before-executing", ok);
+          await workerd.run({ url: venue.httpUrl, method, body, raw: true });
+          const { length } = venue.requests.filter(({ path }) => path === "/orders");
           if (length > 1) repeated.push(`${method} ${body}`);
         }
       }
       assertEquals(repeated, ["PUT none", "DELETE none"]);
-      await server.close();
     },
   );
 
   await t.step("an order arrives as it was sent", async () => {
-    const server = await FaultServer.listen(ok);
+    await using venue = (await LoopbackVenue.listen()).on("*", ok);
     for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
       for (const body of ["json", "form", "bytes", "none"]) {
-        server.requests.length = 0;
-        const { results } = await workerd.run({ url: server.url, method, body, warm: 0 });
+        venue.requests.length = 0;
+        const { results } = await workerd.run({ url: venue.httpUrl, method, body, warm: 0 });
         assertEquals(results, [{ data: { order_id: 1 } }], `${method} with ${body}`);
-        const [request] = server.requests;
+        const [request] = venue.requests;
         const expected = { json: '{"quantity":1}', none: "" }[body] ?? "quantity=1";
         assertEquals(request.body, expected, `${method} with ${body}`);
       }
     }
-    await server.close();
   });
 
   await t.step("an order that reached nobody is unknown, as workerd does not tell", async () => {
@@ -195,24 +182,22 @@ Deno.test("On workerd", async (t) => {
   });
 
   await t.step("a GET is repeated until it is answered", async () => {
-    const server = await FaultServer.listen(ok);
-    server.will(reset(), cutBody(), ok);
+    await using venue = (await LoopbackVenue.listen()).on("*", ok);
+    venue.will("*", "reset-before-executing", "cut-body", ok);
     const { results } = await workerd.run({
-      url: server.url,
+      url: venue.httpUrl,
       method: "GET",
       body: "none",
       warm: 0,
     });
     assertEquals(results, [{ data: { order_id: 1 } }]);
-    await server.close();
   });
 
   await t.step("a throttler lets no more calls pass than its limit", async () => {
-    const server = await FaultServer.listen(ok);
-    const job = { url: server.url, method: "GET", body: "none", warm: 0, calls: 6 };
+    await using venue = (await LoopbackVenue.listen()).on("*", ok);
+    const job = { url: venue.httpUrl, method: "GET", body: "none", warm: 0, calls: 6 };
     const { results, duration } = await workerd.run(job);
     assertEquals(results, Array(6).fill({ data: { order_id: 1 } }));
     assert(duration >= 200, `${duration} ms`); // two in 100 ms: the last two after 200 ms
-    await server.close();
   });
 });
