@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { VenueRequest } from "@aio-trader/core/testing";
 import { type Desk, type DeskFill, type DeskOrder, Refusal } from "./desk.ts";
 import type { KrakenInstrument } from "./simulator.ts";
 import { type KrakenLogin, signature } from "./signature.ts";
@@ -75,10 +76,9 @@ export class PrivateApi {
    * @returns The venue's result.
    * @throws {Refusal} If the venue refuses it.
    */
-  async answer(request: Request, call: string): Promise<unknown> {
-    const text = await request.text();
-    const form: Form = Object.fromEntries(new URLSearchParams(text));
-    await this.#admit(request, text, form.nonce ?? "");
+  async answer(request: VenueRequest, call: string): Promise<unknown> {
+    const form: Form = Object.fromEntries(request.form());
+    await this.#admit(request, form.nonce ?? "");
     const permission = PERMISSIONS[call];
     if (!permission) throw new Refusal("EGeneral:Unknown method");
     if (!this.#options.permissions.includes(permission)) {
@@ -96,15 +96,14 @@ export class PrivateApi {
   }
 
   /** Key, signature, nonce: in this order. Source: guide "Spot REST authentication". */
-  async #admit(request: Request, form: string, nonce: string): Promise<void> {
+  async #admit({ headers, path, body: form }: VenueRequest, nonce: string): Promise<void> {
     const { key, secret } = this.#options.login;
-    if (request.headers.get("api-key") !== key) throw new Refusal("EAPI:Invalid key");
+    if (headers.get("api-key") !== key) throw new Refusal("EAPI:Invalid key");
     const raw = Uint8Array.from(atob(secret), (character) => character.charCodeAt(0));
     const hmac = { name: "HMAC", hash: "SHA-512" };
     const secretKey = await crypto.subtle.importKey("raw", raw, hmac, false, ["sign"]);
-    const path = new URL(request.url).pathname;
     const right = await signature(secretKey, { path, nonce, form });
-    if (request.headers.get("api-sign") !== right) throw new Refusal("EAPI:Invalid signature");
+    if (headers.get("api-sign") !== right) throw new Refusal("EAPI:Invalid signature");
     if (!(Number(nonce) > this.#nonce)) throw new Refusal("EAPI:Invalid nonce");
     this.#nonce = Number(nonce);
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FeedClient } from "@aio-trader/core/testing";
 import { type Desk, type DeskEvent, type DeskOrder, Refusal } from "./desk.ts";
 
 /** Methods that trade. */
@@ -20,28 +21,21 @@ type Params = Record<string, unknown>;
 export class PrivateSocket {
   readonly #desk: Desk;
   readonly #tokens: ReadonlySet<string>;
-  readonly #send: (frame: unknown) => void;
-  /** The next number of each channel that is subscribed. */
+  readonly #client: FeedClient;
+  /** The next number of each channel. */
   readonly #sequences = new Map<string, number>();
-  /** Channels whose next frame is lost. */
-  readonly #lost = new Set<string>();
 
   /**
    * Begins with nothing subscribed.
    *
    * @param desk The account.
    * @param tokens Tokens that are valid.
-   * @param send Sends a frame.
+   * @param client Is told, and holds what is subscribed.
    */
-  constructor(desk: Desk, tokens: ReadonlySet<string>, send: (frame: unknown) => void) {
+  constructor(desk: Desk, tokens: ReadonlySet<string>, client: FeedClient) {
     this.#desk = desk;
     this.#tokens = tokens;
-    this.#send = send;
-  }
-
-  /** Whether something private is subscribed to. */
-  get subscribed(): boolean {
-    return this.#sequences.size > 0;
+    this.#client = client;
   }
 
   /** Whether a request is for this side. */
@@ -84,13 +78,7 @@ export class PrivateSocket {
 
   /** Skips a number of a channel, as if a frame had been lost. */
   skip(channel: string): void {
-    const next = this.#sequences.get(channel);
-    if (next !== undefined) this.#sequences.set(channel, next + 1);
-  }
-
-  /** Loses the next frame of a channel. */
-  lose(channel: string): void {
-    this.#lost.add(channel);
+    this.#sequences.set(channel, (this.#sequences.get(channel) ?? 0) + 1);
   }
 
   #trade(method: string, params: Params): Params {
@@ -120,12 +108,14 @@ export class PrivateSocket {
   }
 
   #subscribe(method: string, channel: string): { reply: Params; after?: () => void } {
+    const { held } = this.#client;
     const result = { channel };
     if (method === "unsubscribe") {
-      this.#sequences.delete(channel);
+      held.delete(channel);
       return { reply: { success: true, result } };
     }
-    if (this.#sequences.has(channel)) throw new Refusal("Already subscribed");
+    if (held.has(channel)) throw new Refusal("Already subscribed");
+    held.add(channel);
     this.#sequences.set(channel, 1);
     return { reply: { success: true, result }, after: () => this.#snapshot(channel) };
   }
@@ -150,10 +140,10 @@ export class PrivateSocket {
   }
 
   #publish(channel: string, type: string, data: unknown[]): void {
-    const sequence = this.#sequences.get(channel);
-    if (sequence === undefined) return;
+    if (!this.#client.held.has(channel)) return;
+    const sequence = this.#sequences.get(channel)!;
     this.#sequences.set(channel, sequence + 1);
-    if (!this.#lost.delete(channel)) this.#send({ channel, type, data, sequence });
+    this.#client.send({ channel, type, data, sequence });
   }
 }
 

@@ -98,3 +98,50 @@ export function refusal(order: DeskOrder, desk: Desk): string | undefined {
   const { priceDecimals, symbol } = order.market.instrument;
   return `${broken.code}:${symbol} price can only be specified up to ${priceDecimals} decimals.`;
 }
+
+/** A request for one subscription, or for its end. */
+export interface Topic {
+  readonly method: "subscribe" | "unsubscribe";
+  readonly channel: string;
+  readonly symbol: string;
+  /** Levels of each side of a book. */
+  readonly depth: number;
+  /** Whether a snapshot is wanted. */
+  readonly snapshot: boolean;
+  /** Whether the venue trades the symbol. */
+  readonly isListed: boolean;
+  /** Whether the client holds the subscription. */
+  readonly isHeld: boolean;
+}
+
+/** Depths of a book. */
+export const DEPTHS: readonly number[] = [10, 25, 100, 500, 1000];
+
+/** What is looked at before a subscription is granted, in this order. Source: API, "Subscribe". */
+export const TOPIC_RULES: readonly {
+  /** The venue's words. */
+  readonly words: (symbol: string) => string;
+  /** Whether the rule is broken. */
+  readonly isBroken: (topic: Topic) => boolean;
+}[] = [
+  {
+    words: () => "Unsupported channel",
+    isBroken: ({ channel }) => !["book", "ticker", "trade"].includes(channel),
+  },
+  {
+    words: (symbol) => `Currency pair not supported ${symbol}`,
+    isBroken: ({ isListed }) => !isListed,
+  },
+  {
+    words: () => "Subscription depth not supported",
+    isBroken: ({ channel, depth }) => channel === "book" && !DEPTHS.includes(depth),
+  },
+  {
+    words: () => "Subscription Not Found",
+    isBroken: ({ method, isHeld }) => method === "unsubscribe" && !isHeld,
+  },
+  {
+    words: () => "Already subscribed",
+    isBroken: ({ method, isHeld }) => method === "subscribe" && isHeld,
+  },
+];

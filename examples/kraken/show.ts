@@ -5,7 +5,7 @@
  */
 
 import { BrokerError } from "@aio-trader/core";
-import type { Fault } from "../loopback.ts";
+import type { Fault } from "../simulator.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
 import { grouped, type Ladder, seconds, type Story, type Window } from "../view.ts";
 import { KrakenBroker } from "./broker.ts";
@@ -177,10 +177,8 @@ export class KrakenShow implements Show {
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.venue!.connections].filter((connection) =>
-      connection.alive && !connection.account.subscribed
-    );
-    return alive.length === 1 ? alive[0].subscriptions.size : 0;
+    const followers = this.venue!.followers.filter(({ held }) => !held.has("executions"));
+    return followers.length === 1 ? followers[0].held.size : 0;
   }
 
   /** Compares with the venue itself, where it can be asked. */

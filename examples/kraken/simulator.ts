@@ -9,13 +9,16 @@
  * @module
  */
 
+import { type FeedClient, reply, type VenueRequest } from "@aio-trader/core/testing";
 import type { Level, Sides } from "../levels.ts";
-import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
-import { decimal, type Instrument, Market, type Print, type Rung, seeded } from "../market.ts";
+import { decimal, type Instrument, Market, type Print, type Rung } from "../market.ts";
+import { ServedVenue } from "../served_venue.ts";
+import { Simulator, type SimulatorOptions } from "../simulator.ts";
 import { checksum } from "./book.ts";
-import { Desk, type DeskEvent, Refusal } from "./desk.ts";
+import { Desk, Refusal } from "./desk.ts";
 import { ALL_PERMISSIONS, PrivateApi } from "./private_api.ts";
 import { METHODS, PrivateSocket } from "./private_socket.ts";
+import { DEPTHS, type Topic, TOPIC_RULES } from "./rules.ts";
 import type { KrakenLogin } from "./signature.ts";
 
 /** An instrument, with the names that Kraken's REST has for it. */
@@ -62,14 +65,11 @@ export const INSTRUMENTS: readonly KrakenInstrument[] = [
   },
 ];
 
-const CHANNELS = ["book", "ticker", "trade"];
-const DEPTHS = [10, 25, 100, 500, 1000];
-
 /** The venue's own ids are about this large: far beyond what a number holds exactly. */
 const FIRST_CONNECTION_ID = 12_393_906_104_898_154_338n;
 
 /** Options of {@linkcode KrakenSimulator}. */
-export interface KrakenSimulatorOptions extends LoopbackOptions {
+export interface KrakenSimulatorOptions extends SimulatorOptions {
   /**
    * Time from one REST request to the next that is not answered with 429, in milliseconds. `0`: none.
    *
@@ -95,18 +95,28 @@ export const LOGIN: KrakenLogin = {
     "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==",
 };
 
-/** What becomes of the next order: not executed, or executed, and answered with 503. */
-type Loss = "answer" | "order";
+/** One client: its private side, and what it has seen of each book. */
+interface Seat {
+  readonly account: PrivateSocket;
+  readonly views: Map<string, View>;
+}
 
-/** Kraken, simulated. WebSocket at `wsUrl + "/v2"`, REST at `httpUrl + "/0/"`, public and private. */
-export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
+/** A book as a client has seen it. */
+interface View {
+  readonly depth: number;
+  readonly bids: readonly Rung[];
+  readonly asks: readonly Rung[];
+}
+
+/**
+ * Kraken, simulated. WebSocket at `wsUrl + "/v2"`, REST at `httpUrl + "/0/"`, public and private.
+ * What is lost is answered with 503; over the socket, it ends the connection.
+ */
+export class KrakenSimulator extends Simulator<ServedVenue> {
   /** The market of each symbol. */
   readonly markets: ReadonlyMap<string, Market>;
-  readonly #random: () => number;
-  readonly #restInterval: number;
-  #nextRequest = 0;
-  #nextConnection = FIRST_CONNECTION_ID;
-  #corrupt = 0;
+  /** What has happened so far. */
+  readonly stats: ServedVenue["stats"] = this.venue.stats;
   /** Whether subscriptions are refused as too fast, in words that name no request. */
   isTooFast = false;
   /** The key that may trade here: `broker.authorize(venue.login)`. */
@@ -115,7 +125,10 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
   readonly desk: Desk;
   /** The private REST interface. */
   readonly privateApi: PrivateApi;
-  readonly #losses: Loss[] = [];
+  readonly #restInterval: number;
+  readonly #seats = new WeakMap<FeedClient, Seat>();
+  #nextRequest = 0;
+  #corrupt = 0;
 
   /**
    * Opens the venue.
@@ -123,57 +136,36 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
    * @param options The seed, the speed, the faults and the REST limit.
    */
   constructor(options: KrakenSimulatorOptions = {}) {
-    super(options);
+    super(new ServedVenue(), options);
     const { seed = 1, restInterval = 1_000 } = options;
-    this.#random = seeded(seed);
     this.#restInterval = restInterval;
-    this.markets = new Map(
-      INSTRUMENTS.map((
-        it,
-        i,
-      ) => [it.symbol, new Market(it, seed * 1_000 + i, Math.max(...DEPTHS))]),
-    );
+    const market = (it: Instrument, i: number) =>
+      [it.symbol, new Market(it, seed * 1_000 + i, Math.max(...DEPTHS))] as const;
+    this.markets = new Map(INSTRUMENTS.map(market));
     const { login = LOGIN, permissions = ALL_PERMISSIONS, limited = true } = options;
     this.login = login;
     const find = (pair: string) => this.markets.get(instrumentOf(pair)?.symbol ?? "");
-    this.desk = new Desk(find, (event) => this.#onOrder(event));
+    this.desk = new Desk(find, (event) => this.accounts.forEach((account) => account.tell(event)));
     this.privateApi = new PrivateApi(this.desk, { login, permissions, limited });
+    this.#serve();
+    const { feed } = this.venue;
+    feed.onOpen((client) => this.#greet(client));
+    feed.on((frame, client) => this.#hear(String(frame), client));
     this.every(100, () => this.privateApi.tick());
     this.every(1_000, () => {
-      for (const connection of this.connections) connection.heartbeat();
+      for (const client of this.followers) client.send(`{"channel":"heartbeat"}`);
     });
+  }
+
+  /** What the clients have asked for privately. */
+  get accounts(): PrivateSocket[] {
+    return this.venue.feed.clients.map((client) => this.#seats.get(client)!.account);
   }
 
   /** Lets one or a few things happen in every market, and sends the updates. */
   override step(): void {
-    for (const market of this.markets.values()) {
-      const prints: Print[] = [];
-      for (let events = 1 + Math.floor(this.#random() * 3); events > 0; events--) {
-        const print = market.step();
-        if (print) prints.push(print);
-      }
-      for (const connection of this.connections) connection.publish(market, prints);
-    }
+    for (const market of this.markets.values()) this.#publish(market, market.steps(this.random));
     for (const order of this.desk.open) this.desk.match(order);
-  }
-
-  /** Executes the next order, over the socket any change of one too, and answers it with 503. */
-  loseAnswer(): void {
-    this.#losses.push("answer");
-  }
-
-  /** Does not execute the next order, over the socket any change of one too. */
-  loseOrder(): void {
-    this.#losses.push("order");
-  }
-
-  /** Tells what becomes of the next order, or of its change. */
-  takeLoss(): Loss | undefined {
-    return this.#losses.shift();
-  }
-
-  #onOrder(event: DeskEvent): void {
-    for (const connection of this.connections) connection.account.tell(event);
   }
 
   /** What the venue's book of a symbol looks like to those who subscribed to it. */
@@ -183,70 +175,156 @@ export class KrakenSimulator extends LoopbackVenue<KrakenConnection> {
     return { bids: levels(market.bids), asks: levels(market.asks) };
   }
 
-  /** The checksum to put into an update: the right one, unless `corrupt` has struck. */
-  stamp(checksum: number): number {
-    if (this.#corrupt === 0) return checksum;
-    this.#corrupt--;
-    return (checksum ^ 1) >>> 0;
-  }
-
+  /** Makes the next checksum of an update wrong. */
   protected override corrupt(): void {
     this.#corrupt++;
   }
 
-  protected override connect(socket: WebSocket, _request: Request): KrakenConnection {
-    return new KrakenConnection(socket, this, this.#nextConnection++);
+  protected override throttle(): void {
+    this.venue.fail("*", "status", tooFast(1));
   }
 
-  protected override tooMany(retryAfter: number): Response {
-    return Response.json({ error: ["EAPI:Rate limit exceeded"] }, {
-      status: 429,
-      headers: { "retry-after": String(retryAfter) },
+  #serve(): void {
+    this.venue.on("POST /0/private/:call", (request) => this.#answerPrivately(request));
+    const on = (call: string, answer: (request: VenueRequest) => unknown) =>
+      this.venue.on(`GET /0/public/${call}`, (request) => {
+        const now = performance.now();
+        if (now < this.#nextRequest) {
+          const { status, body, headers } = tooFast(Math.ceil(this.#restInterval / 1_000));
+          return reply(status, body, headers);
+        }
+        this.#nextRequest = now + this.#restInterval;
+        return enveloped(() => answer(request));
+      });
+    on(":call", () => {
+      throw reply(404, { error: ["EGeneral:Unknown method"] });
     });
-  }
-
-  protected override respond(request: Request): Response | Promise<Response> {
-    const call = /^\/0\/private\/(\w+)$/.exec(new URL(request.url).pathname)?.[1];
-    return call ? this.#respondPrivately(request, call) : this.#respondPublicly(request);
-  }
-
-  async #respondPrivately(request: Request, call: string): Promise<Response> {
-    const loss = call === "AddOrder" ? this.takeLoss() : undefined;
-    const lost = () => new Response("Service unavailable", { status: 503 });
-    if (loss === "order") return lost();
-    try {
-      const result = await this.privateApi.answer(request, call);
-      return loss ? lost() : answer(result);
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      return Response.json({ error: [error.message] });
-    }
-  }
-
-  #respondPublicly(request: Request): Response {
-    const now = performance.now();
-    if (now < this.#nextRequest) return this.tooMany(Math.ceil(this.#restInterval / 1_000));
-    this.#nextRequest = now + this.#restInterval;
-
-    const { pathname, searchParams } = new URL(request.url);
-    if (pathname === "/0/public/Time") {
+    on("Time", () => {
       const time = new Date();
-      return answer({ unixtime: Math.floor(time.getTime() / 1_000), rfc1123: time.toUTCString() });
-    }
-    const describe = pathname === "/0/public/AssetPairs"
-      ? assetPair
-      : pathname === "/0/public/Ticker"
-      ? restTicker
-      : undefined;
-    if (!describe) return Response.json({ error: ["EGeneral:Unknown method"] }, { status: 404 });
-    const names = searchParams.get("pair")?.split(",") ?? INSTRUMENTS.map(({ id }) => id);
-    const result: Record<string, unknown> = {};
-    for (const name of names) {
+      return { unixtime: Math.floor(time.getTime() / 1_000), rfc1123: time.toUTCString() };
+    });
+    on("AssetPairs", (request) => this.#describe(request, assetPair));
+    on("Ticker", (request) => this.#describe(request, restTicker));
+  }
+
+  async #answerPrivately(request: VenueRequest): Promise<unknown> {
+    const { call } = request.params;
+    const loss = call === "AddOrder" ? this.takeLoss() : undefined;
+    const lost = reply(503, "Service unavailable");
+    if (loss === "order") return lost;
+    const answer = await enveloped(() => this.privateApi.answer(request, call));
+    return loss && answer.error.length === 0 ? lost : answer;
+  }
+
+  #describe(
+    { query }: VenueRequest,
+    describe: (instrument: KrakenInstrument, market: Market) => Record<string, unknown>,
+  ): Record<string, unknown> {
+    const names = query.get("pair")?.split(",") ?? INSTRUMENTS.map(({ id }) => id);
+    return Object.fromEntries(names.map((name) => {
       const found = instrumentOf(name);
-      if (!found) return Response.json({ error: ["EQuery:Unknown asset pair"] });
-      result[found.id] = describe(found, this.markets.get(found.symbol)!);
+      if (!found) throw new Refusal("EQuery:Unknown asset pair");
+      return [found.id, describe(found, this.markets.get(found.symbol)!)];
+    }));
+  }
+
+  /** Tells the venue's status. */
+  #greet(client: FeedClient): void {
+    const account = new PrivateSocket(this.desk, this.privateApi.tokens, client);
+    this.#seats.set(client, { account, views: new Map() });
+    const id = FIRST_CONNECTION_ID + BigInt(client.id - 1);
+    client.send(
+      `{"channel":"status","type":"update","data":[{"version":"2.0.9","system":"online",` +
+        `"api_version":"v2","connection_id":${id}}]}`,
+    );
+  }
+
+  /** Answers subscribe, unsubscribe, ping, and what is private. */
+  #hear(frame: string, client: FeedClient): void {
+    const time_in = now();
+    const tell = (body: object) => client.send({ ...body, time_in, time_out: now() });
+    let request;
+    try {
+      request = JSON.parse(frame);
+    } catch {
+      return tell({ error: "Malformed request", success: false });
     }
-    return answer(result);
+    const { method, req_id, params } = Object(request);
+    if (method === "ping") return tell({ method: "pong", req_id });
+    if (PrivateSocket.isPrivate(method, Object(params))) {
+      const loss = METHODS.includes(method) ? this.takeLoss() : undefined;
+      if (loss === "order") return client.close(1012, "Service restart");
+      const { account } = this.#seats.get(client)!;
+      const { reply: answer, after } = account.answer(method, Object(params));
+      if (loss) return client.close(1012, "Service restart");
+      tell({ method, req_id, ...answer });
+      return after?.();
+    }
+    if (method !== "subscribe" && method !== "unsubscribe") {
+      return tell({ error: "Unsupported method", method, req_id, success: false });
+    }
+    if (this.isTooFast) return client.send('{"Error":"Exceeded msg rate"}');
+    const { symbol: symbols = [], ...rest } = Object(params);
+    for (const symbol of symbols) {
+      const isListed = this.markets.has(symbol);
+      const isHeld = client.held.has(`${rest.channel} ${symbol}`);
+      const asked = { depth: DEPTHS[0], snapshot: true, ...rest, method, symbol, isListed, isHeld };
+      const error = TOPIC_RULES.find(({ isBroken }) => isBroken(asked))?.words(symbol);
+      if (error) tell({ error, method, req_id, success: false, symbol });
+      else this.#grant(asked, client, (result) => tell({ method, req_id, result, success: true }));
+    }
+  }
+
+  /** Grants a subscription, or its end. */
+  #grant(
+    { method, channel, symbol, depth, snapshot }: Topic,
+    client: FeedClient,
+    grant: (result: object) => void,
+  ): void {
+    const key = `${channel} ${symbol}`;
+    const result = { channel, symbol, ...channel === "book" && { depth } };
+    if (method === "unsubscribe") {
+      client.held.delete(key);
+      return grant(result);
+    }
+    client.held.add(key);
+    grant({ ...result, snapshot });
+    const market = this.markets.get(symbol)!;
+    if (channel === "book") {
+      this.#seats.get(client)!.views.set(symbol, { depth, bids: [], asks: [] });
+      this.#sendBook(market, client, "snapshot");
+    } else if (channel === "ticker" && snapshot) client.send(tickerFrame(market, "snapshot"));
+  }
+
+  /** Sends what a step of a market has changed. */
+  #publish(market: Market, prints: readonly Print[]): void {
+    const { feed } = this.venue;
+    const { symbol } = market.instrument;
+    for (const client of feed.clients) {
+      if (client.held.has(`book ${symbol}`)) this.#sendBook(market, client, "update");
+    }
+    if (prints.length === 0) return;
+    feed.publish(`trade ${symbol}`, tradesFrame(market, prints));
+    feed.publish(`ticker ${symbol}`, tickerFrame(market, "update"));
+  }
+
+  #sendBook(market: Market, client: FeedClient, type: "snapshot" | "update"): void {
+    const { symbol } = market.instrument;
+    const { views } = this.#seats.get(client)!;
+    const { depth, ...view } = views.get(symbol)!;
+    const next = { bids: market.bids.slice(0, depth), asks: market.asks.slice(0, depth) };
+    views.set(symbol, { depth, ...next });
+    const bids = changes(view.bids, next.bids, depth, -1);
+    const asks = changes(view.asks, next.asks, depth, 1);
+    if (bids.length + asks.length === 0) return;
+    const isWrong = type === "update" && this.#corrupt > 0;
+    if (isWrong) this.#corrupt--;
+    const stamp = (checksum(this.book(symbol)) ^ Number(isWrong)) >>> 0;
+    client.send(
+      `{"channel":"book","type":"${type}","data":[{"symbol":"${symbol}",` +
+        `"bids":${levels(market, bids)},"asks":${levels(market, asks)},` +
+        `"checksum":${stamp},"timestamp":"${now()}"}]}`,
+    );
   }
 }
 
@@ -254,164 +332,6 @@ function instrumentOf(name: string): KrakenInstrument | undefined {
   return INSTRUMENTS.find((it) =>
     [it.id, it.altname, it.wsname, it.symbol, it.symbol.replace("/", "")].includes(name)
   );
-}
-
-/** One subscription; `view` is what a book's client has seen. */
-interface Subscription {
-  readonly channel: string;
-  readonly symbol: string;
-  readonly depth: number;
-  view: { bids: readonly Rung[]; asks: readonly Rung[] };
-}
-
-/** One client of the simulator. */
-export class KrakenConnection extends Connection {
-  /** What the client has subscribed to, by channel and symbol (`"book BTC/USD"`). */
-  readonly subscriptions: Map<string, Subscription> = new Map();
-  /** What the client has asked for privately. */
-  readonly account: PrivateSocket;
-  readonly #venue: KrakenSimulator;
-  readonly #id: bigint;
-
-  /**
-   * Takes on a client.
-   *
-   * @param socket The venue's end.
-   * @param venue The venue.
-   * @param id The connection_id it will be told.
-   */
-  constructor(socket: WebSocket, venue: KrakenSimulator, id: bigint) {
-    super(socket);
-    this.#venue = venue;
-    this.#id = id;
-    const send = (frame: unknown) => this.send(JSON.stringify(frame));
-    this.account = new PrivateSocket(venue.desk, venue.privateApi.tokens, send);
-  }
-
-  /** Whether there is a subscription. */
-  override get subscribed(): boolean {
-    return this.subscriptions.size > 0 || this.account.subscribed;
-  }
-
-  /** Tells the venue's status. */
-  override greet(): void {
-    this.send(
-      `{"channel":"status","type":"update","data":[{"version":"2.0.9","system":"online",` +
-        `"api_version":"v2","connection_id":${this.#id}}]}`,
-    );
-  }
-
-  /** Says that all is well, to those who subscribed. */
-  heartbeat(): void {
-    if (this.subscribed) this.send(`{"channel":"heartbeat"}`);
-  }
-
-  /** Answers subscribe, unsubscribe and ping. */
-  override receive(frame: string | ArrayBuffer): void {
-    const time_in = now();
-    const reply = (body: Record<string, unknown>) =>
-      this.send(JSON.stringify({ ...body, time_in, time_out: now() }));
-    let request;
-    try {
-      request = JSON.parse(String(frame));
-    } catch {
-      return reply({ error: "Malformed request", success: false });
-    }
-    const { method, req_id, params } = Object(request);
-    if (method === "ping") return reply({ method: "pong", req_id });
-    if (PrivateSocket.isPrivate(method, Object(params))) {
-      const loss = METHODS.includes(method) ? this.#venue.takeLoss() : undefined;
-      if (loss === "order") return this.close(1012, "Service restart");
-      const { reply: answer, after } = this.account.answer(method, Object(params));
-      if (loss) return this.close(1012, "Service restart");
-      reply({ method, req_id, ...answer });
-      return after?.();
-    }
-    if (method !== "subscribe" && method !== "unsubscribe") {
-      return reply({ error: "Unsupported method", method, req_id, success: false });
-    }
-    if (this.#venue.isTooFast) return this.send('{"Error":"Exceeded msg rate"}');
-    const { channel, symbol: symbols = [], depth = DEPTHS[0], snapshot = true } = Object(params);
-    for (const symbol of symbols) {
-      const key = `${channel} ${symbol}`;
-      const market = this.#venue.markets.get(symbol);
-      const error = !CHANNELS.includes(channel)
-        ? "Unsupported channel"
-        : !market
-        ? `Currency pair not supported ${symbol}`
-        : channel === "book" && !DEPTHS.includes(depth)
-        ? "Subscription depth not supported"
-        : method === "unsubscribe"
-        ? this.subscriptions.has(key) ? undefined : "Subscription Not Found"
-        : this.subscriptions.has(key)
-        ? "Already subscribed"
-        : undefined;
-      if (error) {
-        reply({ error, method, req_id, success: false, symbol });
-        continue;
-      }
-      const result = { channel, symbol, ...channel === "book" && { depth } };
-      if (method === "unsubscribe") {
-        this.subscriptions.delete(key);
-        reply({ method, req_id, result, success: true });
-        continue;
-      }
-      const subscription = { channel, symbol, depth, view: { bids: [], asks: [] } };
-      this.subscriptions.set(key, subscription);
-      reply({ method, req_id, result: { ...result, snapshot }, success: true });
-      if (channel === "book") this.#sendBook(market!, subscription, "snapshot");
-      else if (channel === "ticker" && snapshot) this.#sendTicker(market!, "snapshot");
-    }
-  }
-
-  /**
-   * Sends what a step of a market has changed.
-   *
-   * @param market The market.
-   * @param prints The trades of that step.
-   */
-  publish(market: Market, prints: readonly Print[]): void {
-    const { symbol } = market.instrument;
-    const book = this.subscriptions.get(`book ${symbol}`);
-    if (book) this.#sendBook(market, book, "update");
-    if (prints.length === 0) return;
-    if (this.subscriptions.has(`trade ${symbol}`)) this.#sendTrades(market, prints);
-    if (this.subscriptions.has(`ticker ${symbol}`)) this.#sendTicker(market, "update");
-  }
-
-  #sendBook(market: Market, subscription: Subscription, type: "snapshot" | "update"): void {
-    const { view, depth } = subscription;
-    const next = { bids: market.bids.slice(0, depth), asks: market.asks.slice(0, depth) };
-    subscription.view = next;
-    const bids = changes(view.bids, next.bids, depth, -1);
-    const asks = changes(view.asks, next.asks, depth, 1);
-    if (bids.length + asks.length === 0) return;
-    const { symbol } = market.instrument;
-    const right = checksum(this.#venue.book(symbol));
-    this.send(
-      `{"channel":"book","type":"${type}","data":[{"symbol":"${symbol}",` +
-        `"bids":${levels(market, bids)},"asks":${levels(market, asks)},` +
-        `"checksum":${
-          type === "update" ? this.#venue.stamp(right) : right
-        },"timestamp":"${now()}"}]}`,
-    );
-  }
-
-  #sendTrades(market: Market, prints: readonly Print[]): void {
-    const { symbol } = market.instrument;
-    const trades = prints.map((print) => {
-      const { price, qty } = level(market, print);
-      return `{"symbol":"${symbol}","side":"${print.side}","price":${price},"qty":${qty},` +
-        `"ord_type":"market","trade_id":${print.id},"timestamp":"${now()}"}`;
-    });
-    this.send(`{"channel":"trade","type":"update","data":[${trades}]}`);
-  }
-
-  #sendTicker(market: Market, type: "snapshot" | "update"): void {
-    const { symbol } = market.instrument;
-    const fields = Object.entries(ticker(market)).map(([name, value]) => `"${name}":${value}`);
-    this.send(`{"channel":"ticker","type":"${type}","data":[{"symbol":"${symbol}",${fields}}]}`);
-  }
 }
 
 /**
@@ -466,6 +386,22 @@ function ticker(market: Market): Record<string, string> {
   };
 }
 
+function tickerFrame(market: Market, type: "snapshot" | "update"): string {
+  const fields = Object.entries(ticker(market)).map(([name, value]) => `"${name}":${value}`);
+  const { symbol } = market.instrument;
+  return `{"channel":"ticker","type":"${type}","data":[{"symbol":"${symbol}",${fields}}]}`;
+}
+
+function tradesFrame(market: Market, prints: readonly Print[]): string {
+  const { symbol } = market.instrument;
+  const trades = prints.map((print) => {
+    const { price, qty } = level(market, print);
+    return `{"symbol":"${symbol}","side":"${print.side}","price":${price},"qty":${qty},` +
+      `"ord_type":"market","trade_id":${print.id},"timestamp":"${now()}"}`;
+  });
+  return `{"channel":"trade","type":"update","data":[${trades}]}`;
+}
+
 function assetPair(instrument: KrakenInstrument): Record<string, unknown> {
   const { symbol, altname, wsname, priceDecimals, qtyDecimals } = instrument;
   return {
@@ -495,8 +431,21 @@ function restTicker(_instrument: KrakenInstrument, market: Market): Record<strin
   };
 }
 
-function answer(result: unknown): Response {
-  return Response.json({ error: [], result });
+/** A result, or a refusal, in the venue's envelope. */
+async function enveloped(answer: () => unknown): Promise<{ error: string[]; result?: unknown }> {
+  try {
+    return { error: [], result: await answer() };
+  } catch (error) {
+    if (error instanceof Refusal) return { error: [error.message] };
+    throw error;
+  }
+}
+
+function tooFast(
+  seconds: number,
+): { status: number; body: object; headers: Record<string, string> } {
+  const headers = { "retry-after": String(seconds) };
+  return { status: 429, body: { error: ["EAPI:Rate limit exceeded"] }, headers };
 }
 
 /** The time, to the microsecond as the venue writes it. */

@@ -86,7 +86,7 @@ Deno.test("ccxt places, amends, cancels and follows orders at the simulated Krak
   other.follow(async () => {
     for (const { id } of await client.watchMyTrades()) fills.add(id);
   });
-  await until(() => [...venue.connections].some((it) => it.account.subscribed));
+  await until(() => venue.followers.some(({ held }) => held.has("executions")));
 
   const placed = await client.createOrder("BTC/USD", "limit", "buy", 0.01, 20_000);
   assertEquals(venue.desk.open.map(({ txid }) => txid), [placed.id]);

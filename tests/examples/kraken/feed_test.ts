@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { FeedError } from "@aio-trader/core";
-import { Connection, LoopbackVenue } from "../../../examples/loopback.ts";
+import type { FeedClient } from "@aio-trader/core/testing";
 import {
   type KrakenBook,
   KrakenFeed,
@@ -12,6 +12,7 @@ import {
   KrakenSimulator,
   type KrakenSimulatorOptions,
 } from "../../../examples/kraken/simulator.ts";
+import { ServedVenue } from "../../../examples/served_venue.ts";
 import { recording } from "./recording.ts";
 
 const BTC: KrakenSubscription = { channel: "book", symbol: "BTC/USD" };
@@ -49,7 +50,7 @@ function still(options: KrakenSimulatorOptions = {}): KrakenSimulator {
 }
 
 async function connected(
-  venue: LoopbackVenue,
+  venue: { wsUrl: string },
   subs: KrakenSubscription[],
   options: KrakenFeedOptions = {},
 ): Promise<Feed> {
@@ -83,10 +84,10 @@ Deno.test({
   name: "KrakenFeed matches all 510 checksums of a recording through a socket",
   ignore: recording === undefined,
   async fn() {
-    await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+    await using venue = scripted(({ method, req_id }, client) => {
       if (method !== "subscribe") return;
-      connection.send(ack(req_id));
-      for (const frame of recording!) connection.send(frame);
+      client.send(ack(req_id));
+      for (const frame of recording!) client.send(frame);
     });
     await using feed = await connected(venue, [BTC]);
     await until(() => feed.stats.items === 510);
@@ -199,9 +200,9 @@ Deno.test("KrakenFeed keeps a connection whose wrong checksums are not in a row"
 Deno.test("KrakenFeed asks ever more slowly where every checksum is wrong, and stays", async () => {
   const wrong = '{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD",' +
     '"bids":[{"price":1.0,"qty":1.0}],"asks":[{"price":2.0,"qty":1.0}],"checksum":1}]}';
-  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
-    connection.send(ack(req_id, method));
-    if (method === "subscribe") connection.send(wrong);
+  await using venue = scripted(({ method, req_id }, client) => {
+    client.send(ack(req_id, method));
+    if (method === "subscribe") client.send(wrong);
   });
   await using feed = await connected(venue, [BTC]);
   const start = performance.now();
@@ -222,8 +223,8 @@ for (
 ) {
   Deno.test(`KrakenFeed tells ${words} and asks again`, async () => {
     let asked = 0;
-    await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
-      if (method === "subscribe") connection.send(++asked === 1 ? words : ack(req_id));
+    await using venue = scripted(({ method, req_id }, client) => {
+      if (method === "subscribe") client.send(++asked === 1 ? words : ack(req_id));
     });
     await using feed = await connected(venue, [BTC], { confirmTimeout: 50 });
     let isWhole = false;
@@ -238,8 +239,8 @@ for (
 
 Deno.test("KrakenFeed asks again where a subscribe is not answered", async () => {
   let asked = 0;
-  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
-    if (method === "subscribe" && ++asked > 1) connection.send(ack(req_id));
+  await using venue = scripted(({ method, req_id }, client) => {
+    if (method === "subscribe" && ++asked > 1) client.send(ack(req_id));
   });
   await using feed = await connected(venue, [BTC], { confirmTimeout: 50 });
   let isWhole = false;
@@ -250,10 +251,10 @@ Deno.test("KrakenFeed asks again where a subscribe is not answered", async () =>
 
 Deno.test("KrakenFeed keeps a subscription that is refused for a passing reason", async () => {
   let asked = 0;
-  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+  await using venue = scripted(({ method, req_id }, client) => {
     if (method !== "subscribe") return;
     const refusal = { method, req_id, success: false, error: "Exceeded msg rate" };
-    connection.send(++asked === 1 ? JSON.stringify(refusal) : ack(req_id));
+    client.send(++asked === 1 ? JSON.stringify(refusal) : ack(req_id));
   });
   await using feed = await connected(venue, [BTC]);
   await until(() => asked === 2);
@@ -265,13 +266,13 @@ Deno.test("KrakenFeed gets a book back whose subscription stands at the venue", 
   const methods: string[] = [];
   const snapshot = '{"channel":"book","type":"snapshot","data":[{"symbol":"BTC/USD","bids":[],' +
     '"asks":[],"checksum":0}]}';
-  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+  await using venue = scripted(({ method, req_id }, client) => {
     methods.push(method);
     const symbol = "BTC/USD";
     const standing = { method, req_id, success: false, error: "Already subscribed", symbol };
     const isFirst = methods.length === 1;
-    connection.send(isFirst ? JSON.stringify(standing) : ack(req_id, method));
-    if (method === "subscribe" && !isFirst) connection.send(snapshot);
+    client.send(isFirst ? JSON.stringify(standing) : ack(req_id, method));
+    if (method === "subscribe" && !isFirst) client.send(snapshot);
   });
   await using feed = await connected(venue, [BTC]);
   await until(() => feed.books.size === 1);
@@ -283,12 +284,12 @@ Deno.test("KrakenFeed delivers a trade once, though each connection repeats it",
     `{"symbol":"BTC/USD","side":"buy","price":1.0,"qty":1.0,"ord_type":"market","trade_id":${id},` +
     '"timestamp":"2026-11-25T00:00:00.000000Z"}';
   let connections = 0;
-  await using venue = new ScriptedVenue(({ method, req_id }, connection) => {
+  await using venue = scripted(({ method, req_id }, client) => {
     if (method !== "subscribe") return;
-    connection.send(ack(req_id));
+    client.send(ack(req_id));
     const ids = ++connections === 1 ? [1, 2, 3] : [2, 3, 4];
-    connection.send(`{"channel":"trade","type":"snapshot","data":[${ids.map(trade)}]}`);
-    if (connections === 1) connection.close(1012, "Service restart");
+    client.send(`{"channel":"trade","type":"snapshot","data":[${ids.map(trade)}]}`);
+    if (connections === 1) client.close(1012, "Service restart");
   });
   await using feed = await connected(venue, [{ channel: "trade", symbol: "BTC/USD" }]);
   const ids = () => feed.items.flatMap((item) => item.channel === "trade" ? [item.trade_id] : []);
@@ -319,9 +320,9 @@ Deno.test("KrakenFeed restores its subscriptions after the venue restarts", asyn
   venue.inflict("drop");
   await until(() => feed.stats.connections === 2 && feed.books.size === 2);
   assertEquals(booksWhenDown, [0, 0], "no book is relied on without a connection");
-  const [connection] = venue.connections;
-  await until(() => connection.subscriptions.size === 3);
-  assertEquals([...connection.subscriptions.keys()], [...feed.subscriptions.keys()]);
+  const [{ held }] = venue.venue.feed.clients;
+  await until(() => held.size === 3);
+  assertEquals([...held], [...feed.subscriptions.keys()]);
   assertEquals(feed.stats.attempts, 3);
   assertEquals(feed.errors, []);
 });
@@ -351,7 +352,7 @@ Deno.test("KrakenFeed delivers tickers and trades with their decimals as text", 
     { channel: "ticker", symbol: "BTC/USD" },
     { channel: "trade", symbol: "BTC/USD" },
   ]);
-  await until(() => venue.connections.values().next().value?.subscriptions.size === 2);
+  await until(() => venue.followers[0]?.held.size === 2);
   while (venue.markets.get("BTC/USD")!.traded.lots === 0) venue.step();
   await until(() => feed.items.some((item) => item.channel === "trade"));
   const ticker = feed.items.find((item) => item.channel === "ticker");
@@ -415,8 +416,8 @@ Deno.test("KrakenFeed reports an error that answers none of its requests", () =>
 });
 
 Deno.test("KrakenFeed reports a frame that is not JSON and stays connected", async () => {
-  await using venue = new ScriptedVenue(({ method }, connection) => {
-    if (method === "subscribe") connection.send('{"channel":"book","data":[{');
+  await using venue = scripted(({ method }, client) => {
+    if (method === "subscribe") client.send('{"channel":"book","data":[{');
   });
   await using feed = await connected(venue, [BTC]);
   await until(() => feed.errors.length === 1);
@@ -427,33 +428,10 @@ Deno.test("KrakenFeed reports a frame that is not JSON and stays connected", asy
 type Request = { method: string; req_id: number };
 
 /** A venue that answers each frame as a test wants it. */
-class ScriptedVenue extends LoopbackVenue {
-  readonly #answer: (request: Request, connection: Connection) => void;
-
-  constructor(answer: (request: Request, connection: Connection) => void) {
-    super({ interval: 0 });
-    this.#answer = answer;
-  }
-
-  protected override connect(socket: WebSocket): Connection {
-    const answer = this.#answer;
-    return new class extends Connection {
-      override readonly subscribed = true;
-      override greet(): void {}
-      override receive(frame: string | ArrayBuffer): void {
-        answer(JSON.parse(String(frame)), this);
-      }
-    }(socket);
-  }
-
-  override step(): void {}
-  protected override corrupt(): void {}
-  protected override respond(): Response {
-    return new Response(null, { status: 404 });
-  }
-  protected override tooMany(): Response {
-    return new Response(null, { status: 429 });
-  }
+function scripted(answer: (request: Request, client: FeedClient) => void): ServedVenue {
+  const venue = new ServedVenue();
+  venue.feed.on((frame, client) => answer(JSON.parse(String(frame)), client));
+  return venue;
 }
 
 function ack(req_id: number, method = "subscribe"): string {

@@ -191,7 +191,7 @@ for (const channel of ["executions", "balances"]) {
     await until(() => it.told().length === 1);
     const order = it.venue.desk.orders.get(order_id)!;
     // The frame of the first fill is lost; the second one shows the hole.
-    for (const connection of it.venue.connections) connection.account.lose(channel);
+    it.venue.venue.feed.fail(`"channel":"${channel}"`, "lose");
     it.venue.desk.fill(order, 0.004);
     it.venue.desk.fill(order, 0.006);
     await until(() => it.told().includes("filled") && gaps.length === 1);

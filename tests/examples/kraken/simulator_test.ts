@@ -4,7 +4,7 @@ import {
   KrakenSimulator,
   type KrakenSimulatorOptions,
 } from "../../../examples/kraken/simulator.ts";
-import type { Fault } from "../../../examples/loopback.ts";
+import type { Fault } from "../../../examples/simulator.ts";
 
 const SYMBOLS = ["BTC/USD", "ETH/USD", "DOGE/USD"];
 
@@ -187,7 +187,7 @@ Deno.test("KrakenSimulator refuses depth 27 and unknown symbols while the socket
   client.request("subscribe", { channel: "gossip", symbol: ["BTC/USD"] });
   await client.next();
   assertEquals((await client.next()).error, "Unsupported channel");
-  assertEquals(venue.connections.size, 1);
+  assertEquals(venue.venue.feed.clients.length, 1);
 });
 
 Deno.test("KrakenSimulator refuses what is subscribed already, and what is not", async () => {
@@ -288,7 +288,7 @@ Deno.test("KrakenSimulator answers a second request within a second with 429 and
   assertEquals(venue.stats, { requests: 2, throttled: 1, accepted: 0, refused: 0 });
 });
 
-Deno.test("LoopbackVenue.inflict(drop) closes every socket with 1012", async () => {
+Deno.test("Simulator.inflict(drop) closes every socket with 1012", async () => {
   await using venue = still();
   await using one = await connected(venue);
   await using two = await connected(venue);
@@ -298,7 +298,7 @@ Deno.test("LoopbackVenue.inflict(drop) closes every socket with 1012", async () 
   }
 });
 
-Deno.test("LoopbackVenue.inflict(refuse) answers the next upgrade with 503, not the one after", async () => {
+Deno.test("Simulator.inflict(refuse) answers the next upgrade with 503, not the one after", async () => {
   await using venue = still();
   venue.inflict("refuse");
   await using refused = new Client(venue);
@@ -308,7 +308,7 @@ Deno.test("LoopbackVenue.inflict(refuse) answers the next upgrade with 503, not 
   assertEquals([venue.stats.refused, venue.stats.accepted], [1, 1]);
 });
 
-Deno.test("LoopbackVenue.inflict(silence) leaves sockets open and says nothing more on them", async () => {
+Deno.test("Simulator.inflict(silence) leaves sockets open and says nothing more on them", async () => {
   await using venue = still();
   await using mute = await connected(venue);
   await mute.subscribe("book", ["BTC/USD"]);
@@ -320,10 +320,10 @@ Deno.test("LoopbackVenue.inflict(silence) leaves sockets open and says nothing m
   for (let i = 0; i < 20; i++) venue.step();
   assertEquals((await other.next()).type, "update", "a new socket is heard");
   assertEquals(mute.frames.length, heard);
-  assertEquals(venue.connections.size, 2);
+  assertEquals(venue.venue.feed.clients.length, 2);
 });
 
-Deno.test("LoopbackVenue.inflict(corrupt) makes exactly one checksum wrong", async () => {
+Deno.test("Simulator.inflict(corrupt) makes exactly one checksum wrong", async () => {
   await using venue = still();
   await using client = await connected(venue);
   await client.subscribe("book", ["BTC/USD"]);
@@ -340,7 +340,7 @@ Deno.test("LoopbackVenue.inflict(corrupt) makes exactly one checksum wrong", asy
   assertEquals(wrong, [0]);
 });
 
-Deno.test("LoopbackVenue.inflict(throttle) answers the next request with 429, not the one after", async () => {
+Deno.test("Simulator.inflict(throttle) answers the next request with 429, not the one after", async () => {
   await using venue = still();
   const status = async () => {
     const response = await fetch(`${venue.httpUrl}/0/public/Time`);
@@ -352,7 +352,7 @@ Deno.test("LoopbackVenue.inflict(throttle) answers the next request with 429, no
   assertEquals(await status(), [200, null]);
 });
 
-Deno.test("LoopbackVenue strikes by its schedule, in order, once somebody has subscribed", async () => {
+Deno.test("Simulator strikes by its schedule, in order, once somebody has subscribed", async () => {
   const struck: Fault[] = [];
   await using venue = still({
     faults: [{ at: 0, fault: "refuse" }, { at: 0, fault: "drop" }, { at: 0, fault: "silence" }],
@@ -378,7 +378,7 @@ Deno.test("LoopbackVenue strikes by its schedule, in order, once somebody has su
   assertEquals(struck, ["refuse", "drop", "silence"]);
 });
 
-Deno.test("LoopbackVenue.close() closes every socket and may be called twice", async () => {
+Deno.test("Simulator.close() closes every socket and may be called twice", async () => {
   const venue = still();
   await using client = await connected(venue);
   await venue.close();

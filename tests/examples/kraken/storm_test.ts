@@ -32,7 +32,7 @@ Deno.test("KrakenOrders survives a venue whose executions always jump, within th
   });
   await orders.connect();
   const storm = setInterval(() => {
-    for (const { account } of venue.connections) account.skip("executions");
+    for (const account of venue.accounts) account.skip("executions");
   }, 1);
   const placed: string[] = [];
   for (const end = performance.now() + 3_000; performance.now() < end;) {
