@@ -54,3 +54,14 @@ export function merge(
   }
   return merged;
 }
+
+/**
+ * Applies changes to both sides of a book. The book itself is not changed.
+ *
+ * @param sides The book.
+ * @param changes The levels that are new or different; a quantity of 0 removes one.
+ * @returns The book after the changes.
+ */
+export function mergeSides({ bids, asks }: Sides, changes: Sides): Sides {
+  return { bids: merge(bids, changes.bids, -1), asks: merge(asks, changes.asks, 1) };
+}

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Level, levelOf, merge, type Sides } from "../levels.ts";
+import { type Level, levelOf, mergeSides, type Sides } from "../levels.ts";
 
 /** A level as the venue writes it: price and quantity, which is 0 where the level is gone. */
 export type DepthLevel = readonly [price: string, qty: string];
@@ -39,6 +39,9 @@ export interface DepthEvent {
 /** Events that are kept for a snapshot that is still to come. Older ones are in the snapshot. */
 const MOST_EVENTS = 5_000;
 
+/** A book without levels. */
+const NONE: Sides = { bids: [], asks: [] };
+
 /**
  * The order book of one symbol.
  *
@@ -60,8 +63,7 @@ const MOST_EVENTS = 5_000;
  */
 export class Book implements Sides {
   #updateId: number | undefined;
-  #bids: readonly Level[] = [];
-  #asks: readonly Level[] = [];
+  #sides: Sides = NONE;
   /** Beyond these prices nothing is known: there the snapshot was cut. */
   #floor = -Infinity;
   #ceiling = Infinity;
@@ -75,12 +77,12 @@ export class Book implements Sides {
 
   /** The bids, the highest first. */
   get bids(): readonly Level[] {
-    return this.#bids;
+    return this.#sides.bids;
   }
 
   /** The asks, the lowest first. */
   get asks(): readonly Level[] {
-    return this.#asks;
+    return this.#sides.asks;
   }
 
   /** Whether there are events that the book cannot reach, because one in between is missing. */
@@ -94,8 +96,8 @@ export class Book implements Sides {
    */
   get reach(): number {
     return Math.min(
-      this.#floor === -Infinity ? Infinity : this.#bids.length,
-      this.#ceiling === Infinity ? Infinity : this.#asks.length,
+      this.#floor === -Infinity ? Infinity : this.bids.length,
+      this.#ceiling === Infinity ? Infinity : this.asks.length,
     );
   }
 
@@ -116,8 +118,7 @@ export class Book implements Sides {
     }
     this.#floor = bids.length < limit ? -Infinity : Number(bids[bids.length - 1][0]);
     this.#ceiling = asks.length < limit ? Infinity : Number(asks[asks.length - 1][0]);
-    this.#bids = [];
-    this.#asks = [];
+    this.#sides = NONE;
     this.#waiting = [];
     this.#apply({ u: lastUpdateId, b: bids, a: asks });
     for (const event of events) this.update(event);
@@ -151,15 +152,13 @@ export class Book implements Sides {
   /** Forgets the book, but not the events that it could not reach: a snapshot is wanted. */
   reset(): void {
     this.#updateId = undefined;
-    this.#bids = [];
-    this.#asks = [];
+    this.#sides = NONE;
   }
 
   #apply({ u, b, a }: Omit<DepthEvent, "U">): void {
     const bids = b.map(levelOf).filter(({ price }) => Number(price) >= this.#floor);
     const asks = a.map(levelOf).filter(({ price }) => Number(price) <= this.#ceiling);
-    this.#bids = merge(this.#bids, bids, -1);
-    this.#asks = merge(this.#asks, asks, 1);
+    this.#sides = mergeSides(this.#sides, { bids, asks });
     this.#updateId = u;
   }
 }

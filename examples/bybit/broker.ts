@@ -15,7 +15,7 @@
 
 import {
   AbstractBroker,
-  BrokerError,
+  type BrokerError,
   type Draft,
   type ReconcileContext,
   type ReconcileOptions,
@@ -36,7 +36,7 @@ import {
   type BybitPlaced,
   isOpen,
 } from "./account.ts";
-import { type Refusal, venueError } from "./errors.ts";
+import { noLogin, type Refusal, venueError } from "./errors.ts";
 import { type BybitLogin, BybitSigner } from "./signature.ts";
 
 /** Options of {@linkcode BybitBroker}. */
@@ -82,7 +82,8 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
   readonly clock: VenueClock = new VenueClock(() => this.time());
   /** How old a request may be, in milliseconds. */
   readonly recvWindow: number;
-  readonly #settleTime: number;
+  /** How long after its end a request may still become an order that the venue shows. */
+  readonly #horizon: number;
   /** What orders wait for. */
   readonly #limits: SessionOptions["throttlers"];
   #signer: BybitSigner | undefined;
@@ -99,7 +100,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     super();
     this.category = category;
     this.recvWindow = recvWindow;
-    this.#settleTime = settleTime;
+    this.#horizon = recvWindow + settleTime;
     this.#limits = session.throttlers ?? [this.orders];
     const sign = (draft: Draft) => this.#sign(draft);
     const throttlers = [this.queries];
@@ -232,7 +233,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    * @returns The arguments of `auth`: the key, until when they count, and the signature.
    */
   async socketLogin(): Promise<[key: string, expires: number, signature: string]> {
-    const signer = this.#signing();
+    const signer = this.#signer ?? noLogin();
     const expires = await this.clock.fresh(this.recvWindow / 2) + 10_000;
     return [signer.key, expires, await signer.sign(`GET/realtime${expires}`)];
   }
@@ -246,20 +247,17 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
    */
   fate(change: BybitChange, wanted: BybitAmendment): ReconcileOptions<Result<BybitPlaced>> {
     const { symbol, orderId, orderLinkId, qty, price } = wanted;
-    const horizon = this.recvWindow + this.#settleTime;
     const isSo = (one: string | undefined, is: string) => !one || Number(one) === Number(is);
     const find = async ({ signal }: ReconcileContext) => {
       const result = await this.order({ symbol, orderId, orderLinkId }, signal);
       if (change === "create") return result && { result };
       if (!result) throw new Error(`Cannot tell the fate of the ${change}: no such order`);
-      const isMade = change === "cancel"
-        ? !isOpen(result)
-        : isSo(qty, result.qty) && isSo(price, result.price);
-      if (isMade) return { result };
+      const isAmended = isSo(qty, result.qty) && isSo(price, result.price);
+      if (change === "cancel" ? !isOpen(result) : isAmended) return { result };
       if (isOpen(result)) return undefined;
       throw new Error(`Cannot tell the fate of the amend: it is ${result.orderStatus}`);
     };
-    return { find, horizon, timeout: horizon + 60_000 };
+    return { find, horizon: this.#horizon, timeout: this.#horizon + 60_000 };
   }
 
   /** The venue answers 200 to what it refuses, with a `retCode`. */
@@ -303,16 +301,10 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     return (await this.session.post<Result<T>>(`v5/${path}`, options)).result;
   }
 
-  #signing(): BybitSigner {
-    if (this.#signer) return this.#signer;
-    const why = "Cannot sign: there is no login, wanted authorize() first";
-    throw new BrokerError(why, { kind: "unauthorized", outcome: "not-sent" });
-  }
-
   /** Called once for each attempt, after the throttlers: the timestamp is fresh. */
   async #sign({ url, body, headers }: Draft): Promise<void> {
     if (url.pathname.includes("/market/")) return; // public, such as the clock's own call
-    const signer = this.#signing();
+    const signer = this.#signer ?? noLogin();
     const timestamp = await this.clock.fresh(this.recvWindow / 2);
     const payload = `${timestamp}${signer.key}${this.recvWindow}${body ?? url.search.slice(1)}`;
     headers.set("x-bapi-api-key", signer.key);

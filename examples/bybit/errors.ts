@@ -59,3 +59,9 @@ export function venueError(
   const kind = code === BAD_TIMESTAMP ? "unauthorized" : "rejected";
   return new BrokerError(words, { kind, outcome: UNSURE.has(code) ? "unknown" : "rejected", code });
 }
+
+/** A call that needs a key has none: nothing was sent. */
+export function noLogin(): never {
+  const words = "Cannot sign: there is no login, wanted authorize() first";
+  throw new BrokerError(words, { kind: "unauthorized", outcome: "not-sent" });
+}

@@ -16,7 +16,7 @@
  */
 
 import type { FeedConnection, WebSocketFeederOptions } from "@aio-trader/core";
-import { type Level, levelOf, merge, type Sides } from "../levels.ts";
+import { type Level, levelOf, mergeSides, type Sides } from "../levels.ts";
 import type { BybitCategory } from "./account.ts";
 import { type BybitFrame, BybitStream } from "./stream.ts";
 
@@ -132,9 +132,8 @@ export class BybitFeed extends BybitStream<BybitBook | BybitTrade> {
       this.emit({ ...item, type: "gap", bids: [], asks: [] });
       return this.resubscribe(subscription);
     }
-    const bids = merge(last.bids, data.b.map(levelOf), -1);
-    const asks = merge(last.asks, data.a.map(levelOf), 1);
-    this.#books.set(subscription, { bids, asks, u, from });
-    this.emit({ ...item, type: isNew ? "snapshot" : "delta", bids, asks });
+    const sides = mergeSides(last, { bids: data.b.map(levelOf), asks: data.a.map(levelOf) });
+    this.#books.set(subscription, { ...sides, u, from });
+    this.emit({ ...item, type: isNew ? "snapshot" : "delta", ...sides });
   }
 }
