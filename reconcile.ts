@@ -75,7 +75,7 @@ export type { ReconcileContext, ReconcileOptions };
  */
 export async function reconcile<T>(
   fn: () => Promise<T>,
-  options: ReconcileOptions<T> & { signal?: AbortSignal },
+  options: ReconcileOptions<T> & { signal?: AbortSignal | undefined },
 ): Promise<T> {
   checkFunction("Cannot reconcile", "fn", fn);
   checkReconcile(options);

@@ -127,7 +127,7 @@ export function checkReconcile<T>(options: ReconcileOptions<T>): void {
  */
 export async function settle<T>(
   error: BrokerError,
-  options: ReconcileOptions<T> & { ended: number; signal?: AbortSignal },
+  options: ReconcileOptions<T> & { ended: number; signal?: AbortSignal | undefined },
 ): Promise<T> {
   const { timeout = 60_000, signal } = options;
   signal?.throwIfAborted();

@@ -40,9 +40,9 @@ export interface AskOptions {
    *
    * @default {10_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /** Ends the wait. A frame that still waits for `pace` then never leaves. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** One question, from the call to its answer. */

@@ -121,7 +121,7 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     await this.clock.sync();
   }
 
-  /** Asks for the venue's time, in epoch milliseconds. A call that waits for it holds its tokens. */
+  /** Asks for the time, in epoch milliseconds. No limit counts it: calls wait for it with their tokens. */
   async time(): Promise<number> {
     const options = { renew: false, throttlers: [] };
     return (await this.session.get<{ time: number }>("v5/market/time", options)).time;

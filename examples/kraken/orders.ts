@@ -22,7 +22,6 @@ import {
   type Gap,
   reconcile,
   type ReconcileContext,
-  type ReconcileOptions,
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
@@ -179,7 +178,7 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const { order_id } = await this.#do("add_order", { ...order, cl_ord_id });
       return { order_id, cl_ord_id };
     };
-    return reconcile(place, this.#search(find, signal));
+    return reconcile(place, { find, horizon: this.#horizon, signal });
   }
 
   /**
@@ -203,7 +202,8 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
       const isChanged = isSo(order_qty, order.vol) && isSo(limit_price, order.descr.price);
       return isChanged ? { order_id } : undefined;
     };
-    return reconcile(() => this.#do("amend_order", change), this.#search(find, signal));
+    const amend = () => this.#do("amend_order", change);
+    return reconcile(amend, { find, horizon: this.#horizon, signal });
   }
 
   /**
@@ -218,15 +218,7 @@ export class KrakenOrders extends WebSocketFeeder<KrakenReport, "executions" | "
     const find = async ({ signal }: ReconcileContext) =>
       order_id in await this.#broker.openOrders(signal) ? undefined : { order_id };
     const cancel = () => this.#do("cancel_order", { order_id: [order_id] });
-    return reconcile(cancel, this.#search(find, signal));
-  }
-
-  /** How the fate of an order is found out. */
-  #search<T>(
-    find: ReconcileOptions<T>["find"],
-    signal: AbortSignal | undefined,
-  ): ReconcileOptions<T> & { signal?: AbortSignal } {
-    return { find, horizon: this.#horizon, ...signal && { signal } };
+    return reconcile(cancel, { find, horizon: this.#horizon, signal });
   }
 
   protected override endpoint(): string {

@@ -9,11 +9,13 @@ const PACKAGES = ["typescript@7.0.2", "@types/node@22.20.5"];
 
 const root = new URL("../../", import.meta.url);
 
-/** Uses every option of a session and of a call as a program with strict types does. */
+/** Uses every option of a session, of a call and of a question as a program with strict types does. */
 const OPTIONS = `
 import { AbstractBroker } from "@aio-trader/core/broker";
+import { reconcile } from "@aio-trader/core/reconcile";
 import { type RequestOptions, Session, type SessionOptions } from "@aio-trader/core/session";
 import { Throttler } from "@aio-trader/core/throttler";
+import type { AskOptions } from "@aio-trader/core/websocket-feeder";
 
 const throttler = new Throttler({ limit: 1, period: 1 });
 const options: SessionOptions = {
@@ -40,7 +42,9 @@ class Own extends AbstractBroker {
   }
   override async authorize(): Promise<void> {}
 }
-void [number, headers, Own];
+const ask: AskOptions = { timeout: undefined, signal: undefined };
+const order = await reconcile(async () => 1, { find: () => 1, signal: undefined });
+void [number, headers, Own, ask, order];
 `;
 
 /** Loads every module that the package exports. */
