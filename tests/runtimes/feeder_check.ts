@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { inspect } from "node:util";
@@ -15,7 +16,8 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "../../websocket_feeder.ts";
-import { encode, FaultVenue, hang, type Peer, status, type VenueOptions } from "./fault_venue.ts";
+import { type FeedClient, LoopbackVenue } from "../../testing.ts";
+import { wireFrame } from "../../testing/wire.ts";
 import { check, run, runtime } from "./harness.ts";
 
 /** A feed whose items are the frames, and whose requests are `+a,b` and `-a,b`. */
@@ -85,14 +87,16 @@ class TestFeed extends WebSocketFeeder<string> {
 function scene(
   name: string,
   options: WebSocketFeederOptions,
-  play: (feed: TestFeed, venue: FaultVenue) => Promise<void>,
-  venueOptions: VenueOptions = {},
+  play: (feed: TestFeed, venue: LoopbackVenue) => Promise<void>,
+  prepare: (venue: LoopbackVenue) => void = () => {},
 ): void {
   check(name, async () => {
-    const venue = await FaultVenue.listen(venueOptions);
-    const feed = new TestFeed(venue.url, options);
+    const venue = await LoopbackVenue.listen();
+    prepare(venue);
+    const feed = new TestFeed(venue.wsUrl, options);
     try {
       await play(feed, venue);
+      assert.deepEqual(venue.errors, []);
     } finally {
       await feed.close();
       await venue.close();
@@ -100,22 +104,26 @@ function scene(
   });
 }
 
-function concat(parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(parts.flatMap((part) => [...part]));
-}
+/** Refuses every upgrade. */
+const refuse = (status: number) => ({ feed }: LoopbackVenue) =>
+  feed.refuse({ status, times: Infinity });
+/** Never answers an upgrade. */
+const hang = ({ feed }: LoopbackVenue) => feed.hang(Infinity);
+/** Answers no close frame. */
+const deaf = ({ feed }: LoopbackVenue) => void (feed.isDeaf = true);
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Resolves once the feed has been live so many times. */
-const live = (feed: TestFeed, venue: FaultVenue, times: number) =>
+const live = (feed: TestFeed, venue: LoopbackVenue, times: number) =>
   venue.until(() => feed.lives.length >= times && feed.state === "live");
 
 // ---------------------------------------------------------------- dialling
 
-const refusals: [string, (venue: FaultVenue) => string][] = [
+const refusals: [string, (venue: LoopbackVenue) => string][] = [
   ["refused", () => "ws://127.0.0.1:1/"],
   ["an unknown host", () => "ws://venue.invalid/"],
-  ["a 503", (venue) => venue.url],
+  ["a 503", (venue) => venue.wsUrl],
 ];
 for (const [fault, url] of refusals) {
   scene(`connect() notices ${fault} in less than half a second`, {
@@ -129,7 +137,7 @@ for (const [fault, url] of refusals) {
     assert(performance.now() - start < 500);
     assert.equal(feed.retries[0].ending.code, 1006);
     assert.equal(feed.retries[0].ending.opened, false);
-  }, { upgrade: status(503) });
+  }, refuse(503));
 }
 
 scene(
@@ -140,7 +148,7 @@ scene(
     assert(error instanceof FeedError);
     assert.equal(error, await feed.closed);
     assert.equal(feed.stats.attempts, 4);
-    assert.equal(new Set(venue.peers.map((peer) => peer.socket)).size >= 4, true);
+    assert.equal(venue.connections >= 4, true);
     assert.deepEqual(feed.retries.map(({ attempt, delay }) => [attempt, delay]), [
       [1, 10],
       [2, 20],
@@ -148,7 +156,7 @@ scene(
     ]);
     assert.equal(feed.state, "closed");
   },
-  { upgrade: status(503) },
+  refuse(503),
 );
 
 for (const code of [401, 403]) {
@@ -160,13 +168,12 @@ for (const code of [401, 403]) {
     assert.equal(error, await feed.closed);
     assert.equal(feed.stats.attempts, 1);
     // Node 24 asks twice by itself.
-    assert(venue.peers.length <= (runtime === "node" ? 2 : 1));
-  }, { upgrade: status(code) });
+    assert(venue.feed.upgrades <= (runtime === "node" ? 2 : 1));
+  }, refuse(code));
 }
 
 scene("on Node, a refused upgrade tells how long to wait", { baseWait: 5 }, async (feed, venue) => {
-  const refuse = "HTTP/1.1 429 Slow Down\r\nretry-after: 0.4\r\ncontent-length: 0\r\n\r\n";
-  venue.options.upgrade = (peer) => peer.socket.end(refuse);
+  venue.feed.refuse({ status: 429, headers: { "retry-after": "0.4" }, times: Infinity });
   feed.connect().catch(() => {});
   await venue.until(() => feed.retries.length > 0);
   const [{ delay, ending }] = feed.retries;
@@ -177,13 +184,11 @@ scene(
   "the waits grow while connections end at once, and start again after one that was stable",
   { resetRetryAfter: 200, baseWait: 5 },
   async (feed, venue) => {
-    venue.options.open = (peer) => {
-      if (venue.peers.length <= 4) peer.close(1000);
-    };
+    venue.feed.onOpen((client) => client.id <= 4 && client.close(1000));
     await feed.connect();
     await live(feed, venue, 5);
     await sleep(250);
-    venue.last.reset();
+    venue.feed.last.reset();
     await live(feed, venue, 6);
     assert.deepEqual(feed.retries.map(({ delay }) => delay), [5, 10, 20, 40, 5]);
   },
@@ -196,10 +201,10 @@ scene("an upgrade that hangs is given up at connectTimeout, one TCP connection a
   feed.connect();
   await venue.until(() => feed.retries.length === 3);
   assert.match(feed.retries[0].ending.reason, /100 ms/);
-  delete venue.options.upgrade;
+  venue.feed.heal();
   await feed.connect();
   assert.equal(venue.mostAlive, 1);
-}, { upgrade: hang() });
+}, hang);
 
 scene("a handshake unanswered is given up at connectTimeout, with no frame before login", {
   connectTimeout: 100,
@@ -215,11 +220,11 @@ scene("a handshake unanswered is given up at connectTimeout, with no frame befor
   feed.connect();
   await venue.until(() => feed.retries.length === 2);
   assert.equal(venue.mostAlive, 1);
-  venue.options.frame = (peer, text) => text === "login" && peer.send("welcome");
+  venue.feed.on((text, client) => text === "login" && client.send("welcome"));
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 2);
-  for (const peer of venue.peers.slice(0, -1)) assert.deepEqual(peer.frames, ["login"]);
-  assert.deepEqual(venue.last.frames, ["login", "+a"]);
+  await venue.until(() => venue.feed.last.frames.length === 2);
+  for (const { frames } of venue.feed.all.slice(0, -1)) assert.deepEqual(frames, ["login"]);
+  assert.deepEqual(venue.feed.last.frames, ["login", "+a"]);
 });
 
 scene("an endpoint that hangs or rejects is given up, and asked again", {
@@ -231,13 +236,13 @@ scene("an endpoint that hangs or rejects is given up, and asked again", {
     () => {
       throw new Error("No token at all");
     },
-    () => Promise.resolve({ url: new URL("stream", venue.url), headers: { "x-key": "7" } }),
+    () => Promise.resolve({ url: new URL("stream", venue.wsUrl), headers: { "x-key": "7" } }),
   ];
   feed.where = () => answers.shift()!();
   await feed.connect();
-  assert.equal(venue.peers.length, 1);
-  assert.equal(venue.last.path, "/stream");
-  assert.equal(venue.last.header("x-key"), "7");
+  assert.equal(venue.feed.upgrades, 1);
+  assert.equal(venue.feed.last.path, "/stream");
+  assert.equal(venue.feed.last.headers.get("x-key"), "7");
   assert.deepEqual(feed.retries.map(({ ending }) => (ending.cause as Error)?.message), [
     undefined,
     "No token",
@@ -246,9 +251,12 @@ scene("an endpoint that hangs or rejects is given up, and asked again", {
 });
 
 scene("endpoint() may name protocols", {}, async (feed, venue) => {
-  feed.where = () => ({ url: venue.url, protocols: ["json.v2", "json.v1"] });
+  feed.where = () => ({ url: venue.wsUrl, protocols: ["json.v2", "json.v1"] });
   await feed.connect();
-  assert.equal(venue.last.header("sec-websocket-protocol")?.replace(" ", ""), "json.v2,json.v1");
+  assert.equal(
+    venue.feed.last.headers.get("sec-websocket-protocol")?.replace(" ", ""),
+    "json.v2,json.v1",
+  );
 });
 
 for (
@@ -272,34 +280,34 @@ for (
 }
 
 scene("no address is told by an ending", {}, async (feed, venue) => {
-  feed.where = () => `${venue.url}?token=secret`;
+  feed.where = () => `${venue.wsUrl}?token=secret`;
   feed.connect();
   await venue.until(() => feed.retries.length === 1);
   assert(!JSON.stringify(feed.retries).includes("127.0.0.1"));
   assert(!JSON.stringify(feed.retries).includes("secret"));
-}, { upgrade: status(503) });
+}, refuse(503));
 
 // ---------------------------------------------------------------- endings
 
 for (
   const [fault, act, code] of [
-    ["RST", (peer: Peer) => peer.reset(), 1006],
-    ["FIN without a close frame", (peer: Peer) => peer.finish(), 1006],
-    ["1000", (peer: Peer) => peer.close(1000), 1000],
-    ["1001", (peer: Peer) => peer.close(1001, "going away"), 1001],
-    ["1008", (peer: Peer) => peer.close(1008, "too fast"), 1008],
-    ["1012", (peer: Peer) => peer.close(1012), 1012],
-    ["4401", (peer: Peer) => peer.close(4401), 4401],
-    ["an empty close frame", (peer: Peer) => peer.close(), 1005],
+    ["RST", (client: FeedClient) => client.reset(), 1006],
+    ["FIN without a close frame", (client: FeedClient) => client.finish(), 1006],
+    ["1000", (client: FeedClient) => client.close(1000), 1000],
+    ["1001", (client: FeedClient) => client.close(1001, "going away"), 1001],
+    ["1008", (client: FeedClient) => client.close(1008, "too fast"), 1008],
+    ["1012", (client: FeedClient) => client.close(1012), 1012],
+    ["4401", (client: FeedClient) => client.close(4401), 4401],
+    ["an empty close frame", (client: FeedClient) => client.close(), 1005],
   ] as const
 ) {
   scene(`${fault} while live: one reconnect, resumed`, {}, async (feed, venue) => {
     feed.subscribe("a");
     await feed.connect();
-    await venue.until(() => venue.last.frames.length === 1);
-    act(venue.last);
+    await venue.until(() => venue.feed.last.frames.length === 1);
+    act(venue.feed.last);
     await live(feed, venue, 2);
-    await venue.until(() => venue.last.frames.length === 1);
+    await venue.until(() => venue.feed.last.frames.length === 1);
     await sleep(30);
     assert.equal(feed.retries.length, 1);
     assert.equal(feed.retries[0].ending.code, code);
@@ -308,7 +316,7 @@ for (
     assert.equal(feed.lives[1].connection, 2);
     assert.equal(feed.lives[1].resumed, true);
     assert(feed.lives[1].downtime > 5, `downtime ${feed.lives[1].downtime}`);
-    assert.equal(venue.peers.length, 2);
+    assert.equal(venue.feed.upgrades, 2);
     assert.deepEqual(feed.states, ["connecting", "live", "waiting", "connecting", "live"]);
   });
 }
@@ -317,7 +325,7 @@ for (const code of [1003, 1007, 1009, 1010]) {
   scene(`${code} ends the feed`, {}, async (feed, venue) => {
     await feed.connect();
     await sleep(20);
-    venue.last.close(code, "no");
+    venue.feed.last.close(code, "no");
     const error = await feed.closed;
     assert.equal(error?.fatal, true);
     assert.equal(error?.ending?.code, code);
@@ -335,7 +343,7 @@ scene("a fatal FeedError thrown by receive ends the feed", {}, async (feed, venu
     throw thrown;
   };
   await feed.connect();
-  venue.last.send("denied");
+  venue.feed.last.send("denied");
   assert.equal(await feed.closed, thrown);
 });
 
@@ -351,7 +359,7 @@ scene("20 times reconnect() make exactly one new socket", {}, async (feed, venue
   for (let i = 0; i < 20; i++) feed.reconnect("asked");
   await live(feed, venue, 2);
   await sleep(50);
-  assert.equal(venue.peers.length, 2);
+  assert.equal(venue.feed.upgrades, 2);
   assert.equal(feed.retries.length, 1);
   assert.equal(feed.retries[0].ending.reason, "asked");
   assert.equal(venue.alive, 1);
@@ -362,7 +370,7 @@ scene(
   { baseWait: 60_000, maxWait: 60_000 },
   async (feed, venue) => {
     await feed.connect();
-    venue.last.reset();
+    venue.feed.last.reset();
     await venue.until(() => feed.state === "waiting");
     feed.reconnect();
     await live(feed, venue, 2);
@@ -371,7 +379,7 @@ scene(
 
 scene("nothing from an old socket is ever heard", {}, async (feed, venue) => {
   const timer = setInterval(() => {
-    for (const [index, peer] of venue.peers.entries()) peer.send(String(index));
+    for (const [index, client] of venue.feed.all.entries()) client.send(String(index));
   }, 1);
   try {
     await feed.connect();
@@ -384,7 +392,7 @@ scene("nothing from an old socket is ever heard", {}, async (feed, venue) => {
   } finally {
     clearInterval(timer);
   }
-}, { deaf: true });
+}, deaf);
 
 // ---------------------------------------------------------------- closing
 
@@ -392,8 +400,8 @@ scene("nothing from an old socket is ever heard", {}, async (feed, venue) => {
 function closing(
   name: string,
   options: WebSocketFeederOptions,
-  reach: (feed: TestFeed, venue: FaultVenue) => unknown,
-  venueOptions: VenueOptions = {},
+  reach: (feed: TestFeed, venue: LoopbackVenue) => unknown,
+  prepare?: (venue: LoopbackVenue) => void,
 ): void {
   for (const how of ["close()", "an aborted signal"]) {
     const controller = new AbortController();
@@ -416,17 +424,17 @@ function closing(
         how === "close()" ? /Cannot connect the feed: it is closed/ : /Enough/,
       );
       assert.equal(feed.send("x"), false);
-      await venue.until(() => venue.options.deaf || venue.alive === 0);
+      await venue.until(() => venue.feed.isDeaf || venue.alive === 0);
       assert.equal(feed.retries.length <= 1, true);
-    }, venueOptions);
+    }, prepare);
   }
 }
 
 closing("before connect", {}, () => {});
 closing("while the upgrade hangs", {}, async (feed, venue) => {
   feed.connect();
-  await venue.until(() => venue.peers.length === 1);
-}, { upgrade: hang() });
+  await venue.until(() => venue.feed.upgrades === 1);
+}, hang);
 closing("while the endpoint hangs", {}, (feed) => {
   feed.where = () => new Promise(() => {});
   feed.connect();
@@ -434,16 +442,14 @@ closing("while the endpoint hangs", {}, (feed) => {
 closing("in the handshake", {}, async (feed, venue) => {
   feed.login = () => new Promise(() => {});
   feed.connect();
-  await venue.until(() => venue.last?.accepted);
+  await venue.until(() => venue.feed.all.length === 1);
 });
 closing("in a wait", { baseWait: 60_000, maxWait: 60_000 }, async (feed, venue) => {
   feed.connect();
   await venue.until(() => feed.state === "waiting");
-}, { upgrade: status(503) });
+}, refuse(503));
 closing("while live", {}, (feed) => feed.connect());
-closing("while live, on a deaf peer", { closeTimeout: 150 }, (feed) => feed.connect(), {
-  deaf: true,
-});
+closing("while live, on a deaf peer", { closeTimeout: 150 }, (feed) => feed.connect(), deaf);
 closing("while a paced resubscription waits", {
   pace: new Throttler({ limit: 1, period: 60_000 }),
 }, async (feed) => {
@@ -459,15 +465,15 @@ scene("close() waits for a deaf peer until closeTimeout, not longer", {
   await feed.close();
   const took = performance.now() - start;
   assert(took >= 195 && took < 600, `${took} ms`);
-}, { deaf: true });
+}, deaf);
 
 scene("close() sends goodbye() and a close frame 1000", {}, async (feed, venue) => {
   feed.bye = "logout";
   await feed.connect();
   await feed.close();
-  await venue.until(() => venue.last.closeCode);
-  assert.deepEqual(venue.last.frames, ["logout"]);
-  assert.equal(venue.last.closeCode, 1000);
+  await venue.until(() => venue.feed.last.closeCode);
+  assert.deepEqual(venue.feed.last.frames, ["logout"]);
+  assert.equal(venue.feed.last.closeCode, 1000);
 });
 
 for (const type of ["item", "live", "state", "retry"] as const) {
@@ -476,17 +482,17 @@ for (const type of ["item", "live", "state", "retry"] as const) {
     feed.connect().catch(() => {});
     if (type === "item") {
       await live(feed, venue, 1);
-      venue.last.send("1");
-      venue.last.send("2");
+      venue.feed.last.send("1");
+      venue.feed.last.send("2");
     }
     if (type === "retry") {
       await live(feed, venue, 1);
-      venue.last.reset();
+      venue.feed.last.reset();
     }
     assert.equal(await feed.closed, undefined);
     assert.equal(feed.state, "closed");
     if (type === "item") assert.deepEqual(feed.items, ["1"]);
-    if (type === "state") assert.equal(venue.peers.length, 0);
+    if (type === "state") assert.equal(venue.feed.upgrades, 0);
   });
 }
 
@@ -523,7 +529,7 @@ scene(
     feed.on("item", (item) => heard.push(item));
     await feed.connect();
     for (const text of ["1", "bad frame", "2", "bad item", "3", "bad later", "4"]) {
-      venue.last.send(text);
+      venue.feed.last.send(text);
     }
     await venue.until(() => heard.length === 6 && feed.errors.length === 3);
     assert.deepEqual(heard, ["1", "2", "bad item", "3", "bad later", "4"]);
@@ -533,15 +539,15 @@ scene(
       "Cannot use later",
     ]);
     assert.deepEqual(feed.errors.map((error) => error.fatal), [false, false, false]);
-    assert.equal(venue.peers.length, 1);
+    assert.equal(venue.feed.upgrades, 1);
   },
 );
 
 scene("text comes as text, bytes as an ArrayBuffer", {}, async (feed, venue) => {
   await feed.connect();
-  venue.last.send("text");
-  venue.last.send(new Uint8Array(184));
-  venue.last.send(new Uint8Array(70_000));
+  venue.feed.last.send("text");
+  venue.feed.last.send(new Uint8Array(184));
+  venue.feed.last.send(new Uint8Array(70_000));
   await venue.until(() => feed.items.length === 3);
   assert.deepEqual(feed.items, ["text", "184 bytes", "70000 bytes"]);
   assert.deepEqual({ ...feed.stats }, { attempts: 1, connections: 1, frames: 3, items: 3 });
@@ -551,12 +557,11 @@ scene("frames in the same segment as the upgrade's answer are heard", {}, async 
   await feed.connect();
   await venue.until(() => feed.items.length === 2);
   assert.deepEqual(feed.items, ["1", "2"]);
-}, {
-  open: (peer) => {
-    peer.send("1");
-    peer.send("2");
-  },
-});
+}, ({ feed }) =>
+  feed.onOpen((client) => {
+    client.send("1");
+    client.send("2");
+  }));
 
 const taps: string[] = [];
 scene("tap is told every frame, in and out", {
@@ -565,8 +570,8 @@ scene("tap is told every frame, in and out", {
   feed.login = () => void feed.send("login") as unknown as Promise<void>;
   feed.subscribe("a");
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 2);
-  venue.last.send("1");
+  await venue.until(() => venue.feed.last.frames.length === 2);
+  venue.feed.last.send("1");
   await venue.until(() => feed.items.length === 1);
   assert.deepEqual(taps, ["out login", "out +a", "in 1"]);
 });
@@ -578,17 +583,18 @@ scene("250 subscriptions go out in batches, and again on a new connection", {}, 
   venue,
 ) => {
   const names = Array.from({ length: 250 }, (_, n) => `s${n}`);
-  const sizes = () => venue.last.frames.map((frame) => frame[0] + frame.split(",").length);
+  const sizes = () =>
+    venue.feed.last.frames.map((frame) => String(frame)[0] + String(frame).split(",").length);
   feed.subscribe(...names);
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 3);
+  await venue.until(() => venue.feed.last.frames.length === 3);
   assert.deepEqual(sizes(), ["+100", "+100", "+50"]);
   feed.unsubscribe("s7");
-  await venue.until(() => venue.last.frames.length === 4);
-  assert.equal(venue.last.frames[3], "-s7");
+  await venue.until(() => venue.feed.last.frames.length === 4);
+  assert.equal(venue.feed.last.frames[3], "-s7");
   feed.reconnect();
   await live(feed, venue, 2);
-  await venue.until(() => venue.last.frames.length === 3);
+  await venue.until(() => venue.feed.last.frames.length === 3);
   assert.deepEqual(sizes(), ["+100", "+100", "+49"]);
   assert.deepEqual([...feed.subscriptions.keys()], names.filter((name) => name !== "s7"));
 });
@@ -596,15 +602,15 @@ scene("250 subscriptions go out in batches, and again on a new connection", {}, 
 scene("what is undone within the same turn never reaches the wire", {}, async (feed, venue) => {
   feed.subscribe("a");
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 1);
+  await venue.until(() => venue.feed.last.frames.length === 1);
   feed.subscribe("b");
   feed.unsubscribe("b");
   feed.unsubscribe("a");
   feed.subscribe("a");
   await sleep(50);
   feed.subscribe("end");
-  await venue.until(() => venue.last.frames.length === 2);
-  assert.deepEqual(venue.last.frames, ["+a", "+end"]);
+  await venue.until(() => venue.feed.last.frames.length === 2);
+  assert.deepEqual(venue.feed.last.frames, ["+a", "+end"]);
 });
 
 scene("a drop in the middle of a paced resubscription: the new socket gets each exactly once", {
@@ -613,12 +619,15 @@ scene("a drop in the middle of a paced resubscription: the new socket gets each 
   const names = Array.from({ length: 450 }, (_, n) => `s${n}`);
   feed.subscribe(...names);
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 2);
-  venue.last.reset();
+  await venue.until(() => venue.feed.last.frames.length === 2);
+  venue.feed.last.reset();
   await live(feed, venue, 2);
-  await venue.until(() => venue.last.frames.length === 5);
+  await venue.until(() => venue.feed.last.frames.length === 5);
   await sleep(100);
-  assert.deepEqual(venue.last.frames.flatMap((frame) => frame.slice(1).split(",")), names);
+  assert.deepEqual(
+    venue.feed.last.frames.flatMap((frame) => String(frame).slice(1).split(",")),
+    names,
+  );
 });
 
 scene("a subscription that the venue refuses is reported, and not asked again", {}, async (
@@ -628,16 +637,16 @@ scene("a subscription that the venue refuses is reported, and not asked again", 
   feed.read = (data) => data.startsWith("no ") && feed.refuse(data.slice(3), "unknown symbol");
   feed.subscribe("a", "b");
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 1);
-  venue.last.send("no b");
+  await venue.until(() => venue.feed.last.frames.length === 1);
+  venue.feed.last.send("no b");
   await venue.until(() => feed.errors.length === 1);
   assert.match(feed.errors[0].message, /^Cannot subscribe to b: unknown symbol$/);
   assert.equal(feed.errors[0].fatal, false);
   feed.reconnect();
   await live(feed, venue, 2);
-  await venue.until(() => venue.last.frames.length === 1);
+  await venue.until(() => venue.feed.last.frames.length === 1);
   await sleep(30);
-  assert.deepEqual(venue.peers.map((peer) => peer.frames), [["+a,b"], ["+a"]]);
+  assert.deepEqual(venue.feed.all.map(({ frames }) => frames), [["+a,b"], ["+a"]]);
 });
 
 const outbound: number[] = [];
@@ -648,13 +657,13 @@ scene("a pace of 5 per second holds for every frame, reconnects included", {
   feed.login = () => void feed.send("login") as unknown as Promise<void>;
   feed.subscribe(...Array.from({ length: 300 }, (_, n) => `s${n}`));
   await feed.connect();
-  await venue.until(() => venue.last.frames.length === 4);
-  venue.last.reset();
+  await venue.until(() => venue.feed.last.frames.length === 4);
+  venue.feed.last.reset();
   await live(feed, venue, 2);
-  await venue.until(() => venue.last.frames.length === 4);
-  venue.last.reset();
+  await venue.until(() => venue.feed.last.frames.length === 4);
+  venue.feed.last.reset();
   await live(feed, venue, 3);
-  await venue.until(() => venue.last.frames.length === 4);
+  await venue.until(() => venue.feed.last.frames.length === 4);
   assert.equal(outbound.length, 12);
   for (let i = 5; i < outbound.length; i++) {
     assert(outbound[i] - outbound[i - 5] >= 1_000, `6 frames in ${outbound[i] - outbound[i - 5]}`);
@@ -670,9 +679,9 @@ scene("for await ends when the feed closes, and throws when it fails", {}, async
   })();
   await feed.connect();
   const stream: FeedStream<string> = feed.stream({ capacity: 2 });
-  for (const text of ["1", "2", "3"]) venue.last.send(text);
+  for (const text of ["1", "2", "3"]) venue.feed.last.send(text);
   await venue.until(() => feed.items.length === 3);
-  venue.last.close(1003);
+  venue.feed.last.close(1003);
   const error = await feed.closed;
   await assert.rejects(reading, (reason) => reason === error);
   assert.deepEqual(read, ["1", "2", "3"]);
@@ -691,21 +700,21 @@ for (const identified of [true, false]) {
     // Takes its time to begin, as a venue does, and numbers what it sends. Where items can be told
     // apart, every other connection lags by more than the overlap.
     const LAG = 120;
-    const subscribed = new Set<Peer>();
+    const subscribed = new Set<FeedClient>();
     let subscribedAlways = true;
     let number = 0;
-    const venue = await FaultVenue.listen({
-      frame: (peer) => setTimeout(() => subscribed.add(peer), 30),
-    });
+    const venue = await LoopbackVenue.listen();
+    venue.feed.on((_, client) => void setTimeout(() => subscribed.add(client), 30));
     const timer = setInterval(() => {
       number++;
-      const peers = [...subscribed].filter((peer) => peer.alive && peer.closeCode === undefined);
-      if (subscribed.size > 0 && peers.length === 0) subscribedAlways = false;
+      const clients = [...subscribed].filter((client) =>
+        client.isOpen && client.closeCode === undefined
+      );
+      if (subscribed.size > 0 && clients.length === 0) subscribedAlways = false;
       const text = String(number);
-      for (const peer of peers) {
-        if (identified && venue.peers.indexOf(peer) % 2 === 0) {
-          setTimeout(() => peer.alive && peer.send(text), LAG);
-        } else peer.send(text);
+      for (const client of clients) {
+        if (identified && client.id % 2 === 1) setTimeout(() => client.send(text), LAG);
+        else client.send(text);
       }
     }, 1);
     class Numbered extends TestFeed {
@@ -713,7 +722,7 @@ for (const identified of [true, false]) {
         return identified ? item : undefined;
       }
     }
-    const feed = new Numbered(venue.url, { maxLifetime: 100, overlap: 80 });
+    const feed = new Numbered(venue.wsUrl, { maxLifetime: 100, overlap: 80 });
     try {
       feed.subscribe("a");
       await feed.connect();
@@ -741,12 +750,12 @@ scene("maxLifetime: a replacement that fails does no harm to the live connection
 }, async (feed, venue) => {
   feed.subscribe("a");
   await feed.connect();
-  venue.options.upgrade = status(503);
-  await venue.until(() => venue.peers.length >= 4);
-  venue.peers[0].send("1");
+  refuse(503)(venue);
+  await venue.until(() => venue.feed.upgrades >= 4);
+  venue.feed.all[0].send("1");
   await venue.until(() => feed.items.length === 1);
   assert.equal(feed.state, "live");
-  delete venue.options.upgrade;
+  venue.feed.heal();
   await live(feed, venue, 2);
   await venue.until(() => venue.alive === 1);
   assert.deepEqual(feed.retries.map(({ ending }) => ending.opened), Array(3).fill(false));
@@ -758,14 +767,14 @@ scene("maxLifetime: the live connection ends while its replacement dials: one re
   overlap: 20,
 }, async (feed, venue) => {
   await feed.connect();
-  venue.options.upgrade = hang();
-  await venue.until(() => venue.peers.length === 2);
-  delete venue.options.upgrade;
-  venue.peers[0].reset();
+  hang(venue);
+  await venue.until(() => venue.feed.upgrades === 2);
+  venue.feed.heal();
+  venue.feed.all[0].reset();
   await live(feed, venue, 2);
   assert.equal(feed.retries.length, 1);
   assert(feed.lives[1].downtime > 5);
-  assert.equal(venue.peers[1].alive, false);
+  assert.equal(venue.alive, 1);
 });
 
 // ---------------------------------------------------------------- the order of things
@@ -774,17 +783,14 @@ check(
   "a hundred starts: handshake before any receive, live before any item, none lost to for await",
   async () => {
     // Speaks first, in the segment of the 101, and answers a login together with the first items.
-    const venue = await FaultVenue.listen({
-      open: (peer) => peer.socket.write(concat([encode("hello"), encode("first")])),
-      frame: (peer, text) => {
-        if (text !== "login") return;
-        peer.socket.write(concat([encode("+login"), encode("1"), encode("2"), encode("3")]));
-      },
-    });
+    const venue = await LoopbackVenue.listen();
+    venue.feed.onOpen((client) => ["hello", "first"].forEach((text) => client.send(text)));
+    const frames = ["+login", "1", "2", "3"].map((text) => wireFrame(1, Buffer.from(text)));
+    venue.feed.on((text, client) => text === "login" && client.raw(Buffer.concat(frames)));
     const lost: string[] = [];
     for (let start = 0; start < 100; start++) {
       const calls: string[] = [];
-      const feed = new TestFeed(venue.url);
+      const feed = new TestFeed(venue.wsUrl);
       feed.login = async (connection) => {
         calls.push("handshake");
         await connection.expect("hello");
@@ -832,13 +838,13 @@ scene("receive may inflate: frames keep their order, and none comes from a dead 
   await feed.connect();
   const sizes = [200_000, 1, 50_000, 1, 1];
   const frames = await Promise.all(sizes.map((size, n) => packed(`${n} `.repeat(size))));
-  for (const frame of frames) venue.last.send(frame);
+  for (const frame of frames) venue.feed.last.send(frame);
   await venue.until(() => feed.items.length === 5);
   assert.deepEqual(feed.items.map((item) => Number(item[0])), [0, 1, 2, 3, 4]);
   dies = true;
-  venue.last.send(frames[0]);
+  venue.feed.last.send(frames[0]);
   await live(feed, venue, 2);
-  venue.last.send(frames[1]);
+  venue.feed.last.send(frames[1]);
   await venue.until(() => feed.items.length === 6);
   await sleep(50);
   assert.deepEqual(feed.items.map((item) => Number(item[0])), [0, 1, 2, 3, 4, 1]);
@@ -857,8 +863,8 @@ scene("request may sign with WebCrypto: each frame goes over its own connection"
   feed.subscribe("a");
   await feed.connect();
   await live(feed, venue, 5);
-  for (const [index, peer] of venue.peers.slice(0, 5).entries()) {
-    assert.deepEqual(peer.frames, [`+a ${index + 1} 32`]);
+  for (const [index, { frames }] of venue.feed.all.slice(0, 5).entries()) {
+    assert.deepEqual(frames, [`+a ${index + 1} 32`]);
   }
 });
 
@@ -869,7 +875,7 @@ scene("a connection that is replaced loses no answer", {
   maxLifetime: 180,
   overlap: 20,
 }, async (feed, venue) => {
-  venue.options.frame = (peer, text) => setTimeout(() => peer.send(`+${text}`), 100);
+  venue.feed.on((text, client) => void setTimeout(() => client.send(`+${text}`), 100));
   feed.read = (data, connection) => connection.answer(Number(data.slice(1)), data);
   await feed.connect();
   const answers: Promise<unknown>[] = [];
@@ -883,10 +889,10 @@ scene("a connection that is replaced loses no answer", {
 
 for (
   const [fault, act] of Object.entries({
-    RST: (peer: Peer) => peer.reset(),
-    "FIN without a close frame": (peer: Peer) => peer.finish(),
-    "1000": (peer: Peer) => peer.close(1000),
-    "1008": (peer: Peer) => peer.close(1008, "too fast"),
+    RST: (client: FeedClient) => client.reset(),
+    "FIN without a close frame": (client: FeedClient) => client.finish(),
+    "1000": (client: FeedClient) => client.close(1000),
+    "1008": (client: FeedClient) => client.close(1008, "too fast"),
   })
 ) {
   scene(
@@ -895,9 +901,9 @@ for (
       baseWait: 50,
     },
     async (feed, venue) => {
-      venue.options.frame = (peer, text) => text === "last" && act(peer);
+      venue.feed.on((text, client) => text === "last" && act(client));
       await feed.connect();
-      const { last } = venue;
+      const { last } = venue.feed;
       const names = ["one", "two", "last"];
       const asked = names.map((name) => feed.ask<BrokerError>(name, name).catch((error) => error));
       const errors: BrokerError[] = await Promise.all(asked);
@@ -911,7 +917,7 @@ for (
       ]);
       assert.deepEqual(last.frames, names);
       await live(feed, venue, 2);
-      assert.deepEqual(venue.last.frames, []);
+      assert.deepEqual(venue.feed.last.frames, []);
     },
   );
 }
@@ -919,7 +925,7 @@ for (
 scene("a login of two questions that is refused leaves no rejection unhandled", {
   maxRetries: 0,
 }, async (feed, venue) => {
-  venue.options.frame = (peer, text) => peer.send(`-${text}`);
+  venue.feed.on((text, client) => client.send(`-${text}`));
   feed.read = (data, connection) => connection.fail(data.slice(1), new Error(`no ${data}`));
   feed.login = async (connection) => {
     const [key, scope] = [connection.ask("key", "key"), connection.ask("scope", "scope")];
@@ -937,7 +943,7 @@ for (
   const [fault, url] of [
     ["a wrong port", () => "ws://127.0.0.1:1/"],
     ["an unknown host", () => "ws://venue.invalid/"],
-    ["a typo in the path (404)", (venue: FaultVenue) => venue.url],
+    ["a typo in the path (404)", (venue: LoopbackVenue) => venue.wsUrl],
   ] as const
 ) {
   scene(`${fault} before the feed was ever live is told to error, with a reason`, {
@@ -954,7 +960,7 @@ for (
     );
     assert.equal(ending, feed.retries[0].ending);
     if (fault.includes("404")) assert.equal(ending!.status, 404);
-  }, { upgrade: status(404) });
+  }, refuse(404));
 }
 
 scene("an endpoint that throws a status of 401 ends the feed; one of 429 waits for retryAfter", {
@@ -970,7 +976,7 @@ scene("an endpoint that throws a status of 401 ends the feed; one of 429 waits f
   const error = await feed.connect().catch((error) => error);
   assert(performance.now() - start >= 145);
   assert.deepEqual([error.fatal, error.ending.status, asked], [true, 401, 2]);
-  assert.equal(venue.peers.length, 0);
+  assert.equal(venue.feed.upgrades, 0);
 });
 
 check("no watch of an upgrade is left behind", async () => {
@@ -993,12 +999,10 @@ function child(part: string): { process: ChildProcess; port: Promise<number> } {
 
 /** What the child does: streams to everyone until its stdin ends. */
 async function beVenue(): Promise<void> {
-  const venue = await FaultVenue.listen({ frame: (peer, text) => peer.send(`echo ${text}`) });
+  const venue = await LoopbackVenue.listen();
+  venue.feed.on((text, client) => client.send(`echo ${text}`));
   console.log(venue.port);
-  const timer = setInterval(
-    () => venue.peers.forEach((peer) => peer.accepted && peer.send("tick")),
-    50,
-  );
+  const timer = setInterval(() => venue.feed.send("tick"), 50);
   process.stdin.on("data", () => {});
   await new Promise((resolve) => process.stdin.on("end", resolve));
   clearInterval(timer);

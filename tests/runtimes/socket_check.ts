@@ -7,8 +7,7 @@
 
 import assert from "node:assert/strict";
 import process from "node:process";
-import { closedPort } from "./fault_server.ts";
-import { FaultVenue, hang, status, type VenueOptions } from "./fault_venue.ts";
+import { type FeedClient, type FeedScript, LoopbackVenue } from "../../testing.ts";
 import { check, run, runtime } from "./harness.ts";
 
 /** How long nothing may happen before nothing more is expected, in milliseconds. */
@@ -44,15 +43,17 @@ type Told = Record<"deno" | "node22" | "node24" | "bun", string[]>;
 function checkTold(
   name: string,
   expected: Told,
-  options: VenueOptions | undefined,
+  prepare: ((feed: FeedScript) => void) | "closed",
   act?: (socket: WebSocket, told: string[]) => void,
 ): void {
   check(`a socket ${name}`, async () => {
-    const venue = options && await FaultVenue.listen(options);
-    const url = venue?.url ?? `ws://127.0.0.1:${await closedPort()}/`;
-    const told = await tell(url, expected[here], act);
-    await venue?.close();
+    const venue = await LoopbackVenue.listen();
+    if (prepare === "closed") await venue.close();
+    else prepare(venue.feed);
+    const told = await tell(venue.wsUrl, expected[here], act);
+    if (prepare !== "closed") await venue.close();
     assert.deepEqual(told, expected[here]);
+    assert.deepEqual(venue.errors, []);
   });
 }
 
@@ -68,8 +69,17 @@ const FAILED: Told = {
   node24: ["error", "close 1006"],
   bun: ["error", "close 1006"],
 };
-checkTold("that is refused", FAILED, undefined);
-checkTold("whose upgrade is answered 401", FAILED, { upgrade: status(401) });
+checkTold("that is refused", FAILED, "closed");
+checkTold(
+  "whose upgrade is answered 401",
+  FAILED,
+  (feed) => feed.refuse({ status: 401, times: Infinity }),
+);
+
+/** Does something with a client some time after it has come. */
+function later(act: (client: FeedClient) => void): (feed: FeedScript) => void {
+  return (feed) => feed.onOpen((client) => void setTimeout(() => act(client), 50));
+}
 
 const LOST: Told = {
   deno: ["open", "error", "close 0"],
@@ -77,16 +87,18 @@ const LOST: Told = {
   node24: ["open", "error", "close 1006"],
   bun: ["open", "close 1006"],
 };
-checkTold("whose venue resets", LOST, { open: (peer) => setTimeout(() => peer.reset(), 50) });
-checkTold("whose venue ends without a close frame", LOST, {
-  open: (peer) => setTimeout(() => peer.finish(), 50),
-});
-checkTold("that the venue closes with 4401", same("open", "close 4401"), {
-  open: (peer) => setTimeout(() => peer.close(4401, "why"), 50),
-});
-checkTold("that the venue closes without a code", same("open", "close 1005"), {
-  open: (peer) => setTimeout(() => peer.close(), 50),
-});
+checkTold("whose venue resets", LOST, later((client) => client.reset()));
+checkTold("whose venue ends without a close frame", LOST, later((client) => client.finish()));
+checkTold(
+  "that the venue closes with 4401",
+  same("open", "close 4401"),
+  later((client) => client.close(4401, "why")),
+);
+checkTold(
+  "that the venue closes without a code",
+  same("open", "close 1005"),
+  later((client) => client.close()),
+);
 
 checkTold(
   "that is closed while it connects",
@@ -96,7 +108,7 @@ checkTold(
     node24: [">", "error", "close 1006", "<"], // within the call
     bun: [">", "<", "error", "close 1006"],
   },
-  { upgrade: hang() },
+  (feed) => feed.hang(Infinity),
   (socket, told) => {
     setTimeout(() => {
       told.push(">");
@@ -107,14 +119,19 @@ checkTold(
 );
 
 // For as long as this check listens; only Bun gives up, after half a minute.
-checkTold("whose venue answers no close frame", same("open"), { deaf: true }, (socket) => {
-  socket.addEventListener("open", () => socket.close(1000));
-});
+checkTold(
+  "whose venue answers no close frame",
+  same("open"),
+  (feed) => void (feed.isDeaf = true),
+  (socket) => {
+    socket.addEventListener("open", () => socket.close(1000));
+  },
+);
 
 checkTold(
   "that is closed with 1008",
   { ...same("open", "InvalidAccessError", "close 1005"), bun: ["open", "close 1008"] },
-  {},
+  () => {},
   (socket, told) => {
     socket.addEventListener("open", () => {
       try {
@@ -133,14 +150,7 @@ checkTold(
     ...same("open", "awaited", "message first"),
     deno: ["open", "message first", "awaited"],
   },
-  {
-    upgrade: (peer) => {
-      peer.socket.cork();
-      peer.accept();
-      peer.send("first");
-      peer.socket.uncork();
-    },
-  },
+  (feed) => feed.onOpen((client) => client.send("first")),
   async (socket, told) => {
     await new Promise((resolve) => socket.addEventListener("open", resolve));
     for (let i = 0; i < 10; i++) await undefined; // as async functions around it do
@@ -148,8 +158,8 @@ checkTold(
   },
 );
 
-checkTold("that sends once it is closed: lost", same("open", "sent", "close 1005"), {
-  frame: () => assert.fail("the frame has arrived"),
+checkTold("that sends once it is closed: lost", same("open", "sent", "close 1005"), (feed) => {
+  feed.on(() => assert.fail("the frame has arrived"));
 }, (socket, told) => {
   socket.addEventListener("open", () => {
     socket.close();
@@ -161,7 +171,7 @@ checkTold("that sends once it is closed: lost", same("open", "sent", "close 1005
 checkTold(
   "that sends before it is open",
   same("InvalidStateError", "open", "close 1005"),
-  {},
+  () => {},
   (socket, told) => {
     try {
       socket.send("early");
@@ -173,9 +183,10 @@ checkTold(
 );
 
 check("Node 24 asks twice for an upgrade that is answered 401", async () => {
-  const venue = await FaultVenue.listen({ upgrade: status(401) });
-  await tell(venue.url, FAILED[here]);
-  assert.equal(venue.peers.length, here === "node24" ? 2 : 1);
+  const venue = await LoopbackVenue.listen();
+  venue.feed.refuse({ status: 401, times: Infinity });
+  await tell(venue.wsUrl, FAILED[here]);
+  assert.equal(venue.feed.upgrades, here === "node24" ? 2 : 1);
   await venue.close();
 });
 
