@@ -5,7 +5,7 @@
  *
  *     deno task bench feeder
  *
- * This process writes prepared frames to a bare TCP socket, as fast as they are taken: a WebSocket server would be the
+ * This process writes prepared frames, a thousand at once, as fast as they are taken: a WebSocket server would be the
  * limit. Each contender reads them in a process of its own, anew in every round, in turn: how an engine happened to
  * compile one run is not carried into the next, nor from one contender to another. The native socket runs twice in each
  * round: the share of a contender is the median, over the rounds, of the mean time of these two and the time of the
@@ -21,12 +21,14 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ReconnectingWebSocket as Rews } from "npm:@nktkas/rews@4.1.0";
 import { WebSocket as PartySocket } from "npm:partysocket@1.3.0";
 import * as reconnecting from "npm:reconnecting-websocket@4.4.0";
-import { encode, FaultVenue } from "../tests/runtimes/fault_venue.ts";
+import { LoopbackVenue } from "../testing.ts";
+import { wireFrame } from "../testing/wire.ts";
 import { WebSocketFeeder } from "../websocket_feeder.ts";
 
 const MESSAGES = 500_000;
@@ -181,18 +183,14 @@ const contenders: Record<string, Contender> = {
 };
 
 /** Sends `MESSAGES` frames of the kind that the client names, to each client that does. */
-function listen(): Promise<FaultVenue> {
-  return FaultVenue.listen({
-    frame: async (peer, text) => {
-      const frame = encode(PAYLOADS[text as Kind]);
-      const chunk = new Uint8Array(frame.length * 1_000);
-      for (let i = 0; i < 1_000; i++) chunk.set(frame, i * frame.length);
-      for (let sent = 0; sent < MESSAGES; sent += 1_000) {
-        if (peer.socket.write(chunk)) continue;
-        await new Promise((resolve) => peer.socket.once("drain", resolve));
-      }
-    },
+async function listen(): Promise<LoopbackVenue> {
+  const venue = await LoopbackVenue.listen();
+  venue.feed.on(async (text, client) => {
+    const frame = wireFrame(text === "text" ? 1 : 2, Buffer.from(PAYLOADS[text as Kind]));
+    const chunk = Buffer.concat(Array(1_000).fill(frame));
+    for (let sent = 0; sent < MESSAGES; sent += 1_000) await client.raw(chunk);
   });
+  return venue;
 }
 
 /** The runtimes that are here: a name, and the command that runs a file. */
@@ -264,7 +262,7 @@ async function main(): Promise<void> {
   for (const [runtime, command] of runtimes()) {
     const results: Map<string, number[]>[] = [];
     for (const kind of ["text", "binary"] as const) {
-      results.push(await measure([...command, file], kind, venue.url));
+      results.push(await measure([...command, file], kind, venue.wsUrl));
     }
     console.log(`\n${runtime}: thousand messages per second, median of ${ROUNDS} processes`);
     console.log("| | text | of native | binary | of native |\n|---|---:|---:|---:|---:|");

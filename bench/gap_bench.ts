@@ -11,9 +11,11 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import process from "node:process";
 import { ShardedFeeder } from "../sharded_feeder.ts";
-import { encode, FaultVenue } from "../tests/runtimes/fault_venue.ts";
+import { LoopbackVenue } from "../testing.ts";
+import { wireFrame } from "../testing/wire.ts";
 import { WebSocketFeeder, type WebSocketFeederOptions } from "../websocket_feeder.ts";
 
 const ITEMS = 1_000_000;
@@ -129,23 +131,18 @@ for (const [name, values] of costs) {
   console.log(`| ${name} | ${cost.toFixed(0)} | ${(cost - plain).toFixed(0)} |`);
 }
 
-const venue = await FaultVenue.listen({
-  frame: async (peer) => {
-    const frame = encode("x".repeat(100));
-    const chunk = new Uint8Array(frame.length * 1_000);
-    for (let i = 0; i < 1_000; i++) chunk.set(frame, i * frame.length);
-    for (let sent = 0; sent < MESSAGES; sent += 1_000) {
-      if (peer.socket.write(chunk)) continue;
-      await new Promise((resolve) => peer.socket.once("drain", resolve));
-    }
-  },
+const venue = await LoopbackVenue.listen();
+const frame = wireFrame(1, Buffer.from("x".repeat(100)));
+const chunk = Buffer.concat(Array(1_000).fill(frame));
+venue.feed.on(async (_, client) => {
+  for (let sent = 0; sent < MESSAGES; sent += 1_000) await client.raw(chunk);
 });
 const single: number[] = [];
 const shard: number[] = [];
 for (let round = 0; round < ROUNDS; round++) {
   const runs: (() => Promise<unknown>)[] = [
-    async () => single.push(await rate(new SocketFeed(venue.url))),
-    async () => shard.push(await rate(new ShardedFeeder(() => new SocketFeed(venue.url)))),
+    async () => single.push(await rate(new SocketFeed(venue.wsUrl))),
+    async () => shard.push(await rate(new ShardedFeeder(() => new SocketFeed(venue.wsUrl)))),
   ];
   if (round % 2) runs.reverse(); // neither is always the first
   for (const run of runs) await run();

@@ -9,8 +9,8 @@ import {
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
 import { type Ending, FeedError } from "../feeder.ts";
+import { LoopbackVenue } from "../testing.ts";
 import { type Endpoint, type FeedConnection, WebSocketFeeder } from "../websocket_feeder.ts";
-import { FaultVenue } from "./runtimes/fault_venue.ts";
 import {
   connected,
   type FakeSocket,
@@ -697,11 +697,10 @@ Deno.test("WebSocketFeeder.createSocket() makes a native WebSocket, with protoco
       return subs;
     }
   }
-  const venue = await FaultVenue.listen({
-    open: (peer) => peer.send(peer.header("x-key") ?? "none"),
-  });
+  const venue = await LoopbackVenue.listen();
+  venue.feed.onOpen((client) => client.send(client.headers.get("x-key") ?? "none"));
   for (
-    const target of [venue.url, { url: venue.url, protocols: "v2", headers: { "x-key": "7" } }]
+    const target of [venue.wsUrl, { url: venue.wsUrl, protocols: "v2", headers: { "x-key": "7" } }]
   ) {
     const feed = new Native();
     feed.target = target;
@@ -709,8 +708,8 @@ Deno.test("WebSocketFeeder.createSocket() makes a native WebSocket, with protoco
     await feed.connect();
     assertEquals((await stream.next()).value, typeof target === "string" ? "none" : "7");
     assertEquals(
-      venue.last.header("sec-websocket-protocol"),
-      typeof target === "string" ? undefined : "v2",
+      venue.feed.last.headers.get("sec-websocket-protocol"),
+      typeof target === "string" ? null : "v2",
     );
     await feed.close();
   }

@@ -1,6 +1,7 @@
 /** What a feed costs in the long run, on Deno, Node and Bun: memory behind a slow reader, and what 10,000 reconnects leave. */
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import process from "node:process";
@@ -11,8 +12,9 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "../../websocket_feeder.ts";
+import { LoopbackVenue } from "../../testing.ts";
+import { wireFrame } from "../../testing/wire.ts";
 import { Recovery } from "../../websocket_feeder/recovery.ts";
-import { encode, FaultVenue, type VenueOptions } from "./fault_venue.ts";
 import { check, run, runtime } from "./harness.ts";
 
 const MESSAGES = 1_000_000;
@@ -61,44 +63,37 @@ class FillingFeed extends Feed {
   }
 }
 
-/** Sends a million messages on request, resets on request, and echoes questions. */
-const venueOptions: VenueOptions = {
-  frame: async (peer, text) => {
-    if (text.startsWith("question")) {
-      peer.frames.length = peer.times.length = 0;
-      return peer.send(text);
-    }
-    if (text === "reset") {
-      peer.venue.peers.length = 0;
-      return peer.reset();
-    }
-    const frame = encode("x".repeat(100));
-    const chunk = new Uint8Array(frame.length * 1_000);
-    for (let i = 0; i < 1_000; i++) chunk.set(frame, i * frame.length);
-    for (let sent = 0; sent < MESSAGES && peer.alive; sent += 1_000) {
-      if (peer.socket.write(chunk)) continue;
-      await new Promise((resolve) => peer.socket.once("drain", resolve));
-    }
-  },
-};
+/** Sends a million messages on request, resets on request, and echoes questions. Keeps nothing. */
+async function listen(): Promise<LoopbackVenue> {
+  const venue = await LoopbackVenue.listen();
+  const { feed } = venue;
+  const chunk = Buffer.concat(Array(1_000).fill(wireFrame(1, Buffer.from("x".repeat(100)))));
+  feed.on(async (text, client) => {
+    client.frames.length = feed.frames.length = feed.all.length = 0;
+    if (text === "reset") return client.reset();
+    if (text !== "million") return client.send(text);
+    for (let sent = 0; sent < MESSAGES && client.isOpen; sent += 1_000) await client.raw(chunk);
+  });
+  return venue;
+}
 
 /** Runs a client in a process of its own, so that only its memory is counted, and returns what it says. */
 async function withClient<Result>(part: string): Promise<Result> {
-  const venue = await FaultVenue.listen(venueOptions);
+  const venue = await listen();
   const file = fileURLToPath(import.meta.url);
   const args = {
     deno: ["run", "-A", "--no-config", "--v8-flags=--expose-gc", file],
     node: ["--expose-gc", file],
     bun: [file],
   }[runtime];
-  const client = spawn(process.execPath, [...args, venue.url, part], {
+  const client = spawn(process.execPath, [...args, venue.wsUrl, part], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
   client.stdout!.on("data", (chunk) => text += chunk);
   const code = await new Promise((resolve) => client.on("close", resolve));
   await venue.close();
-  assert.equal(code, 0);
+  assert.deepEqual([code, venue.errors], [0, []]);
   return JSON.parse(text);
 }
 

@@ -6,11 +6,10 @@
 import assert from "node:assert/strict";
 import { FeedError, type FeedEvents } from "../../feeder.ts";
 import { ShardedFeeder } from "../../sharded_feeder.ts";
+import { LoopbackVenue, reply, type Step } from "../../testing.ts";
 import { Throttler } from "../../throttler.ts";
 import { type Gap, WebSocketFeeder, type WebSocketFeederOptions } from "../../websocket_feeder.ts";
 import { history } from "../numbered_venue.ts";
-import { answer, FaultServer, hang, type Reply } from "./fault_server.ts";
-import { FaultVenue, type Peer } from "./fault_venue.ts";
 import { check, run } from "./harness.ts";
 
 interface Item {
@@ -26,46 +25,33 @@ interface Item {
  */
 class Exchange {
   readonly log: Item[] = [];
-  /** Connections that have fallen silent. */
-  readonly silent = new Set<Peer>();
-  /** What REST does. */
-  rest: Reply;
-  readonly venue: FaultVenue;
-  readonly #server: FaultServer;
-  readonly #subscribed = new Map<Peer, Set<string>>();
+  readonly venue: LoopbackVenue;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
 
-  private constructor(venue: FaultVenue, server: FaultServer) {
+  private constructor(venue: LoopbackVenue) {
     this.venue = venue;
-    this.#server = server;
-    this.rest = (socket, request) => {
-      const since = Number(new URL(request.path, "http://venue").searchParams.get("since"));
+    venue.on("GET /items", ({ query }) => {
+      const since = Number(query.get("since"));
       const items = this.log.filter(({ at }) => at >= since);
-      answer({ body: JSON.stringify(items) })(socket, request);
-    };
+      return reply(200, items, { connection: "close" }); // the connections of feeds are counted
+    });
+    venue.feed.on((frame, client) => {
+      const text = String(frame);
+      for (const symbol of text.slice(1).split(",")) {
+        client.held[text[0] === "+" ? "add" : "delete"](symbol);
+      }
+      if (text[0] === "+") client.send(text);
+    });
   }
 
   static async open(): Promise<Exchange> {
-    const exchange: Exchange = new Exchange(
-      await FaultVenue.listen({ frame: (peer, text) => exchange.#ask(peer, text) }),
-      await FaultServer.listen((socket, request) => exchange.rest(socket, request)),
-    );
-    return exchange;
-  }
-
-  /** Symbols that this connection is subscribed to. */
-  of(peer: Peer): Set<string> {
-    const subscribed = this.#subscribed.get(peer) ?? new Set();
-    this.#subscribed.set(peer, subscribed);
-    return subscribed;
+    return new Exchange(await LoopbackVenue.listen());
   }
 
   make(symbol: string): void {
     const item = { seq: this.log.length, symbol, at: Date.now() };
     this.log.push(item);
-    for (const peer of this.venue.peers) {
-      if (this.of(peer).has(symbol) && !this.silent.has(peer)) peer.send(JSON.stringify(item));
-    }
+    this.venue.feed.publish(symbol, item);
   }
 
   /** Makes items of these symbols in turn, until `stop()`. */
@@ -80,7 +66,7 @@ class Exchange {
 
   /** All items since a moment, by REST. */
   async list(since: number, signal?: AbortSignal): Promise<Item[]> {
-    const response = await fetch(`${this.#server.url}items?since=${since}`, { signal });
+    const response = await fetch(`${this.venue.httpUrl}items?since=${since}`, { signal });
     const body = await response.text();
     if (!response.ok) throw new Error(`refused with ${response.status}`);
     return JSON.parse(body);
@@ -89,14 +75,6 @@ class Exchange {
   async close(): Promise<void> {
     this.stop();
     await this.venue.close();
-    await this.#server.close();
-  }
-
-  #ask(peer: Peer, text: string): void {
-    for (const symbol of text.slice(1).split(",")) {
-      this.of(peer)[text[0] === "+" ? "add" : "delete"](symbol);
-    }
-    if (text[0] === "+") peer.send(text);
   }
 }
 
@@ -118,7 +96,7 @@ class Feed extends WebSocketFeeder<Item> {
     this.on("error", () => {});
   }
   protected override endpoint() {
-    return this.#exchange.venue.url;
+    return this.#exchange.venue.wsUrl;
   }
   protected override request(op: "subscribe" | "unsubscribe", symbols: string[]) {
     return `${op === "subscribe" ? "+" : "-"}${symbols.join()}`;
@@ -171,9 +149,9 @@ const SYMBOLS = ["A", "B", "C"];
 // ---------------------------------------------------------------- gaps
 
 const losses: Record<string, (exchange: Exchange) => void> = {
-  RST: ({ venue }) => venue.last.reset(),
-  "FIN without a close frame": ({ venue }) => venue.last.finish(),
-  silence: ({ silent, venue }) => silent.add(venue.last),
+  RST: ({ venue }) => venue.feed.last.reset(),
+  "FIN without a close frame": ({ venue }) => venue.feed.last.finish(),
+  silence: ({ venue }) => venue.feed.silence(),
 };
 for (const [loss, lose] of Object.entries(losses)) {
   scene(
@@ -182,7 +160,7 @@ for (const [loss, lose] of Object.entries(losses)) {
       await using(new Feed(exchange, { staleAfter: 300 }), async (feed) => {
         feed.subscribe(...SYMBOLS);
         await feed.connect();
-        await exchange.venue.until(() => exchange.of(exchange.venue.last).size === 3);
+        await exchange.venue.until(() => exchange.venue.feed.last.held.size === 3);
         exchange.stream(SYMBOLS);
         await exchange.venue.until(() => feed.items.length > 20);
         lose(exchange);
@@ -200,22 +178,22 @@ for (const [loss, lose] of Object.entries(losses)) {
   );
 }
 
-const failures: Record<string, [Reply, cause: RegExp]> = {
-  fails: [answer({ status: 503 }), /refused with 503/],
-  hangs: [hang(), /no answer in time/],
+const failures: Record<string, [Step, cause: RegExp]> = {
+  fails: [reply(503), /refused with 503/],
+  hangs: ["hang-before-executing", /no answer in time/],
 };
-for (const [how, [reply, cause]] of Object.entries(failures)) {
+for (const [how, [step, cause]] of Object.entries(failures)) {
   scene(
     `a backfill that ${how}: the gap is told as not filled, and the feed goes on`,
     async (exchange) => {
       await using(new Feed(exchange, { backfillTimeout: 400 }), async (feed) => {
-        exchange.rest = reply;
+        exchange.venue.will("GET /items", step);
         feed.subscribe(...SYMBOLS);
         await feed.connect();
-        await exchange.venue.until(() => exchange.of(exchange.venue.last).size === 3);
+        await exchange.venue.until(() => exchange.venue.feed.last.held.size === 3);
         exchange.stream(SYMBOLS);
         await exchange.venue.until(() => feed.items.length > 5);
-        exchange.venue.last.reset();
+        exchange.venue.feed.last.reset();
         await exchange.venue.until(() => feed.gaps.length === 1);
         exchange.stop();
         await exchange.venue.until(() => feed.items.at(-1)?.seq === exchange.log.length - 1);
@@ -274,10 +252,10 @@ scene(
     await using(new Feed(exchange, { batch: 1, pace }), async (feed) => {
       feed.subscribe(...PACED);
       await feed.connect();
-      await exchange.venue.until(() => exchange.of(exchange.venue.last).size === PACED.length);
+      await exchange.venue.until(() => exchange.venue.feed.last.held.size === PACED.length);
       exchange.stream(PACED);
       await exchange.venue.until(() => feed.items.length > 20);
-      exchange.venue.last.reset();
+      exchange.venue.feed.last.reset();
       await exchange.venue.until(() => feed.gaps.length === 1);
       exchange.stop();
       await exchange.venue.until(() => feed.items.length === exchange.log.length);
@@ -316,8 +294,8 @@ scene(
       });
       feed.subscribe(...symbols);
       await feed.connect();
-      await exchange.venue.until(() => exchange.of(exchange.venue.last).size === 200);
-      exchange.of(exchange.venue.last).delete("S77"); // the venue forgets one, and says nothing
+      await exchange.venue.until(() => exchange.venue.feed.last.held.size === 200);
+      exchange.venue.feed.last.held.delete("S77"); // the venue forgets one, and says nothing
       const timer = setInterval(() => symbols.forEach((symbol) => exchange.make(symbol)), 50);
       try {
         await exchange.venue.until(() => feed.items.some(({ symbol }) => symbol === "S77"));
@@ -325,8 +303,8 @@ scene(
         clearInterval(timer);
       }
       assert.deepEqual(found, [{ key: "S77", subscription: "S77", duration: quietAfter }]);
-      assert.deepEqual(exchange.venue.last.frames.slice(1), ["-S77", "+S77"]);
-      assert.equal(exchange.venue.peers.length, 1);
+      assert.deepEqual(exchange.venue.feed.last.frames.slice(1), ["-S77", "+S77"]);
+      assert.equal(exchange.venue.feed.all.length, 1);
       // The connection took a part of it; a busy machine may add some more.
       assert(took >= quietAfter && took <= 1.25 * quietAfter + 500, `${took} ms`);
     });
@@ -336,8 +314,7 @@ scene(
 // ---------------------------------------------------------------- many sockets
 
 /** Subscriptions at the venue, by connection. */
-const sizes = (exchange: Exchange) =>
-  exchange.venue.peers.filter(({ alive }) => alive).map((peer) => exchange.of(peer).size);
+const sizes = (exchange: Exchange) => exchange.venue.feed.clients.map(({ held }) => held.size);
 
 /** Numbers as symbols. */
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => `N${i}`);
@@ -359,16 +336,17 @@ scene(
       assert.throws(() => feed.subscribe("one more"), RangeError);
       assert.equal(feed.subscriptions.size, 9_000);
 
-      const frames = venue.peers.map((peer) => peer.frames.length);
-      const [lost] = venue.peers.splice(1, 1);
-      const left = [...exchange.of(lost)];
+      const sent = () => venue.feed.all.map(({ frames }) => frames.length);
+      const before = sent();
+      const [lost] = venue.feed.all.splice(1, 1);
+      const left = [...lost.held];
       lost.reset();
       for (const symbol of ["N0", left[0], "N8999"]) exchange.make(symbol);
       await venue.until(() => gaps.length === 1);
       assert.deepEqual(sizes(exchange), [3_000, 3_000, 3_000]);
-      assert.deepEqual([...exchange.of(venue.last)], left);
-      assert.deepEqual(venue.peers.map((peer) => peer.frames.length), [frames[0], frames[2], 6]);
-      assert.equal(venue.peers.length, 3);
+      assert.deepEqual([...venue.feed.last.held], left);
+      assert.deepEqual(sent(), [before[0], before[2], 6]);
+      assert.equal(venue.feed.all.length, 3);
       assert.deepEqual(gaps.map(({ filled }) => filled), [true]);
       assert.deepEqual(seqs(items).sort(), [0, 1, 2]);
       assert.deepEqual([feed.stats.attempts, feed.stats.connections, feed.state], [4, 4, "live"]);
@@ -383,10 +361,7 @@ scene(
   async (exchange) => {
     const { venue } = exchange;
     const times: number[] = [];
-    venue.options.upgrade = (peer) => {
-      times.push(performance.now());
-      peer.accept();
-    };
+    venue.feed.onUpgrade(() => void times.push(performance.now()));
     const dials = new Throttler({ limit: 2, period: 400 });
     const feed = new ShardedFeeder(() => new Feed(exchange, { dials }), { limit: 1_024 });
     await using(feed, async () => {
@@ -410,13 +385,13 @@ scene("ShardedFeeder: a fatal ending of one shard ends all", async (exchange) =>
     feed.on("error", () => {});
     feed.subscribe(...numbers(30));
     await feed.connect();
-    venue.peers[1].close(1003, "not with us");
+    venue.feed.all[1].close(1003, "not with us");
     const error = await feed.closed;
     assert(error instanceof FeedError && error.fatal);
     assert.equal(error.ending?.code, 1003);
     assert.equal(feed.state, "closed");
     await venue.until(() => venue.alive === 0);
-    assert.equal(venue.peers.length, 3);
+    assert.equal(venue.feed.all.length, 3);
   });
 });
 
