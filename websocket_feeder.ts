@@ -567,7 +567,8 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
    * Without `identify`, an item comes twice if both the backfill and a connection bring it. A class
    * without `backfill` is told of every gap, as not filled.
    *
-   * The venue's clock may be behind ours: let the class ask from a little before `since`.
+   * The venue's clock may be behind ours: let the class ask from a little before `since`, or from
+   * `at(since)` of a `VenueClock`.
    *
    * In a `ShardedFeeder`, ask for `this.subscriptions` only: other shards have the rest.
    *

@@ -121,7 +121,10 @@ export class BybitBroker extends AbstractBroker<BybitLogin> {
     await this.clock.sync();
   }
 
-  /** Asks for the time, in epoch milliseconds. No limit counts it: calls wait for it with their tokens. */
+  /**
+   * Asks for the venue's time, in epoch milliseconds. The call takes no token, for the calls that
+   * wait for it hold theirs.
+   */
   async time(): Promise<number> {
     const options = { renew: false, throttlers: [] };
     return (await this.session.get<{ time: number }>("v5/market/time", options)).time;

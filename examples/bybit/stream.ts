@@ -83,12 +83,14 @@ export abstract class BybitStream<T> extends WebSocketFeeder<T> {
     else this.read(frame, connection);
   }
 
-  /** A refused login ends the feed. A refused timestamp does not: the next one is another. */
+  /** A refused login ends the feed. One that came too late does not: the clock is read again. */
   #admit({ success, retCode, ret_msg, retMsg }: BybitFrame, connection: FeedConnection): void {
     if (success || retCode === 0) return void connection.answer("auth");
     const why = ret_msg ?? retMsg ?? "";
     const fatal = !/expire|timestamp/i.test(why);
-    connection.fail("auth", new FeedError(`Cannot log in: ${why}`, { fatal }));
+    const fail = () => connection.fail("auth", new FeedError(`Cannot log in: ${why}`, { fatal }));
+    if (fatal) fail();
+    else this.#login!.clock.sync().then(fail, fail);
   }
 
   /** One wrong topic makes the venue refuse all of a request: then each is asked for by itself. */

@@ -153,3 +153,8 @@ export interface KiteMargin {
   /** Funds that are left, in rupees. */
   readonly net: number;
 }
+
+/** Whether an order can no longer change. */
+export function isOver({ status }: Pick<KiteOrder, "status">): boolean {
+  return /^(?:COMPLETE|REJECTED|CANCELLED.*)$/.test(status);
+}

@@ -29,16 +29,17 @@ import {
   type SessionOptions,
   Throttler,
 } from "@aio-trader/core";
-import type {
-  KiteAccess,
-  KiteLogin,
-  KiteMargin,
-  KiteOrder,
-  KitePlaced,
-  KitePosition,
-  KiteProfile,
-  KiteTrade,
-  KiteVariety,
+import {
+  isOver,
+  type KiteAccess,
+  type KiteLogin,
+  type KiteMargin,
+  type KiteOrder,
+  type KitePlaced,
+  type KitePosition,
+  type KiteProfile,
+  type KiteTrade,
+  type KiteVariety,
 } from "./account.ts";
 import { Recent } from "../recent.ts";
 import { gttForm, type KiteGtt, type KiteGttRequest } from "./gtt.ts";
@@ -99,9 +100,6 @@ const REFUSALS = /^(?:Input|Order|Margin|Holding|Permission|User)Exception$/;
  * book and confirm before placing again." Source: kite.trade/forum/discussion/35732.
  */
 const DOUBTS = /\btimed?[ -]?out\b|\bconfirm before placing\b/i;
-
-/** States in which an order has ended. */
-const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;
 
 /** A client of Kite Connect. */
 export class KiteBroker extends AbstractBroker<KiteLogin> {
@@ -440,7 +438,7 @@ export class KiteBroker extends AbstractBroker<KiteLogin> {
       const order = (await this.orders({ signal })).find(({ order_id }) => order_id === id);
       const done = order && isDone(order);
       if (done === undefined) throw new Error("Cannot tell from the order book whether it is done");
-      if (!done && !ENDS.test(order!.status)) return undefined;
+      if (!done && !isOver(order!)) return undefined;
       ended = done ? undefined : order!.status;
       return { data: { order_id: id } };
     };

@@ -10,7 +10,7 @@
 import { retry } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import { Recent } from "../recent.ts";
-import type { KiteOrder } from "./account.ts";
+import { isOver, type KiteOrder } from "./account.ts";
 import type { KiteBroker } from "./broker.ts";
 import { type MainFeed, SideChannel } from "./side_channel.ts";
 
@@ -154,7 +154,7 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
     this.#filling?.abort();
     const filling = this.#filling = new AbortController();
     const { signal } = filling;
-    const isOver = () => this.#filling !== filling;
+    const isStale = () => this.#filling !== filling;
     if (!this.#broker) return this.#end(new Error("Cannot fill the gap: no broker, wanted one"));
     this.#held ??= [];
     const late = () => filling.abort(new Error("Cannot fill the gap: no order book in time"));
@@ -164,13 +164,13 @@ export class OrderUpdates extends SideChannel<KiteOrder> {
         // The venue may begin to send a moment after the socket is open: hence a second look.
         if (wait > 0) await delay(wait, { signal });
         const orders = await this.#ask(this.#broker, signal);
-        if (isOver()) return;
+        if (isStale()) return;
         this.#catchUp(orders);
         this.#release();
       }
       this.#end();
     } catch (cause) {
-      if (!isOver()) this.#end(cause);
+      if (!isStale()) this.#end(cause);
     } finally {
       clearTimeout(timer);
     }
@@ -233,8 +233,6 @@ const STATE = [
   "status_message",
 ] as const;
 
-const ENDS = /^(?:COMPLETE|REJECTED|CANCELLED.*)$/;
-
 /** Whether the venue repeats itself, to the last field. */
 function isRepeated(next: KiteOrder, last: KiteOrder): boolean {
   return JSON.stringify(next) === JSON.stringify(last);
@@ -243,7 +241,7 @@ function isRepeated(next: KiteOrder, last: KiteOrder): boolean {
 /** Whether a state of an order is another one than the last, and not an earlier one. */
 function isNews(next: KiteOrder, last: KiteOrder): boolean {
   if (isSame(next, last)) return false;
-  if (ENDS.test(last.status) || next.filled_quantity < last.filled_quantity) return false;
+  if (isOver(last) || next.filled_quantity < last.filled_quantity) return false;
   return !(changedAt(next) < changedAt(last));
 }
 

@@ -241,6 +241,24 @@ Deno.test("BybitBroker reads the venue's clock again after code 10002, and place
   assertEquals(it.venue.desk.orders.size, 3);
 });
 
+Deno.test("BybitOrders reads the clock again after a login that came too late", async () => {
+  await using venue = await LoopbackVenue.listen();
+  let ahead = 0;
+  venue.on("GET /v5/market/time", () => ({ retCode: 0, time: Date.now() + ahead }));
+  venue.feed.on((frame, client) => {
+    const { op, args, req_id } = JSON.parse(String(frame));
+    const success = op !== "auth" || args[1] > Date.now() + ahead;
+    client.send({ op, req_id, success, ret_msg: success ? "" : "request expired" });
+  });
+  await using broker = new BybitBroker({ baseUrl: venue.httpUrl });
+  await broker.authorize({ key: "my-key", secret: "my-secret" });
+  await broker.clock.sync();
+  ahead = 60_000; // the venue's clock was set
+  await using orders = new BybitOrders({ url: venue.wsUrl, broker, baseWait: 10, jitter: 0 });
+  await orders.connect();
+  assertEquals(orders.stats.attempts, 2);
+});
+
 Deno.test("BybitBroker tells code 10002 that comes twice, and executes nothing", async () => {
   await using it = await Fixture.open();
   await it.broker.balance();
