@@ -7,22 +7,18 @@
 import { delay } from "@std/async/delay";
 import {
   type FeedClient,
-  HTTP_FAULTS,
-  type HttpFault,
-  type HttpFaultOptions,
+  reply,
   type VenueReply,
   VenueScript,
   type Wire,
 } from "@aio-trader/core/testing";
 
-/** Longest time a timer can wait, in milliseconds. */
-const FOREVER = 2 ** 31 - 1;
-
 /**
  * A venue on one port of 127.0.0.1 for HTTP and WebSocket, from its construction until `close()`.
  *
  * The server is polite: it cannot reset a connection, cut an answer or leave a close frame
- * unanswered. Such faults are refused; a `LoopbackVenue` in front of this one has them.
+ * unanswered. In the place of such a fault, a request is answered with 501, and the script's `reset()`
+ * and `finish()` throw. A `LoopbackVenue` in front of this one can do all of that.
  */
 export class ServedVenue extends VenueScript implements AsyncDisposable {
   /** What has happened so far. */
@@ -33,11 +29,9 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
     throttled: 0,
     /** Upgrades that were granted. */
     accepted: 0,
-    /** Upgrades that a fault has refused. */
+    /** Upgrades that were refused. */
     refused: 0,
   };
-  /** Looks at an upgrade that no fault strikes: an answer refuses it. */
-  door: (request: Request) => VenueReply | undefined = () => undefined;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   readonly #closing = new AbortController();
 
@@ -62,14 +56,6 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
   /** The address of its WebSocket side, without a path. */
   override get wsUrl(): string {
     return `ws://127.0.0.1:${this.#server.addr.port}`;
-  }
-
-  /** Plans a fault that ends with an answer. */
-  override fail(route: string, fault: HttpFault, options: HttpFaultOptions = {}): this {
-    if (HTTP_FAULTS[fault]?.ends === "answer" && fault !== "unasked-answer") {
-      return super.fail(route, fault, options);
-    }
-    throw new TypeError(`Cannot plan a fault: it is ${fault}, wanted one that ends with an answer`);
   }
 
   /** Closes every socket with 1001 and stops listening. Idempotent. */
@@ -97,20 +83,19 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
     const incoming = { method, target: pathname + search, headers, body, connection };
     const turn = await this.play(incoming, (time) => this.#wait(time));
     if (turn.reply.status === 429) this.stats.throttled++;
-    return toResponse(turn.reply);
+    if (turn.ends === "answer" && !turn.isUnasked) return toResponse(turn.reply);
+    return toResponse(reply(501, `Cannot end an exchange: it is ${turn.ends}, wanted an answer`));
   }
 
   async #upgrade(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url);
     const [path, headers] = [pathname + search, new Headers(request.headers)];
     const admission = await this.feed.admit({ path, headers });
-    if (admission.verdict === "hang") await this.#wait(FOREVER);
+    if (admission.verdict === "hang") await this.#wait(2 ** 31 - 1); // the longest that timers know
     if (admission.verdict === "refuse") {
       this.stats.refused++;
-      return new Response("Service unavailable", admission);
+      return toResponse({ body: "", ...admission });
     }
-    const refusal = this.door(request);
-    if (refusal) return toResponse(refusal);
     const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
     socket.binaryType = "arraybuffer";
     let client: FeedClient | undefined;
@@ -121,7 +106,7 @@ export class ServedVenue extends VenueScript implements AsyncDisposable {
     const wire: Wire = {
       write: (frame) => isOpen() && socket.send(frame),
       close(code, reason) {
-        client!.isOpen = false; // nothing is sent any more
+        if (client) client.isOpen = false; // nothing is sent any more
         socket.close(code, reason);
       },
       reset: refuse,

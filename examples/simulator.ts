@@ -64,6 +64,8 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
   readonly #scheduled: ScheduledFault[];
   readonly #onFault: (fault: Fault) => void;
   readonly #losses: Loss[] = [];
+  /** Requests that are still to be refused for their haste. */
+  #throttles = 0;
   #firstSubscription: number | undefined;
 
   /**
@@ -108,9 +110,6 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
   /** Makes the next frame wrong, as the fault `corrupt` says. */
   protected abstract corrupt(): void;
 
-  /** Refuses the next request, as the fault `throttle` says. */
-  protected abstract throttle(): void;
-
   /** Lets the market stand still from now on, but for `step()`: its book can be compared then. */
   freeze(): void {
     clearInterval(this.#market);
@@ -126,7 +125,8 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
     if (fault === "drop") feed.drop(1012, "Service restart");
     else if (fault === "refuse") feed.refuse();
     else if (fault === "silence") feed.silence();
-    else this[fault]();
+    else if (fault === "throttle") this.#throttles++;
+    else this.corrupt();
     this.#onFault(fault);
   }
 
@@ -143,6 +143,11 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
   /** Tells what becomes of an order. */
   protected takeLoss(): Loss | undefined {
     return this.#losses.shift();
+  }
+
+  /** Tells whether a request is to be refused for its haste. */
+  protected takeThrottle(): boolean {
+    return this.#throttles > 0 && this.#throttles-- > 0;
   }
 
   /**

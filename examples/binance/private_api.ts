@@ -49,9 +49,9 @@ export class PrivateApi {
     this.#options = options;
   }
 
-  /** Whether there is such a call. */
-  has(route: string): boolean {
-    return Object.hasOwn(this.#calls, route);
+  /** The calls: method and path, `"POST order"`. */
+  get routes(): string[] {
+    return Object.keys(this.#calls);
   }
 
   /**

@@ -284,3 +284,39 @@ export const LIST_RULES: readonly BinanceListRule[] = [
     },
   },
 ];
+
+/** What a request for streams may hold. */
+export interface StreamRequest {
+  readonly method: string;
+  readonly params: readonly string[];
+  /** The streams that the client holds. */
+  readonly held: ReadonlySet<string>;
+}
+
+/** Streams of one connection, at most. */
+const MOST_STREAMS = 1_024;
+
+/**
+ * What is looked at before a request for streams is granted, in this order. Source:
+ * binance-spot-api-docs, web-socket-streams.md.
+ */
+export const STREAM_RULES: readonly {
+  /** The venue's words. */
+  readonly words: string;
+  /** Whether the request breaks the rule. */
+  readonly isBroken: (request: StreamRequest) => boolean;
+}[] = [
+  {
+    words: "unknown variant",
+    isBroken: ({ method }) => !["LIST_SUBSCRIPTIONS", "SUBSCRIBE", "UNSUBSCRIBE"].includes(method),
+  },
+  {
+    words: "malformed stream name",
+    isBroken: ({ params }) => params.some((it) => !/^[a-z0-9]+@(trade|depth(@100ms)?)$/.test(it)),
+  },
+  {
+    words: "too many streams",
+    isBroken: ({ method, params, held }) =>
+      method === "SUBSCRIBE" && new Set([...held, ...params]).size > MOST_STREAMS,
+  },
+];

@@ -6,7 +6,7 @@
 
 import { BrokerError, type SessionEvent } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
-import type { Fault } from "../loopback.ts";
+import type { Fault } from "../simulator.ts";
 import type { Level } from "../levels.ts";
 import type { Figure, Show, ShowOptions, Stage } from "../stage.ts";
 import { grouped, type Ladder, seconds, type Story, type Window } from "../view.ts";
@@ -19,6 +19,7 @@ import {
 } from "./feed.ts";
 import { BinanceSimulator } from "./simulator.ts";
 import { BinanceTrader } from "./trader.ts";
+import { USER_DATA } from "./user_socket.ts";
 
 /** The venue writes eight decimals for all of them; so many are shown. */
 const DECIMALS = { BTCUSDT: 2, ETHUSDT: 2, DOGEUSDT: 5 };
@@ -171,8 +172,8 @@ export class BinanceShow implements Show {
 
   /** Subscriptions that the venue holds for the connection. */
   get #held(): number {
-    const alive = [...this.venue!.connections].filter(({ alive, user }) => alive && !user);
-    return alive.length === 1 ? alive[0].streams.size : 0;
+    const followers = this.venue!.followers.filter(({ held }) => !held.has(USER_DATA));
+    return followers.length === 1 ? followers[0].held.size : 0;
   }
 
   /** Compares with the venue itself, where it can be asked. */

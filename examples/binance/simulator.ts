@@ -10,15 +10,24 @@
  * @module
  */
 
-import { Connection, type LoopbackOptions, LoopbackVenue } from "../loopback.ts";
-import { type Instrument, type Print, seeded } from "../market.ts";
+import {
+  type FeedClient,
+  reply,
+  type VenueFrame,
+  VenueReply,
+  type VenueRequest,
+} from "@aio-trader/core/testing";
+import type { Instrument, Print } from "../market.ts";
 import type { Sides } from "../levels.ts";
+import { ServedVenue } from "../served_venue.ts";
+import { Simulator, type SimulatorOptions } from "../simulator.ts";
 import type { BinanceLogin } from "./account.ts";
 import type { DepthEvent } from "./book.ts";
 import { describe, Desk, type DeskEvent } from "./desk.ts";
 import { type DeskOrder, type Fields, Refusal } from "./desk_order.ts";
 import { NumberedMarket } from "./numbered_market.ts";
 import { PrivateApi } from "./private_api.ts";
+import { STREAM_RULES } from "./rules.ts";
 import { executionReport, listStatus, UserSocket } from "./user_socket.ts";
 
 /** What the simulator trades: one price of thousands, one of hundreds, one far below 1. */
@@ -35,18 +44,16 @@ export const LOGIN: BinanceLogin = {
 };
 
 const LEVELS = 300;
-const MOST_STREAMS = 1_024;
 const MOST_MESSAGES = 5;
 const MINUTE = 60_000;
-const STREAM = /^[a-z0-9]+@(trade|depth(@100ms)?)$/;
+const SOCKETS = /^\/(stream|ws|ws-api\/v3)\b/;
 const ORDERS = /^POST (order|orderList\/oco|order\/cancelReplace)$/;
 /** What costs no weight if it succeeds, since 2026-04-02. Source: CHANGELOG.md, 2026-03-27. */
 const FREE =
   /^(POST order|POST orderList\/oco|POST order\/cancelReplace|DELETE (order|orderList))$/;
-const PUBLIC = /^GET (ping|time|exchangeInfo|depth|ticker\/bookTicker)$/;
 
 /** Options of {@linkcode BinanceSimulator}. */
-export interface BinanceSimulatorOptions extends LoopbackOptions {
+export interface BinanceSimulatorOptions extends SimulatorOptions {
   /**
    * Weight per minute of the clock.
    *
@@ -82,27 +89,28 @@ export interface BinanceSimulatorOptions extends LoopbackOptions {
   readonly visibleAfter?: number;
 }
 
-/** What becomes of the next order: not executed, or executed, and answered with 503. */
-type Loss = "answer" | "order";
+/** What the simulator counts beside requests and upgrades. */
+interface BinanceStats {
+  /** Orders that the matching engine has seen: they came through all checks. */
+  orders: number;
+  /** Orders that it has taken. */
+  executed: number;
+  /** Depth events that were withheld from everyone. */
+  withheld: number;
+}
 
 /**
  * Binance, simulated. REST at `httpUrl + "/api/v3/"`, streams at `wsUrl + "/stream"` or `"/ws"`, the
- * WebSocket API at `wsUrl + "/ws-api/v3"`.
+ * WebSocket API at `wsUrl + "/ws-api/v3"`. An order that is lost is answered with 503, as when the
+ * venue itself has lost track of it.
  */
-export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
-  /** What has happened, with the orders that came through all checks and those that were executed. */
-  override readonly stats = {
-    requests: 0,
-    throttled: 0,
-    accepted: 0,
-    refused: 0,
-    /** Orders that the matching engine has seen. */
+export class BinanceSimulator extends Simulator<ServedVenue> {
+  /** What has happened so far. */
+  readonly stats: ServedVenue["stats"] & BinanceStats = Object.assign(this.venue.stats, {
     orders: 0,
-    /** Orders that it has taken. */
     executed: 0,
-    /** Depth events that were withheld from everyone. */
     withheld: 0,
-  };
+  });
   /** The key that may trade here: `broker.authorize(venue.login)`. */
   readonly login: BinanceLogin;
   /** The account: its balances, orders and trades. */
@@ -112,10 +120,10 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
   /** How far the venue's clock is ahead of ours, in milliseconds. */
   clockOffset: number;
   readonly #books: ReadonlyMap<string, NumberedMarket>;
-  readonly #random: () => number;
   readonly #limits: { weight: number; interval: number };
   readonly #weight = { minute: 0, used: 0 };
-  readonly #losses: Loss[] = [];
+  /** The user data streams. */
+  readonly #users = new WeakMap<FeedClient, UserSocket>();
   #lastRequest = -Infinity;
   #corrupt = 0;
 
@@ -125,13 +133,12 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
    * @param options The seed, the speed, the faults, the limits.
    */
   constructor(options: BinanceSimulatorOptions = {}) {
-    super(options);
+    super(new ServedVenue(), options);
     const { seed = 1, weightLimit = 6_000, limited = true, restInterval = 0 } = options;
     const { login = LOGIN, clockOffset = 0, visibleAfter = 0 } = options;
     this.#limits = { weight: limited ? weightLimit : Infinity, interval: restInterval };
     this.clockOffset = clockOffset;
     this.login = login;
-    this.#random = seeded(seed);
     this.#books = new Map(
       INSTRUMENTS.map((it, i) => [it.symbol, new NumberedMarket(it, seed * 1_000 + i, LEVELS)]),
     );
@@ -142,6 +149,11 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
       tell: (event) => this.#tell(event),
     });
     this.api = new PrivateApi(this.desk, { login, now, visibleAfter });
+    this.#serve();
+    const { feed } = this.venue;
+    feed.onUpgrade(({ path }) => SOCKETS.test(path) ? undefined : reply(404));
+    feed.onOpen((client) => this.#open(client));
+    feed.on((frame, client) => this.#hear(frame, client));
   }
 
   /** The orders, by their client's names. Of several of one name, the youngest. */
@@ -171,19 +183,19 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     this.#weight.used += weight;
   }
 
-  /** Executes the next order, but answers 503, as when the venue itself has lost track of it. */
-  loseAnswer(): void {
-    this.#losses.push("answer");
-  }
-
-  /** Does not execute the next order, and answers the same. */
-  loseOrder(): void {
-    this.#losses.push("order");
+  /** The user data streams of the clients that are connected. */
+  get users(): UserSocket[] {
+    return this.venue.feed.clients.flatMap((client) => this.#users.get(client) ?? []);
   }
 
   /** Tells every client that the venue is about to shut down. */
   announceShutdown(): void {
-    for (const connection of this.connections) connection.announceShutdown(this.now);
+    const data = { e: "serverShutdown", E: this.now };
+    for (const client of this.venue.feed.clients) {
+      const user = this.#users.get(client);
+      if (user) user.announceShutdown();
+      else send(client, "!serverShutdown", data);
+    }
   }
 
   /** The number of the last change in the venue's book of a symbol. */
@@ -201,11 +213,7 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
   /** Lets one or a few things happen in every market, and sends the events. */
   override step(): void {
     for (const [symbol, book] of this.#books) {
-      const prints: Print[] = [];
-      for (let events = 1 + Math.floor(this.#random() * 3); events > 0; events--) {
-        const print = book.market.step();
-        if (print) prints.push(print);
-      }
+      const prints = book.market.steps(this.random);
       this.#publishDepth(symbol, book.advance());
       for (const print of prints) this.#publishTrade(book, print);
     }
@@ -216,74 +224,76 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     this.#corrupt++;
   }
 
-  protected override connect(socket: WebSocket, request: Request): BinanceConnection {
-    return new BinanceConnection(socket, this, new URL(request.url).pathname);
-  }
-
-  protected override admit(request: Request): Response | undefined {
-    const { pathname } = new URL(request.url);
-    return /^\/(stream|ws|ws-api\/v3)\b/.test(pathname)
-      ? undefined
-      : new Response(null, { status: 404 });
-  }
-
-  protected override tooMany(retryAfter: number): Response {
-    const response = refusal(new Refusal(-1003, "Too much request weight used."), 429);
-    response.headers.set("retry-after", String(retryAfter));
-    response.headers.set("x-mbx-used-weight-1m", String(this.#weight.used));
-    return response;
-  }
-
-  protected override async respond(request: Request): Promise<Response> {
-    const { pathname, search } = new URL(request.url);
-    const query = search.slice(1);
-    const body = await request.text();
-    const fields = Object.fromEntries(new URLSearchParams(`${query}&${body}`));
-    const route = `${request.method} ${pathname.replace(/^\/api\/v3\//, "")}`;
-    const limit = this.#overLimit(route, fields);
-    if (limit) return limit;
-    let response: Response;
-    try {
-      response = this.#answer(route, fields, request, query, body);
-      if (response.ok && FREE.test(route)) this.charge(-weigh(route, fields));
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      response = refusal(error);
+  #serve(): void {
+    const { api } = this;
+    this.venue.on("*", () => reply(404));
+    const on = (route: string, answer: (fields: Fields, request: VenueRequest) => unknown) =>
+      this.venue.on(
+        route.replace(" ", " /api/v3/"),
+        (request) => this.#answer(route, request, answer),
+      );
+    on("GET ping", () => ({}));
+    on("GET time", () => ({ serverTime: this.now }));
+    on("GET exchangeInfo", ({ symbol }) => this.#exchangeInfo(symbol));
+    on("GET depth", ({ symbol, limit }) => this.#snapshot(symbol, limit));
+    on("GET ticker/bookTicker", ({ symbol }) => {
+      const { bids: [[bidPrice, bidQty]], asks: [[askPrice, askQty]] } = this.#snapshot(symbol);
+      return { symbol, bidPrice, bidQty, askPrice, askQty };
+    });
+    for (const route of api.routes) {
+      on(route, (fields, request) => {
+        const payload = `${queryOf(request)}${request.body}`.replace(/&?signature=[^&]*$/, "");
+        api.check(request.headers.get("x-mbx-apikey") ?? undefined, payload, fields);
+        const answer = () => api.answer(route, fields);
+        return ORDERS.test(route) ? this.#order(answer) : answer();
+      });
     }
-    response.headers.set("x-mbx-used-weight", String(this.#weight.used));
-    response.headers.set("x-mbx-used-weight-1m", String(this.#weight.used));
-    return response;
   }
 
-  #overLimit(route: string, fields: Fields): Response | undefined {
+  /** Answers with the weight that was used, if there is enough of it. */
+  #answer(
+    route: string,
+    request: VenueRequest,
+    answer: (fields: Fields, request: VenueRequest) => unknown,
+  ): VenueReply {
+    if (this.takeThrottle()) return this.#tooMany(1);
+    const form = new URLSearchParams(`${queryOf(request)}&${request.body}`);
+    const fields: Fields = Object.fromEntries(form);
+    const weight = weigh(route, fields);
     const now = performance.now();
     const isEarly = now - this.#lastRequest < this.#limits.interval;
     this.#lastRequest = now;
-    this.charge(weigh(route, fields));
-    if (!isEarly && this.#weight.used <= this.#limits.weight) return undefined;
-    this.stats.throttled++;
-    return this.tooMany(isEarly ? 1 : Math.ceil((MINUTE - this.now % MINUTE) / 1_000));
+    this.charge(weight);
+    if (isEarly || this.#weight.used > this.#limits.weight) {
+      const seconds = isEarly ? 1 : Math.ceil((MINUTE - this.now % MINUTE) / 1_000);
+      return this.#tooMany(seconds);
+    }
+    const told = orRefusal(() => answer(fields, request));
+    if (told.status === 200 && FREE.test(route)) this.charge(-weight);
+    const used = String(this.#weight.used);
+    Object.assign(told.headers, { "x-mbx-used-weight": used, "x-mbx-used-weight-1m": used });
+    return told;
   }
 
-  #answer(route: string, fields: Fields, request: Request, query: string, body: string): Response {
-    if (PUBLIC.test(route)) return Response.json(this.#public(route, fields));
-    if (!this.api.has(route)) return new Response(null, { status: 404 });
-    const payload = (query + body).replace(/&?signature=[^&]*$/, "");
-    this.api.check(request.headers.get("x-mbx-apikey") ?? undefined, payload, fields);
-    if (!ORDERS.test(route)) return Response.json(this.api.answer(route, fields));
-    return this.#order(() => this.api.answer(route, fields));
+  #tooMany(seconds: number): VenueReply {
+    const used = String(this.#weight.used);
+    const headers = { "retry-after": String(seconds), "x-mbx-used-weight-1m": used };
+    return reply(429, { code: -1003, msg: "Too much request weight used." }, headers);
   }
 
   /** Takes an order, unless it is to be lost. */
-  #order(place: () => unknown): Response {
-    const loss = this.#losses.shift();
-    const lost = new Refusal(-1007, "Timeout waiting for response from backend server.");
-    if (loss === "order") return refusal(lost, 503);
+  #order(place: () => unknown): unknown {
+    const loss = this.takeLoss();
+    const lost = refuse(
+      new Refusal(-1007, "Timeout waiting for response from backend server."),
+      503,
+    );
+    if (loss === "order") return lost;
     try {
       const placed = place();
       this.stats.orders++;
       this.stats.executed++;
-      return loss ? refusal(lost, 503) : Response.json(placed);
+      return loss ? lost : placed;
     } catch (error) {
       // What a filter refuses never reaches the matching engine.
       if (error instanceof Refusal && error.code === -2010) this.stats.orders++;
@@ -291,17 +301,10 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     }
   }
 
-  /** What anyone may ask. */
-  #public(route: string, { symbol, limit = "100" }: Fields): unknown {
-    if (route === "GET ping") return {};
-    if (route === "GET time") return { serverTime: this.now };
-    if (route === "GET exchangeInfo") return this.#exchangeInfo(symbol);
-    const book = this.#books.get(symbol ?? "");
+  #snapshot(symbol = "", limit = "100"): ReturnType<NumberedMarket["snapshot"]> {
+    const book = this.#books.get(symbol);
     if (!book) throw new Refusal(-1121, "Invalid symbol.");
-    const snapshot = book.snapshot(Number(limit));
-    if (route === "GET depth") return snapshot;
-    const [[bidPrice, bidQty], [askPrice, askQty]] = [snapshot.bids[0], snapshot.asks[0]];
-    return { symbol, bidPrice, bidQty, askPrice, askQty };
+    return book.snapshot(Number(limit));
   }
 
   #exchangeInfo(symbol: string | undefined): unknown {
@@ -324,25 +327,21 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     const B = this.desk.balances.filter(({ asset }) => order.symbol.includes(asset))
       .map(({ asset: a, free: f, locked: l }) => ({ a, f, l }));
     events.push({ e: "outboundAccountPosition", E: this.now, u: order.updateTime, B });
-    for (const { user } of this.connections) for (const it of events) user?.publish(it);
+    for (const user of this.users) for (const it of events) user.publish(it);
   }
 
   #publishDepth(symbol: string, event: DepthEvent | undefined): void {
     if (!event) return;
     const name = `${symbol.toLowerCase()}@depth`;
-    const names = [name, `${name}@100ms`];
-    const clients = [...this.connections].filter(({ streams }) =>
-      names.some((it) => streams.has(it))
-    );
-    if (this.#corrupt > 0 && clients.length > 0) {
+    const streams = [name, `${name}@100ms`];
+    const isHeard = this.followers.some(({ held }) => streams.some((it) => held.has(it)));
+    if (this.#corrupt > 0 && isHeard) {
       this.#corrupt--;
       this.stats.withheld++;
       return;
     }
     const data = { e: "depthUpdate", E: this.now, s: symbol, ...event };
-    for (const client of clients) {
-      for (const stream of names) if (client.streams.has(stream)) client.publish(stream, data);
-    }
+    for (const stream of streams) this.#publish(stream, data);
   }
 
   #publishTrade(book: NumberedMarket, print: Print): void {
@@ -350,88 +349,63 @@ export class BinanceSimulator extends LoopbackVenue<BinanceConnection> {
     const [p, q] = book.level(print);
     const [E, m] = [this.now, print.side === "sell"];
     const data = { e: "trade", E, s: symbol, t: print.id, p, q, T: E, m, M: true };
-    for (const client of this.connections) {
-      const stream = `${symbol.toLowerCase()}@trade`;
-      if (client.streams.has(stream)) client.publish(stream, data);
-    }
-  }
-}
-
-/** One client of the simulator. */
-export class BinanceConnection extends Connection {
-  /** What the client has subscribed to, `btcusdt@trade`. */
-  readonly streams: Set<string> = new Set();
-  /** The user data stream, on the WebSocket API only. */
-  readonly user: UserSocket | undefined;
-  readonly #isCombined: boolean;
-  /** When the latest messages came. */
-  #messages: number[] = [];
-
-  /**
-   * Takes on a client.
-   *
-   * @param socket The venue's end.
-   * @param venue The venue.
-   * @param path Where the client has dialled.
-   */
-  constructor(socket: WebSocket, venue: BinanceSimulator, path: string) {
-    super(socket);
-    this.#isCombined = path.startsWith("/stream");
-    if (!path.startsWith("/ws-api")) return;
-    const send = (frame: unknown) => this.send(JSON.stringify(frame));
-    const charge = (weight: number) => venue.charge(weight);
-    this.user = new UserSocket({ api: venue.api, now: () => venue.now, send, charge });
+    this.#publish(`${symbol.toLowerCase()}@trade`, data);
   }
 
-  /** Whether there is a subscription. */
-  override get subscribed(): boolean {
-    return this.streams.size > 0 || this.user?.subscribed === true;
-  }
-
-  /** Tells that the venue is about to shut down. */
-  announceShutdown(now: number): void {
-    if (this.user) this.user.announceShutdown();
-    else this.publish("!serverShutdown", { e: "serverShutdown", E: now });
+  #publish(stream: string, data: object): void {
+    for (const client of this.followers) if (client.held.has(stream)) send(client, stream, data);
   }
 
   /** Says nothing: the client has to begin. */
-  override greet(): void {}
-
-  /**
-   * Sends an event.
-   *
-   * @param stream Its stream.
-   * @param data The event.
-   */
-  publish(stream: string, data: unknown): void {
-    this.send(JSON.stringify(this.#isCombined ? { stream, data } : data));
+  #open(client: FeedClient): void {
+    if (!client.path.startsWith("/ws-api")) return;
+    const charge = (weight: number) => this.charge(weight);
+    const user = new UserSocket({ api: this.api, now: () => this.now, client, charge });
+    this.#users.set(client, user);
   }
 
   /** Answers requests, as many as are allowed. */
-  override receive(frame: string | ArrayBuffer): void {
-    if (this.user) return this.user.receive(String(frame));
-    const now = performance.now();
-    this.#messages = [...this.#messages.filter((at) => at > now - 1_000), now];
-    if (this.#messages.length > MOST_MESSAGES) return this.close(1008, "Too many requests");
+  #hear(frame: VenueFrame, client: FeedClient): void {
+    const user = this.#users.get(client);
+    if (user) return user.receive(String(frame));
+    const since = Date.now() - 1_000;
+    const recent = this.venue.feed.frames.filter((it) => it.client === client && it.at > since);
+    if (recent.length > MOST_MESSAGES) return client.close(1008, "Too many requests");
     let request;
     try {
       request = JSON.parse(String(frame));
     } catch {
-      return this.send(`{"error":{"code":3,"msg":"Invalid JSON"}}`);
+      return client.send(`{"error":{"code":3,"msg":"Invalid JSON"}}`);
     }
     const { method, params = [], id } = Object(request);
-    const answer = (body: unknown) => this.send(JSON.stringify({ ...Object(body), id }));
-    const refuse = (msg: string) => answer({ error: { code: 2, msg: `Invalid request: ${msg}` } });
-    if (method === "LIST_SUBSCRIPTIONS") return answer({ result: [...this.streams] });
-    if (method !== "SUBSCRIBE" && method !== "UNSUBSCRIBE") return refuse("unknown variant");
-    if (params.some((name: string) => !STREAM.test(name))) return refuse("malformed stream name");
-    const streams = new Set([...this.streams, ...params]);
-    if (method === "SUBSCRIBE" && streams.size > MOST_STREAMS) return refuse("too many streams");
-    for (const name of params) {
-      if (method === "SUBSCRIBE") this.streams.add(name);
-      else this.streams.delete(name);
-    }
-    answer({ result: null });
+    const { held } = client;
+    const broken = STREAM_RULES.find(({ isBroken }) => isBroken({ method, params, held }));
+    const msg = `Invalid request: ${broken?.words}`;
+    if (broken) return client.send({ error: { code: 2, msg }, id });
+    if (method === "LIST_SUBSCRIPTIONS") return client.send({ result: [...held], id });
+    for (const name of params) held[method === "SUBSCRIBE" ? "add" : "delete"](name);
+    client.send({ result: null, id });
+  }
+}
+
+/** Sends an event in the manner of the client's address. */
+function send(client: FeedClient, stream: string, data: object): void {
+  client.send(client.path.startsWith("/stream") ? { stream, data } : data);
+}
+
+/** The query as it was sent, which is what was signed. */
+function queryOf({ target, path }: VenueRequest): string {
+  return target.slice(path.length + 1);
+}
+
+/** Answers, or tells the refusal. */
+function orRefusal(answer: () => unknown): VenueReply {
+  try {
+    const value = answer();
+    return value instanceof VenueReply ? value : reply(200, value);
+  } catch (error) {
+    if (error instanceof Refusal) return refuse(error);
+    throw error;
   }
 }
 
@@ -454,8 +428,8 @@ const WEIGHTS: Readonly<Record<string, number>> = {
   "GET ticker/bookTicker": 2,
 };
 
-function refusal({ code, message: msg }: Refusal, status?: number): Response {
-  return Response.json({ code, msg }, { status: status ?? STATUSES[code] ?? 400 });
+function refuse({ code, message: msg }: Refusal, status = STATUSES[code] ?? 400): VenueReply {
+  return reply(status, { code, msg });
 }
 
 /** Statuses of refusals, where they are not 400. */

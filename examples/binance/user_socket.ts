@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FeedClient } from "@aio-trader/core/testing";
 import type { DeskEvent, DeskList } from "./desk.ts";
 import { textOf } from "./decimals.ts";
 import { type Fields, Refusal } from "./desk_order.ts";
@@ -15,17 +16,20 @@ export interface UserSocketOptions {
   readonly api: PrivateApi;
   /** The venue's time, in epoch milliseconds. */
   readonly now: () => number;
-  /** Sends a frame. */
-  readonly send: (frame: unknown) => void;
+  /** Is told, and holds the stream. */
+  readonly client: FeedClient;
   /** Charges the address with weight. */
   readonly charge: (weight: number) => void;
 }
 
+/** The stream, as a client holds it. */
+export const USER_DATA = "userDataStream";
+
 /** What a client asked for on the WebSocket API. */
 export class UserSocket {
   readonly #options: UserSocketOptions;
-  #subscriptionId: number | undefined;
-  #subscriptions = 0;
+  /** The number of the latest subscription. */
+  #subscriptionId = -1;
 
   /**
    * Begins with no subscription.
@@ -34,11 +38,6 @@ export class UserSocket {
    */
   constructor(options: UserSocketOptions) {
     this.#options = options;
-  }
-
-  /** Whether the stream is subscribed to. */
-  get subscribed(): boolean {
-    return this.#subscriptionId !== undefined;
   }
 
   /**
@@ -53,13 +52,13 @@ export class UserSocket {
       id = request.id;
       this.#options.charge(method === "ping" || method === "time" ? 1 : 2);
       const result = this.#answer(method, Object(params));
-      this.#options.send({ id, status: 200, result, rateLimits: [] });
+      this.#options.client.send({ id, status: 200, result, rateLimits: [] });
     } catch (error) {
       const { code, message: msg } = error instanceof Refusal
         ? error
         : new Refusal(-1000, "Malformed request.");
       const status = code === -2014 || code === -2015 ? 401 : 400;
-      this.#options.send({ id, status, error: { code, msg }, rateLimits: [] });
+      this.#options.client.send({ id, status, error: { code, msg }, rateLimits: [] });
     }
   }
 
@@ -69,26 +68,32 @@ export class UserSocket {
    * @param event The event.
    */
   publish(event: unknown): void {
-    if (this.#subscriptionId === undefined) return;
-    this.#options.send({ subscriptionId: this.#subscriptionId, event });
+    if (!this.#held.has(USER_DATA)) return;
+    this.#options.client.send({ subscriptionId: this.#subscriptionId, event });
   }
 
   /** Ends the subscription, as the venue does when it must. The socket stays open. */
   terminate(): void {
     this.publish({ e: "eventStreamTerminated", E: this.#options.now() });
-    this.#subscriptionId = undefined;
+    this.#held.delete(USER_DATA);
   }
 
   /** Tells that the venue is about to shut down. */
   announceShutdown(): void {
-    this.#options.send({ event: { e: "serverShutdown", E: this.#options.now() } });
+    this.#options.client.send({ event: { e: "serverShutdown", E: this.#options.now() } });
+  }
+
+  get #held(): Set<string> {
+    return this.#options.client.held;
   }
 
   #answer(method: string, params: Fields): unknown {
     if (method === "ping") return {};
     if (method === "time") return { serverTime: this.#options.now() };
     if (method === "userDataStream.unsubscribe") {
-      if (!this.subscribed) throw new Refusal(-2036, "User Data Stream subscription not active.");
+      if (!this.#held.has(USER_DATA)) {
+        throw new Refusal(-2036, "User Data Stream subscription not active.");
+      }
       this.terminate();
       return {};
     }
@@ -96,11 +101,11 @@ export class UserSocket {
       throw new Refusal(-1020, "This operation is not supported.");
     }
     this.#check(params);
-    if (this.subscribed) {
+    if (this.#held.has(USER_DATA)) {
       throw new Refusal(-2035, "User Data Stream subscription already active.");
     }
-    this.#subscriptionId = this.#subscriptions++;
-    return { subscriptionId: this.#subscriptionId };
+    this.#held.add(USER_DATA);
+    return { subscriptionId: ++this.#subscriptionId };
   }
 
   /** The venue signs the parameters in the order of the alphabet. */

@@ -67,7 +67,6 @@ export class BybitSimulator extends Simulator<LoopbackVenue> {
   readonly #requests = new Map<string, number[]>();
   readonly #topics: PublicTopics;
   readonly #loggedIn = new WeakSet<FeedClient>();
-  #isThrottling = false;
   /** Whether the closed orders are in the history only, as after a restart. */
   #isForgetful = false;
 
@@ -125,11 +124,6 @@ export class BybitSimulator extends Simulator<LoopbackVenue> {
   /** Leaves a hole in the numbers of a book. */
   protected override corrupt(): void {
     this.#topics.holes++;
-  }
-
-  /** Refuses the next signed request with code 10006. */
-  protected override throttle(): void {
-    this.#isThrottling = true;
   }
 
   /** Keeps closed orders in the history only, as after a restart of the venue. */
@@ -201,8 +195,7 @@ export class BybitSimulator extends Simulator<LoopbackVenue> {
     const isSigned = headers.get("x-bapi-sign") === await this.#signer.sign(payload);
     const form = method === "GET" ? Object.fromEntries(query) : json();
     const envelope = { retExtInfo: {}, time: this.#now() };
-    const isThrottled = this.#isThrottling;
-    this.#isThrottling = false;
+    const isThrottled = this.takeThrottle();
     const signed = { key, isSigned, timestamp, recvWindow, isThrottled };
     const { limits, result } = this.#judge(path, signed, () => answer(form));
     return reply(200, { ...result, ...envelope }, limits);

@@ -111,7 +111,7 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     this.desk = new Desk(listings, seed, (data) => feed.send({ type: "order", data }));
     this.gtts = new GttDesk(this.desk, listings);
     this.#serve(listings);
-    this.venue.door = (request) => this.#admit(request);
+    feed.onUpgrade(({ path }) => this.#admit(path));
     feed.onOpen((client) => client.send(HEARTBEAT));
     feed.on((frame, client) => this.#hear(frame, client));
     this.every(100, () => this.desk.expire());
@@ -154,15 +154,13 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     this.#cuts++;
   }
 
-  /** The venue does not say when to come again. */
-  protected override throttle(): void {
-    this.venue.fail("*", "status", refusal(TOO_MANY));
-  }
-
   #serve(listings: readonly Listing[]): void {
     const { desk, gtts } = this;
     const on = (route: string, answer: Handler, limits: readonly Limit[] = ["rest"]) =>
       this.venue.on(route, (request) => this.#answer(request, answer, limits));
+    on("*", () => {
+      throw new Refusal("GeneralException", "Route not found", 404);
+    });
     on("POST /session/token", (request) => this.#login(request.form()));
     on("GET /user/profile", () => PROFILE);
     on("GET /user/margins", () => MARGINS);
@@ -214,7 +212,7 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     limits: readonly Limit[],
   ): Promise<VenueReply> {
     try {
-      if (!this.#admits(limits)) throw TOO_MANY;
+      if (this.takeThrottle() || !this.#admits(limits)) throw TOO_MANY;
       const { apiKey, accessToken } = this.access;
       const isKnown = request.headers.get("authorization") === `token ${apiKey}:${accessToken}`;
       if (!isKnown && !request.path.startsWith("/session/")) throw NO_LOGIN;
@@ -226,8 +224,8 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     }
   }
 
-  #admit({ url }: Request): VenueReply | undefined {
-    const { searchParams } = new URL(url);
+  #admit(path: string): VenueReply | undefined {
+    const { searchParams } = new URL(path, this.wsUrl);
     const { apiKey, accessToken } = this.access;
     const isKnown = searchParams.get("api_key") === apiKey &&
       searchParams.get("access_token") === accessToken;
@@ -322,6 +320,7 @@ const HEARTBEAT = new Uint8Array(1);
 
 const MODES: readonly KiteMode[] = ["ltp", "quote", "full"];
 
+/** The venue does not say when to come again. */
 const TOO_MANY = new Refusal("NetworkException", "Too many requests", 429);
 
 const NO_LOGIN = new Refusal("TokenException", "Incorrect `api_key` or `access_token`.", 403);
@@ -363,14 +362,8 @@ function modeOf({ held }: FeedClient, token: number): KiteMode | undefined {
   return MODES.find((mode) => held.has(`${mode} ${token}`));
 }
 
-/** A refusal in the venue's envelope. */
-function refusal({ type, message, status }: Refusal): { status: number; body: object } {
-  return { status, body: { status: "error", message, data: null, error_type: type } };
-}
-
-function refuse(error: Refusal): VenueReply {
-  const { status, body } = refusal(error);
-  return reply(status, body);
+function refuse({ type, message, status }: Refusal): VenueReply {
+  return reply(status, { status: "error", message, data: null, error_type: type });
 }
 
 async function sha256(text: string): Promise<string> {

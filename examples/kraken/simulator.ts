@@ -9,7 +9,13 @@
  * @module
  */
 
-import { type FeedClient, reply, type VenueRequest } from "@aio-trader/core/testing";
+import {
+  type FeedClient,
+  type Handler,
+  reply,
+  type VenueReply,
+  type VenueRequest,
+} from "@aio-trader/core/testing";
 import type { Level, Sides } from "../levels.ts";
 import { decimal, type Instrument, Market, type Print, type Rung } from "../market.ts";
 import { ServedVenue } from "../served_venue.ts";
@@ -180,19 +186,14 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
     this.#corrupt++;
   }
 
-  protected override throttle(): void {
-    this.venue.fail("*", "status", tooFast(1));
-  }
-
   #serve(): void {
-    this.venue.on("POST /0/private/:call", (request) => this.#answerPrivately(request));
-    const on = (call: string, answer: (request: VenueRequest) => unknown) =>
-      this.venue.on(`GET /0/public/${call}`, (request) => {
+    const asked = (route: string, answer: Handler) =>
+      this.venue.on(route, (request) => this.takeThrottle() ? tooFast(1) : answer(request));
+    asked("POST /0/private/:call", (request) => this.#answerPrivately(request));
+    const on = (call: string, answer: Handler) =>
+      asked(`GET /0/public/${call}`, (request) => {
         const now = performance.now();
-        if (now < this.#nextRequest) {
-          const { status, body, headers } = tooFast(Math.ceil(this.#restInterval / 1_000));
-          return reply(status, body, headers);
-        }
+        if (now < this.#nextRequest) return tooFast(Math.ceil(this.#restInterval / 1_000));
         this.#nextRequest = now + this.#restInterval;
         return enveloped(() => answer(request));
       });
@@ -441,11 +442,9 @@ async function enveloped(answer: () => unknown): Promise<{ error: string[]; resu
   }
 }
 
-function tooFast(
-  seconds: number,
-): { status: number; body: object; headers: Record<string, string> } {
+function tooFast(seconds: number): VenueReply {
   const headers = { "retry-after": String(seconds) };
-  return { status: 429, body: { error: ["EAPI:Rate limit exceeded"] }, headers };
+  return reply(429, { error: ["EAPI:Rate limit exceeded"] }, headers);
 }
 
 /** The time, to the microsecond as the venue writes it. */

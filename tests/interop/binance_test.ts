@@ -116,7 +116,7 @@ Deno.test("ccxt places, changes, cancels and follows orders at the simulated Bin
   other.follow(async () => {
     for (const { id, amount } of await client.watchMyTrades("BTC/USDT")) fills.set(id, amount);
   });
-  await until(() => [...venue.connections].some(({ user }) => user?.subscribed));
+  await until(() => venue.followers.some(({ path }) => path.startsWith("/ws-api")));
 
   const placed = await client.createOrder("BTC/USDT", "limit", "buy", 0.01, 20_000);
   const changed = await client.editOrder(placed.id, "BTC/USDT", "limit", "buy", 0.02, 20_001);

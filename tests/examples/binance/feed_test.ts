@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { FeedError, Throttler } from "@aio-trader/core";
-import { Connection, LoopbackVenue } from "../../../examples/loopback.ts";
+import type { FeedClient } from "@aio-trader/core/testing";
 import type { DepthEvent, DepthSnapshot } from "../../../examples/binance/book.ts";
 import { BinanceBroker } from "../../../examples/binance/broker.ts";
 import {
@@ -14,6 +14,7 @@ import {
   BinanceSimulator,
   type BinanceSimulatorOptions,
 } from "../../../examples/binance/simulator.ts";
+import { ServedVenue } from "../../../examples/served_venue.ts";
 
 const BTC: BinanceSubscription = { channel: "book", symbol: "BTCUSDT" };
 const ETH: BinanceSubscription = { channel: "book", symbol: "ETHUSDT" };
@@ -190,9 +191,9 @@ Deno.test("BinanceFeed asks again where a snapshot is too old", async () => {
 });
 
 Deno.test("BinanceFeed tries a new connection where every snapshot is too old", async () => {
-  await using venue = new ScriptedVenue(({ method, params, id }, connection) => {
-    connection.send(JSON.stringify({ result: null, id }));
-    if (method === "SUBSCRIBE") connection.send(depth(params[0], 201, 201));
+  await using venue = scripted(({ method, params, id }, client) => {
+    client.send(JSON.stringify({ result: null, id }));
+    if (method === "SUBSCRIBE") client.send(depth(params[0], 201, 201));
   });
   const broker = { depth: () => Promise.resolve(FLAT) };
   await using feed = new Feed({ url: venue.wsUrl, broker });
@@ -205,10 +206,10 @@ Deno.test("BinanceFeed tries a new connection where every snapshot is too old", 
 
 Deno.test("BinanceFeed.close() asks for no more snapshots", async () => {
   let asked = 0;
-  await using venue = new ScriptedVenue(({ method, params, id }, connection) => {
-    if (method === "SUBSCRIBE") connection.send(depth(params[0], 201, 201));
-    connection.send(JSON.stringify({ result: null, id }));
-    if (method === "SUBSCRIBE") connection.send(depth(params[0], 202, 202));
+  await using venue = scripted(({ method, params, id }, client) => {
+    if (method === "SUBSCRIBE") client.send(depth(params[0], 201, 201));
+    client.send(JSON.stringify({ result: null, id }));
+    if (method === "SUBSCRIBE") client.send(depth(params[0], 202, 202));
   });
   const broker = { depth: () => Promise.resolve((asked++, FLAT)) };
   await using feed = new Feed({ url: venue.wsUrl, broker });
@@ -255,8 +256,11 @@ Deno.test("BinanceFeed restores its books after the venue restarts", async () =>
   venue.step();
   await until(() => setting.isEqual("BTCUSDT") && setting.isEqual("ETHUSDT"));
   assertEquals(booksWhenDown, [0, 0], "no book is relied on without a connection");
-  const [{ streams }] = venue.connections;
-  assertEquals([...streams], ["btcusdt@depth@100ms", "ethusdt@depth@100ms", "btcusdt@trade"]);
+  assertEquals([...venue.followers[0].held], [
+    "btcusdt@depth@100ms",
+    "ethusdt@depth@100ms",
+    "btcusdt@trade",
+  ]);
   assertEquals(feed.errors, []);
 });
 
@@ -281,13 +285,13 @@ Deno.test("BinanceFeed replaces a connection in time without a gap, and tells ev
 for (const isDelivered of [true, false]) {
   const what = isDelivered ? "still delivers" : "never does";
   Deno.test(`BinanceFeed waits for what a new connection is ahead by and the old one ${what}`, async () => {
-    const clients: Connection[] = [];
-    await using venue = new ScriptedVenue(({ method, id }, connection) => {
-      connection.send(JSON.stringify({ result: null, id }));
+    const clients: FeedClient[] = [];
+    await using venue = scripted(({ method, id }, client) => {
+      client.send(JSON.stringify({ result: null, id }));
       if (method !== "SUBSCRIBE") return;
-      clients.push(connection);
+      clients.push(client);
       if (clients.length !== 2) return;
-      connection.send(depth("btcusdt", 103, 104));
+      client.send(depth("btcusdt", 103, 104));
       if (isDelivered) setTimeout(() => clients[0].send(depth("btcusdt", 101, 103)), 50);
     });
     let loads = 0;
@@ -311,7 +315,7 @@ Deno.test("BinanceFeed moves to a new connection without a gap when the venue an
   await until(() => feed.books.size === 1);
   venue.announceShutdown();
   await until(() => feed.stats.connections === 2);
-  await until(() => venue.connections.size === 1);
+  await until(() => venue.venue.feed.clients.length === 1);
   assertEquals(feed.states, ["connecting", "live"]);
   assertEquals(feed.counts, { snapshots: 1, gaps: 0 });
   const before = feed.items.length;
@@ -334,13 +338,13 @@ for (
           [price, "0.0"] as const
         )
         : [];
-    await using venue = new ScriptedVenue(async ({ method, id }, connection) => {
-      connection.send(JSON.stringify({ result: null, id }));
+    await using venue = scripted(async ({ method, id }, client) => {
+      client.send(JSON.stringify({ result: null, id }));
       if (method !== "SUBSCRIBE") return;
       for (let step = 0; step < steps; step++) {
         await new Promise((resolve) => setTimeout(resolve, 10));
         const u = 101 + step;
-        connection.send(depth("btcusdt", u, u, gone("b", step), gone("a", step)));
+        client.send(depth("btcusdt", u, u, gone("b", step), gone("a", step)));
       }
     });
     const broker = {
@@ -367,12 +371,12 @@ for (
 }
 
 Deno.test("BinanceFeed loads a new snapshot where prices leap out of the one that it has", async () => {
-  await using venue = new ScriptedVenue(({ method, id }, connection) => {
-    connection.send(JSON.stringify({ result: null, id }));
+  await using venue = scripted(({ method, id }, client) => {
+    client.send(JSON.stringify({ result: null, id }));
     if (method !== "SUBSCRIBE") return;
     // Nine of a thousand bids are left, of which the feed shows ten.
     const gone = ladder(1_000, -1).slice(0, 991).map(([price]) => [price, "0.0"] as const);
-    setTimeout(() => connection.send(depth("btcusdt", 101, 1_091, gone)), 50);
+    setTimeout(() => client.send(depth("btcusdt", 101, 1_091, gone)), 50);
   });
   let loads = 0;
   const broker = {
@@ -414,8 +418,8 @@ Deno.test("BinanceFeed gives up what the venue refuses, and says why", async () 
 
 Deno.test("BinanceFeed reads errors in both of the venue's forms", async () => {
   for (const error of [{ code: 2, msg: "No" }, { error: { code: 2, msg: "No" } }]) {
-    await using venue = new ScriptedVenue(({ id }, connection) => {
-      connection.send(JSON.stringify({ ...error, id }));
+    await using venue = scripted(({ id }, client) => {
+      client.send(JSON.stringify({ ...error, id }));
     });
     await using feed = new Feed({ url: venue.wsUrl, broker: { depth: () => Promise.reject() } });
     feed.subscribe(TRADES);
@@ -452,7 +456,7 @@ Deno.test("BinanceFeed sends at most five frames in any second, and asks for man
     feed.subscribe(TRADES);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  await until(() => venue.connections.values().next().value?.streams.size === 4);
+  await until(() => venue.followers[0]?.held.size === 4);
   await until(() => feed.sent.length >= 5 && feed.books.size === 3);
   assertEquals(feed.sent[0].params.length, 4);
   assertEquals([feed.reasons, feed.stats.attempts], [[], 1], "the venue throws out who is faster");
@@ -473,7 +477,7 @@ Deno.test("BinanceFeed pings, so that it hears something of a quiet market, and 
 Deno.test("BinanceFeed delivers trades with their decimals as text", async () => {
   await using setting = await Setting.of([TRADES]);
   const { feed, venue } = setting;
-  await until(() => venue.connections.values().next().value?.streams.size === 1);
+  await until(() => venue.followers[0]?.held.size === 1);
   while (!feed.items.some((item) => item.channel === "trade")) {
     venue.step();
     await new Promise((resolve) => setTimeout(resolve, 1));
@@ -486,11 +490,11 @@ Deno.test("BinanceFeed delivers trades with their decimals as text", async () =>
 });
 
 Deno.test("BinanceFeed tells what the taker did", async () => {
-  await using venue = new ScriptedVenue(({ id }, connection) => {
-    connection.send(JSON.stringify({ result: null, id }));
+  await using venue = scripted(({ id }, client) => {
+    client.send(JSON.stringify({ result: null, id }));
     for (const [t, m] of [[1, true], [2, false]] as const) {
       const data = { e: "trade", s: "BTCUSDT", t, p: "1.0", q: "2.0", T: 3, m, M: true };
-      connection.send(JSON.stringify({ stream: "btcusdt@trade", data }));
+      client.send(JSON.stringify({ stream: "btcusdt@trade", data }));
     }
   });
   await using feed = new Feed({ url: venue.wsUrl, broker: { depth: () => Promise.reject() } });
@@ -558,33 +562,10 @@ function ladder(levels: number, order: 1 | -1): [string, string][] {
 }
 
 /** A venue that answers each frame as a test wants it. */
-class ScriptedVenue extends LoopbackVenue {
-  readonly #answer: (request: Request, connection: Connection) => void;
-
-  constructor(answer: (request: Request, connection: Connection) => void) {
-    super({ interval: 0 });
-    this.#answer = answer;
-  }
-
-  protected override connect(socket: WebSocket): Connection {
-    const answer = this.#answer;
-    return new class extends Connection {
-      override readonly subscribed = true;
-      override greet(): void {}
-      override receive(frame: string | ArrayBuffer): void {
-        answer(JSON.parse(String(frame)), this);
-      }
-    }(socket);
-  }
-
-  override step(): void {}
-  protected override corrupt(): void {}
-  protected override respond(): Response {
-    return new Response(null, { status: 404 });
-  }
-  protected override tooMany(): Response {
-    return new Response(null, { status: 429 });
-  }
+function scripted(answer: (request: Request, client: FeedClient) => unknown): ServedVenue {
+  const venue = new ServedVenue();
+  venue.feed.on((frame, client) => answer(JSON.parse(String(frame)), client));
+  return venue;
 }
 
 Deno.test("BinanceFeed waits longer with each gap of a storm, while orders pass and weight is left", async () => {
@@ -646,9 +627,9 @@ for (
 
 Deno.test("BinanceFeed asks again for what the venue has not confirmed", async () => {
   let asked = 0;
-  await using venue = new ScriptedVenue(({ method, id }, connection) => {
+  await using venue = scripted(({ method, id }, client) => {
     if (method === "SUBSCRIBE" && ++asked < 3) return;
-    connection.send(JSON.stringify({ result: null, id }));
+    client.send(JSON.stringify({ result: null, id }));
   });
   const broker = { depth: () => Promise.resolve(FLAT) };
   await using feed = new Feed({ url: venue.wsUrl, broker, confirmTimeout: 50 });
@@ -661,8 +642,8 @@ Deno.test("BinanceFeed asks again for what the venue has not confirmed", async (
 });
 
 Deno.test("BinanceFeed asks again for a stream that delivers nothing", async () => {
-  await using venue = new ScriptedVenue(({ id }, connection) =>
-    connection.send(JSON.stringify({ result: null, id }))
+  await using venue = scripted(({ id }, client) =>
+    client.send(JSON.stringify({ result: null, id }))
   );
   const broker = { depth: () => Promise.resolve(FLAT) };
   await using feed = new Feed({ url: venue.wsUrl, broker, quietAfter: 100 });

@@ -189,7 +189,7 @@ Deno.test("BinanceOrders takes an ended stream for a loss, and the venue's shutd
   it.orders.on("gap", () => gaps++);
   const reasons: string[] = [];
   it.orders.on("retry", ({ ending }) => reasons.push(ending.reason));
-  for (const { user } of it.venue.connections) user!.terminate();
+  for (const user of it.venue.users) user.terminate();
   it.venue.desk.fill(it.venue.orders.get("open")!); // nobody is told
   await until(() => gaps === 1);
   assertEquals(it.told(), ["open NEW", "open fill 1", "open FILLED"]);
