@@ -291,9 +291,10 @@ Deno.test("BinanceOrders fills a gap though REST fails at first", async () => {
   await using it = await new Fixture().open();
   let failures = 0;
   it.orders.on("gap", ({ filled }) => assert(filled));
-  await it.lose(async () => {
-    await it.broker.placeOrder({ ...MARKET, newClientOrderId: "during" });
+  await it.lose(() => {
+    it.venue.desk.place({ ...MARKET, newClientOrderId: "during" });
     for (; failures < 4; failures++) it.venue.inflict("throttle"); // answered with 429
+    return Promise.resolve();
   });
   await it.until("during FILLED");
   assertEquals([repeated(it.told()), it.venue.stats.throttled], [[], failures]);
