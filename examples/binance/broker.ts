@@ -27,6 +27,7 @@ import {
   Throttler,
   VenueClock,
 } from "@aio-trader/core";
+import { importSecret, sign } from "../hmac.ts";
 import type {
   BinanceAccount,
   BinanceListOptions,
@@ -42,11 +43,10 @@ import type {
 import type { DepthSnapshot } from "./book.ts";
 import { unitsOf } from "./decimals.ts";
 import { ifUnknown, noLogin, UnknownOrderError, venueError } from "./errors.ts";
-import { importSecret, sign } from "./signature.ts";
 
 export type * from "./account.ts";
 export { UnknownOrderError } from "./errors.ts";
-export { importSecret, sign } from "./signature.ts";
+export { importSecret, sign } from "../hmac.ts";
 
 /** Options of {@linkcode BinanceBroker}. Durations are in milliseconds. */
 export interface BinanceBrokerOptions

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { importSecret, sign } from "../hmac.ts";
+
 /** A key of the account's. */
 export interface BybitLogin {
   /** The key. */
@@ -30,9 +32,7 @@ export class BybitSigner {
    * @returns The signer. The secret cannot be read from it.
    */
   static async of({ key, secret }: BybitLogin): Promise<BybitSigner> {
-    const hmac = { name: "HMAC", hash: "SHA-256" };
-    const raw = new TextEncoder().encode(secret);
-    return new BybitSigner(key, await crypto.subtle.importKey("raw", raw, hmac, false, ["sign"]));
+    return new BybitSigner(key, await importSecret(secret));
   }
 
   /**
@@ -41,9 +41,7 @@ export class BybitSigner {
    * @param text The text.
    * @returns 64 hex digits.
    */
-  async sign(text: string): Promise<string> {
-    const bytes = new TextEncoder().encode(text);
-    const signature = new Uint8Array(await crypto.subtle.sign("HMAC", this.#secret, bytes));
-    return [...signature].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  sign(text: string): Promise<string> {
+    return sign(this.#secret, text);
   }
 }

@@ -41,6 +41,7 @@ import {
   type KiteTrade,
   type KiteVariety,
 } from "./account.ts";
+import { hex } from "../hmac.ts";
 import { Recent } from "../recent.ts";
 import { gttForm, type KiteGtt, type KiteGttRequest } from "./gtt.ts";
 import { type KiteInstrument, parseInstruments } from "./instruments.ts";
@@ -485,6 +486,5 @@ function limit(limit: number, period: number): Limit {
 }
 
 async function sha256(text: string): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 }
