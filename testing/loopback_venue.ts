@@ -301,15 +301,12 @@ class SocketWire implements Wire {
     this.#held = [new TextEncoder().encode(first)];
   }
 
+  /** Writes what is held, if anything is. */
   release(): void {
-    const bytes = new Uint8Array(this.#held!.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const part of this.#held!) {
-      bytes.set(part, at);
-      at += part.length;
-    }
+    const all = new HalfRead();
+    for (const part of this.#held ?? []) all.add(part);
+    if (this.#held) this.#socket.write(all.bytes);
     this.#held = undefined;
-    this.#socket.write(bytes);
   }
 
   put(bytes: Uint8Array): void {
@@ -344,6 +341,7 @@ class SocketWire implements Wire {
   }
 
   finish(): void {
+    this.release(); // a handler of `onOpen` may end what has just begun
     this.#socket.end();
   }
 }

@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import type { FeedEvents } from "../feeder.ts";
+import { randomOf } from "../testing.ts";
 import { type Gap, WebSocketFeeder, type WebSocketFeederOptions } from "../websocket_feeder.ts";
 
 export interface Item {
@@ -148,16 +149,6 @@ export async function live<F extends Feed>(time: FakeTime, venue: Venue, feed: F
 
 /** The numbers of items. */
 export const seqs = (items: Item[]): number[] => items.map(({ seq }) => seq);
-
-/** A generator of numbers from 0 to 1, the same for the same seed. */
-function randomOf(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** A REST interface that answers, overlaps, fails, hangs, comes late, and gives its pages in no order. */
 function unreliable(venue: Venue, random: () => number): Backfill {

@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import { randomOf } from "../testing.ts";
 import { type Limit, runAll, Throttler, ThrottlerError } from "../throttler.ts";
 import { RemoteLimiter } from "./throttler/remote_limiter.ts";
 import { settle, VirtualClock } from "./virtual_clock.ts";
@@ -93,25 +94,15 @@ function plans(
 const seed = fc.integer();
 const start = upTo(1e9);
 
-/** A small generator (mulberry32): fast-check chooses the seed, so that a failure can be run again. */
-function random(seed: number): () => number {
-  return () => {
-    seed = seed + 0x6d2b79f5 | 0;
-    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
-    return ((t ^ t >>> 14) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Timers that fire up to 1 ms early, or on time, or a little late, or up to 2 s late. */
 function unpunctual(seed: number): () => number {
-  const next = random(seed);
+  const next = randomOf(seed);
   return () => [-1, 0, 5, 2_000][Math.floor(next() * 4)] * next();
 }
 
 /** Timers that fire up to 1 ms early. */
 function hasty(seed: number): () => number {
-  const next = random(seed);
+  const next = randomOf(seed);
   return () => next() < 0.5 ? 0 : -next();
 }
 
@@ -578,7 +569,7 @@ property(
   seed,
   async (all, plan, gaps, seed) => {
     using clock = new VirtualClock(0.3, unpunctual(seed));
-    const latency = random(seed + 1);
+    const latency = randomOf(seed + 1);
     const epochs = new Epochs();
     const throttler = new Throttler(all[0]);
     epochs.limits.push(all[0]);
@@ -681,7 +672,7 @@ property(
   async (limit, plan, seed) => {
     using clock = new VirtualClock(0.3, unpunctual(seed));
     const throttler = new Throttler(limit);
-    const latency = random(seed + 1);
+    const latency = randomOf(seed + 1);
     const processed: { at: number; cost: number }[] = [];
     const answers: { at: number; answer: () => void }[] = [];
     const runTo = async (time: number) => {
@@ -737,7 +728,7 @@ property(
     const order = new Map<string, number[]>();
     const errors: unknown[] = [];
     const waiting = new Map<number, { key: string; urgent: boolean }>();
-    const choose = random(seed + 1);
+    const choose = randomOf(seed + 1);
     let done = 0;
     const patience: { at: number; abort: () => void }[] = [];
     const runTo = async (time: number) => {
@@ -826,7 +817,7 @@ property(
   seed,
   async (limit, limits, plan, seed) => {
     using clock = new VirtualClock(0.3, unpunctual(seed));
-    const choose = random(seed + 1);
+    const choose = randomOf(seed + 1);
     const remote = new RemoteLimiter(limit);
     remote.latency = () => 40 * choose();
     remote.fresh = 300;

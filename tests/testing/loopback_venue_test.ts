@@ -15,6 +15,9 @@ function talk(port: number, text: string): Promise<string> {
   });
 }
 
+/** What a client sends to open a feed. */
+const UPGRADE = "GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n";
+
 Deno.test("LoopbackVenue answers pipelined requests in their order", async () => {
   await using venue = await LoopbackVenue.listen();
   venue.on("GET /slow", () => new Promise((resolve) => setTimeout(() => resolve("slow"), 20)));
@@ -32,7 +35,7 @@ Deno.test("LoopbackVenue sends what greets a client in the segment of the 101", 
   venue.feed.onOpen((client) => client.send("hello"));
   const segment = await new Promise<string>((resolve) => {
     const socket = connect(venue.port, "127.0.0.1", () => {
-      socket.write("GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n");
+      socket.write(UPGRADE);
       socket.once("data", (chunk: Uint8Array) => {
         resolve(Buffer.from(chunk).toString("latin1"));
         socket.destroy();
@@ -46,11 +49,10 @@ Deno.test("LoopbackVenue hears a frame that comes in the segment of its upgrade,
   await using venue = await LoopbackVenue.listen();
   const gate = Promise.withResolvers<void>();
   venue.feed.onUpgrade(() => gate.promise);
-  const upgrade = "GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n";
   const frame = "\x81\x82\0\0\0\0hi"; // masked with zeros
   const socket = connect(venue.port, "127.0.0.1");
   const write = (text: string) => socket.write(Buffer.from(text, "latin1"));
-  write(upgrade + frame + frame.slice(0, 3));
+  write(UPGRADE + frame + frame.slice(0, 3));
   await venue.until(() => venue.feed.upgrades === 1);
   write(frame.slice(3));
   await new Promise((resolve) => setTimeout(resolve, 20)); // it has come, and must wait
@@ -60,13 +62,21 @@ Deno.test("LoopbackVenue hears a frame that comes in the segment of its upgrade,
   socket.destroy();
 });
 
+Deno.test("LoopbackVenue accepts an upgrade whose connection onOpen() ends", async () => {
+  await using venue = await LoopbackVenue.listen();
+  venue.feed.onOpen((client) => {
+    client.send("bye");
+    client.finish();
+  });
+  const said = await talk(venue.port, UPGRADE);
+  assertEquals(said.startsWith("HTTP/1.1 101 ") && said.endsWith("bye"), true);
+});
+
 Deno.test("LoopbackVenue keeps no client that is gone before its upgrade is accepted", async () => {
   await using venue = await LoopbackVenue.listen();
   const gate = Promise.withResolvers<void>();
   venue.feed.onUpgrade(() => gate.promise);
-  const socket = connect(venue.port, "127.0.0.1", () => {
-    socket.write("GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n");
-  });
+  const socket = connect(venue.port, "127.0.0.1", () => socket.write(UPGRADE));
   await venue.until(() => venue.feed.upgrades === 1);
   socket.resetAndDestroy();
   await venue.until(() => venue.alive === 0);
@@ -102,9 +112,7 @@ Deno.test("FeedClient.raw() waits for a client that reads slowly", async () => {
   venue.feed.onOpen(async (client) => {
     for (; written < 100; written++) await client.raw(new Uint8Array(1_000_000));
   });
-  const socket = connect(venue.port, "127.0.0.1", () => {
-    socket.write("GET /ws HTTP/1.1\r\nupgrade: websocket\r\nsec-websocket-key: eA==\r\n\r\n");
-  });
+  const socket = connect(venue.port, "127.0.0.1", () => socket.write(UPGRADE));
   socket.pause();
   await venue.until(() => written > 0);
   await new Promise((resolve) => setTimeout(resolve, 50));
