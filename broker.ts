@@ -54,9 +54,11 @@ export abstract class AbstractBroker<Login = void> {
 
   /**
    * Logs in anew, where a subclass knows how to: once for all calls that were answered 401, which
-   * are then replayed. Without this method a 401 is final. The calls of the login say
-   * `renew: false`; otherwise those after its first `await` wait for themselves. A timer may call
-   * {@linkcode Session.renew} before the login expires: timer and 401 share one login.
+   * are then replayed. An error of kind `"unauthorized"` and outcome `"rejected"` from `failure`
+   * counts as a 401: a refused timestamp, for which this method reads the clock, can be one. Without
+   * this method a 401 is final. The calls of the login say `renew: false`; otherwise those after its
+   * first `await` wait for themselves. A timer may call {@linkcode Session.renew} before the login
+   * expires: timer and 401 share one login.
    *
    * @returns A promise of the end of the login.
    */

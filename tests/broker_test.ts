@@ -94,6 +94,29 @@ Deno.test("AbstractBroker.renew() and failure() are called as methods of the bro
   assertEquals(venue.replies.map(({ status, data }) => [status, data]), [[401, {}], [200, {}]]);
 });
 
+Deno.test("AbstractBroker takes an error of kind unauthorized, outcome rejected from failure() for a 401", async () => {
+  let sent = 0;
+  class Own extends Venue {
+    renewals = 0;
+    constructor() {
+      super({ fetch: () => Promise.resolve(Response.json({ refuses: ++sent <= 2 })) });
+    }
+    protected override renew(): Promise<void> {
+      this.renewals++;
+      return Promise.resolve();
+    }
+    protected override failure({ data }: Reply): BrokerError | undefined {
+      const { refuses } = data as { refuses: boolean };
+      const init = { kind: "unauthorized", outcome: "rejected" } as const;
+      return refuses ? new BrokerError("Bad timestamp", init) : undefined;
+    }
+  }
+  await using venue = new Own();
+  const orders = await Promise.all([venue.open.post("orders"), venue.open.post("orders")]);
+  assertEquals(orders, [{ refuses: false }, { refuses: false }]);
+  assertEquals([venue.renewals, sent], [1, 4]);
+});
+
 Deno.test("AbstractBroker.initialiseSession() prefers its options to renew() and failure()", async () => {
   class Own extends Venue {
     protected override renew(): Promise<void> {

@@ -75,20 +75,16 @@ export class BybitTradeSocket extends BybitStream<never> {
 
   async #change(change: BybitChange, wanted: BybitAmendment): Promise<BybitPlaced> {
     const { clock, orders } = this.#broker;
-    const inTurn = () => {
-      return orders.run(() => this.#send(change, wanted), { urgent: change === "cancel" });
+    const options = { urgent: change === "cancel" };
+    const send = () => orders.run(() => this.#send(change, wanted), options);
+    const sendAgain = async (error: unknown) => {
+      // A refused timestamp has executed nothing.
+      if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
+      await clock.sync().catch(() => Promise.reject(error));
+      return await send();
     };
-    const send = async () => {
-      try {
-        return await inTurn();
-      } catch (error) {
-        // A refused timestamp has executed nothing.
-        if (!(error instanceof BrokerError) || error.code !== BAD_TIMESTAMP) throw error;
-        await clock.sync().catch(() => Promise.reject(error));
-        return await inTurn();
-      }
-    };
-    return (await reconcile(send, this.#broker.fate(change, wanted))).result;
+    const fate = this.#broker.fate(change, wanted);
+    return (await reconcile(() => send().catch(sendAgain), fate)).result;
   }
 
   async #send(change: BybitChange, wanted: BybitAmendment): Promise<Result<BybitPlaced>> {
