@@ -163,10 +163,16 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
     return timer;
   }
 
-  /** Ends every connection and stops listening. Idempotent. */
+  /**
+   * Ends every connection and stops listening. Idempotent.
+   *
+   * @throws {AggregateError} If a part of the script has thrown what is no answer.
+   */
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.venue.close();
+    const errors = this.venue.errors.splice(0);
+    if (errors.length > 0) throw new AggregateError(errors, "The script of the simulator failed");
   }
 
   /** Closes the venue. */

@@ -101,18 +101,16 @@ export const LOGIN: KrakenLogin = {
     "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==",
 };
 
-/** One client: its private side, and what it has seen of each book. */
+/** One client: its private side, and the depth of each book that it follows. */
 interface Seat {
   readonly account: PrivateSocket;
-  readonly views: Map<string, View>;
+  readonly depths: Map<string, number>;
 }
 
-/** A book as a client has seen it. */
-interface View {
-  readonly depth: number;
-  readonly bids: readonly Rung[];
-  readonly asks: readonly Rung[];
-}
+/** Both sides of a book. */
+type Ladder = Pick<Market, "bids" | "asks">;
+
+const EMPTY: Ladder = { bids: [], asks: [] };
 
 /**
  * Kraken, simulated. WebSocket at `wsUrl + "/v2"`, REST at `httpUrl + "/0/"`, public and private.
@@ -170,7 +168,10 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
 
   /** Lets one or a few things happen in every market, and sends the updates. */
   override step(): void {
-    for (const market of this.markets.values()) this.#publish(market, market.steps(this.random));
+    for (const market of this.markets.values()) {
+      const before = { bids: [...market.bids], asks: [...market.asks] };
+      this.#publish(market, before, market.steps(this.random));
+    }
     for (const order of this.desk.open) this.desk.match(order);
   }
 
@@ -197,9 +198,7 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
         this.#nextRequest = now + this.#restInterval;
         return enveloped(() => answer(request));
       });
-    on(":call", () => {
-      throw reply(404, { error: ["EGeneral:Unknown method"] });
-    });
+    asked("*", () => reply(404, { error: ["EGeneral:Unknown method"] }));
     on("Time", () => {
       const time = new Date();
       return { unixtime: Math.floor(time.getTime() / 1_000), rfc1123: time.toUTCString() };
@@ -232,7 +231,7 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
   /** Tells the venue's status. */
   #greet(client: FeedClient): void {
     const account = new PrivateSocket(this.desk, this.privateApi.tokens, client);
-    this.#seats.set(client, { account, views: new Map() });
+    this.#seats.set(client, { account, depths: new Map() });
     const id = FIRST_CONNECTION_ID + BigInt(client.id - 1);
     client.send(
       `{"channel":"status","type":"update","data":[{"version":"2.0.9","system":"online",` +
@@ -292,31 +291,29 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
     grant({ ...result, snapshot });
     const market = this.markets.get(symbol)!;
     if (channel === "book") {
-      this.#seats.get(client)!.views.set(symbol, { depth, bids: [], asks: [] });
-      this.#sendBook(market, client, "snapshot");
+      this.#seats.get(client)!.depths.set(symbol, depth);
+      this.#sendBook(market, client, EMPTY);
     } else if (channel === "ticker" && snapshot) client.send(tickerFrame(market, "snapshot"));
   }
 
   /** Sends what a step of a market has changed. */
-  #publish(market: Market, prints: readonly Print[]): void {
+  #publish(market: Market, before: Ladder, prints: readonly Print[]): void {
     const { feed } = this.venue;
     const { symbol } = market.instrument;
-    for (const client of feed.clients) {
-      if (client.held.has(`book ${symbol}`)) this.#sendBook(market, client, "update");
+    for (const client of this.followers) {
+      if (client.held.has(`book ${symbol}`)) this.#sendBook(market, client, before);
     }
     if (prints.length === 0) return;
     feed.publish(`trade ${symbol}`, tradesFrame(market, prints));
     feed.publish(`ticker ${symbol}`, tickerFrame(market, "update"));
   }
 
-  #sendBook(market: Market, client: FeedClient, type: "snapshot" | "update"): void {
+  #sendBook(market: Market, client: FeedClient, before: Ladder): void {
     const { symbol } = market.instrument;
-    const { views } = this.#seats.get(client)!;
-    const { depth, ...view } = views.get(symbol)!;
-    const next = { bids: market.bids.slice(0, depth), asks: market.asks.slice(0, depth) };
-    views.set(symbol, { depth, ...next });
-    const bids = changes(view.bids, next.bids, depth, -1);
-    const asks = changes(view.asks, next.asks, depth, 1);
+    const depth = this.#seats.get(client)!.depths.get(symbol)!;
+    const type = before === EMPTY ? "snapshot" : "update";
+    const bids = changes(before.bids, market.bids, depth, -1);
+    const asks = changes(before.asks, market.asks, depth, 1);
     if (bids.length + asks.length === 0) return;
     const isWrong = type === "update" && this.#corrupt > 0;
     if (isWrong) this.#corrupt--;
@@ -336,21 +333,22 @@ function instrumentOf(name: string): KrakenInstrument | undefined {
 }
 
 /**
- * What brings a client from one view of a side to the next: levels that are new or different, and
+ * What brings a client from one state of a side to the next: levels that are new or different, and
  * those that are gone, with a quantity of 0. What was only pushed beyond the depth is not told.
  */
 function changes(
   before: readonly Rung[],
-  after: readonly Rung[],
+  market: readonly Rung[],
   depth: number,
   away: 1 | -1,
 ): Rung[] {
-  const kept = new Set(after);
+  const after = market.slice(0, depth);
+  const seen = new Set(before.slice(0, depth));
   const prices = new Set(after.map(({ price }) => price));
   const edge = after.length < depth ? Infinity : away * after[after.length - 1].price;
-  const gone = before.filter(({ price }) => !prices.has(price) && away * price < edge);
-  for (const rung of before) kept.delete(rung);
-  return [...gone.map(({ price }) => ({ price, qty: 0 })), ...kept];
+  const gone = [...seen].filter(({ price }) => !prices.has(price) && away * price < edge);
+  const news = after.filter((rung) => !seen.has(rung));
+  return [...gone.map(({ price }) => ({ price, qty: 0 })), ...news];
 }
 
 function level({ instrument }: Market, { price, qty }: Rung): Level {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Book, parse } from "../../../examples/kraken/book.ts";
 import {
   KrakenSimulator,
@@ -384,4 +384,17 @@ Deno.test("Simulator.close() closes every socket and may be called twice", async
   await venue.close();
   await venue.close();
   assertEquals((await client.ended).code, 1001);
+});
+
+Deno.test("Simulator.close() tells what a part of the script has thrown, once", async () => {
+  const venue = still();
+  const bug = new Error("a bug");
+  venue.venue.on("GET /bug", () => {
+    throw bug;
+  });
+  const answer = await fetch(`${venue.httpUrl}/bug`);
+  assertEquals([answer.status, (await answer.json()).error], [500, "the handler threw"]);
+  const error = await assertRejects(() => venue.close(), AggregateError);
+  assertEquals(error.errors, [bug]);
+  await venue.close();
 });
