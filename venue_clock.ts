@@ -143,13 +143,15 @@ export class VenueClock {
   }
 
   /**
-   * The venue's time for a timestamp: reads it anew if {@linkcode now} may lie too far behind. Meant
-   * for the `sign` hook of a session.
+   * Tells the venue's time for a timestamp, and reads the time anew first if {@linkcode now} may lie
+   * too far behind. Meant for the `sign` hook of a session.
    *
-   * - At first, then seldom: with a `drift` of 200 and `most` of 1,000 about every 40 minutes.
-   * - A reading that fails is ignored if there are earlier ones: their bounds still hold.
-   * - Where one reading cannot be as exact as `most`, because the venue tells whole seconds or is
-   *   far away, every call reads.
+   * - The first call reads. Later calls seldom do: with a `drift` of 200 and `most` of 1,000, about
+   *   every 40 minutes.
+   * - If a reading fails and there are earlier ones, then the call goes on with those: their bounds
+   *   still hold. The next call reads again.
+   * - If no reading can be as exact as `most`, because the venue tells whole seconds or is far away,
+   *   then every call reads.
    *
    * @param most How far the venue's own time may be ahead of the timestamp, in milliseconds: well
    *   below what the venue tolerates.
@@ -164,7 +166,10 @@ export class VenueClock {
    * import { assert, assertEquals } from "@std/assert";
    *
    * let readings = 0;
-   * const clock = new VenueClock(() => (readings++, Date.now()));
+   * const clock = new VenueClock(() => {
+   *   readings++;
+   *   return Date.now(); // in truth, the venue's answer
+   * });
    *
    * const timestamps = [await clock.fresh(1_000), await clock.fresh(1_000)];
    * assertEquals(readings, 1); // the second one is exact enough
@@ -182,8 +187,8 @@ export class VenueClock {
   }
 
   /**
-   * The venue's time at a moment of this computer's clock: for the start of a list of what happened
-   * since then. A step of that clock since the moment shifts the result as much.
+   * Tells the venue's time at a moment of this computer's clock: for a list of what has happened
+   * since then. A step of this computer's clock since the moment shifts the result as much.
    *
    * @param moment The moment, of `Date.now()`: `since` of a gap, for example.
    * @returns Whole epoch milliseconds: the venue's own time at that moment, or less by up to
