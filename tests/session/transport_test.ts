@@ -9,6 +9,7 @@ import type { RuntimeName } from "../../platform/runtime.ts";
 import type { Outgoing } from "../../session/body.ts";
 import { ReplyError } from "../../session/reply_error.ts";
 import { type Sending, Transport, type TransportOptions } from "../../session/transport.ts";
+import { LoopbackVenue } from "../../testing.ts";
 
 const ORDER: Sending = { method: "POST", isSafe: false, isIdempotent: false };
 const CANCEL: Sending = { method: "DELETE", isSafe: false, isIdempotent: false };
@@ -193,12 +194,8 @@ Deno.test("Transport lets no order wait right after an answer", async () => {
 });
 
 Deno.test("Session refuses an order in words in a runtime that it does not know, and sends nothing", async () => {
-  let arrived = 0;
-  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
-    arrived++;
-    return Response.json({});
-  });
-  const baseUrl = `http://127.0.0.1:${server.addr.port}`;
+  await using venue = (await LoopbackVenue.listen()).on("*", {});
+  const baseUrl = venue.httpUrl;
   const worker = new Worker(new URL("browser_worker.ts", import.meta.url), { type: "module" });
   const answer = () =>
     new Promise<Record<string, string>>((resolve) => {
@@ -209,13 +206,12 @@ Deno.test("Session refuses an order in words in a runtime that it does not know,
     const error = answer();
     worker.postMessage({ method, baseUrl });
     const { kind, outcome, message } = await error;
-    assertEquals([kind, outcome, arrived], ["invalid", "not-sent", 0]);
+    assertEquals([kind, outcome, venue.requests], ["invalid", "not-sent", []]);
     assertStringIncludes(message, "may send an order twice by itself");
   }
   const read = answer();
   worker.postMessage({ method: "GET", baseUrl });
   assertEquals((await read).kind, undefined); // a GET goes out
-  assertEquals(arrived, 1);
+  assertEquals(venue.requests.length, 1);
   worker.terminate();
-  await server.shutdown();
 });
