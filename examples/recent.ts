@@ -1,5 +1,6 @@
 /**
- * A map that forgets what was set long ago: for the states of orders, which have no end.
+ * A map that forgets what was set long ago: for the states of orders and for requests, which have no
+ * end.
  *
  * @module
  */

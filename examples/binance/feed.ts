@@ -24,6 +24,7 @@ import {
 } from "@aio-trader/core";
 import { delay } from "@std/async/delay";
 import type { Level } from "../levels.ts";
+import { Recent } from "../recent.ts";
 import { Book, type DepthEvent, type DepthSnapshot } from "./book.ts";
 import { BinanceBroker } from "./broker.ts";
 import { RepairWaits } from "./repair_waits.ts";
@@ -121,8 +122,8 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   /** Books that a snapshot is being asked for. */
   readonly #loading = new WeakSet<Book>();
   readonly #waits = new RepairWaits();
-  /** What was asked and not answered yet, by the number of the request. */
-  readonly #asked = new Map<number, Request>();
+  /** What was asked of late, by the number of the request. */
+  readonly #asked = new Recent<number, Request>(10_000);
   readonly #ended = new AbortController();
   #lastId = 0;
   /** The connection that is not to be replaced by another that delivers already. */
@@ -168,7 +169,6 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
       }
       this.#books.clear();
       this.#next.clear();
-      this.#asked.clear();
     });
     this.on("live", () => this.#onLive());
   }
@@ -234,7 +234,6 @@ export class BinanceFeed extends WebSocketFeeder<BinanceItem, BinanceSubscriptio
   /** The venue answers a request as a whole. It grants what does not exist, and never delivers it. */
   #answer({ id, error, code, msg }: Answer): void {
     const { op, subs } = this.#asked.get(id) ?? { op: "ask", subs: [] };
-    this.#asked.delete(id);
     const why = error?.msg ?? msg ?? `code ${error?.code ?? code}`;
     const isRefused = error !== undefined || code !== undefined;
     if (isRefused && op !== "subscribe") {

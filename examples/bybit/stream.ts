@@ -13,6 +13,7 @@ import {
   WebSocketFeeder,
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
+import { Recent } from "../recent.ts";
 import type { BybitBroker } from "./broker.ts";
 
 /** Refusals that another request may not meet. */
@@ -36,8 +37,8 @@ export abstract class BybitStream<T> extends WebSocketFeeder<T> {
   protected override readonly batch = 10;
   readonly #url: string;
   readonly #login: BybitBroker | undefined;
-  /** What was asked on this connection and not answered yet. An answer tells only its number. */
-  readonly #asked = new Map<string, string[]>();
+  /** What was asked of late, by the number of the request. An answer tells no more than that. */
+  readonly #asked = new Recent<string, string[]>(10_000);
 
   /**
    * Makes a stream.
@@ -50,7 +51,6 @@ export abstract class BybitStream<T> extends WebSocketFeeder<T> {
     super({ pingInterval: 20_000, staleAfter: 30_000, confirmTimeout: 5_000, ...options });
     this.#url = url;
     this.#login = login;
-    this.on("state", ({ state }) => state !== "live" && this.#asked.clear());
   }
 
   /** Reads a frame that is neither about the login nor about subscriptions. */
@@ -96,7 +96,6 @@ export abstract class BybitStream<T> extends WebSocketFeeder<T> {
   /** One wrong topic makes the venue refuse all of a request: then each is asked for by itself. */
   #judge({ req_id = "", success, ret_msg = "" }: BybitFrame, connection: FeedConnection): void {
     const topics = this.#asked.get(req_id) ?? [];
-    this.#asked.delete(req_id);
     if (success) return this.confirm(...topics);
     const isPassing = PASSING.test(ret_msg);
     for (const topic of topics) {

@@ -20,6 +20,7 @@ import {
   type WebSocketFeederOptions,
 } from "@aio-trader/core";
 import type { Level, Sides } from "../levels.ts";
+import { Recent } from "../recent.ts";
 import { Book, parse } from "./book.ts";
 
 /** What a feed can be subscribed to: one channel of one symbol. */
@@ -136,8 +137,8 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
   readonly #url: string;
   /** The books that can be relied on. One that is absent waits for a snapshot. */
   readonly #books = new Map<string, Book>();
-  /** What was asked on this connection and not answered yet. An answer tells only part of it. */
-  readonly #asked = new Map<number, KrakenSubscription[]>();
+  /** What was asked of late, by the number of the request. An answer tells only part of it. */
+  readonly #asked = new Recent<number, KrakenSubscription[]>(10_000);
   #lastId = 0;
 
   /**
@@ -150,11 +151,7 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
   constructor({ url = "wss://ws.kraken.com/v2", ...options }: KrakenFeedOptions = {}) {
     super({ staleAfter: 10_000, pingInterval: 4_000, confirmTimeout: 5_000, ...options });
     this.#url = url;
-    this.on("state", ({ state }) => {
-      if (state === "live") return;
-      this.#books.clear();
-      this.#asked.clear();
-    });
+    this.on("state", ({ state }) => state !== "live" && this.#books.clear());
   }
 
   /** The order books that are verified now, by symbol. */
@@ -224,9 +221,6 @@ export class KrakenFeed extends WebSocketFeeder<KrakenItem, KrakenSubscription> 
     const asked = this.#asked.get(req_id) ?? [];
     const symbol = message.symbol ?? result?.symbol;
     const about = asked.filter((sub) => symbol === undefined || sub.symbol === symbol);
-    const left = asked.filter((sub) => !about.includes(sub));
-    if (left.length > 0) this.#asked.set(req_id, left);
-    else this.#asked.delete(req_id);
     // Such as {"Error":"Exceeded msg rate"}: what was asked is not confirmed, so is asked again.
     if (about.length === 0 && !success) this.dispatch("error", new FeedError(inWords(message)));
     for (const sub of about) {
