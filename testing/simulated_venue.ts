@@ -139,7 +139,7 @@ export class SimulatedVenue extends VenueScript {
   }
 
   /** Takes the place of `fetch`: the option `fetch` of a session. */
-  readonly fetch: typeof fetch = (input, init = {}) => {
+  readonly fetch: typeof fetch = (input, init: RequestInit = {}) => {
     const { signal } = init;
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     const abort = () => reject(signal!.reason);

@@ -1,12 +1,12 @@
 /**
- * Runs the checks that must hold on every runtime: `tests/runtimes/*_check.ts` on Deno, Node 22,
- * Node 24 and Bun.
+ * Runs the checks that must hold on every runtime: `tests/runtimes/*_check.ts` on this Deno, the
+ * oldest that is supported, Node 22, Node 24 and Bun.
  *
  *     deno task test:runtimes                 # all checks on all runtimes
  *     deno task test:runtimes retry session   # these checks
  *     deno task test:runtimes --on=bun,node22 # these runtimes
  *
- * Npm brings Node and Bun in the exact versions below, once, into `.cache/`. `deno bundle` makes one
+ * Npm brings the others in the exact versions below, once, into `.cache/`. `deno bundle` makes one
  * file of each check, which every runtime then runs. The table at the end has a line for each check
  * and runtime. Exits with 1 if a check failed.
  *
@@ -20,7 +20,7 @@ import { VERSIONS } from "./versions.ts";
 const LIMIT = 120_000;
 
 type Runtime = "deno" | keyof typeof VERSIONS;
-const runtimes: Runtime[] = ["deno", "node22", "node24", "bun"];
+const runtimes: Runtime[] = ["deno", "deno28", "node22", "node24", "bun"];
 
 /** The checks are in `tests/runtimes/`, or in the folder of `tests/` that `--in` names. */
 const where = Deno.args.findLast((arg) => arg.startsWith("--in="))?.slice(5) ?? "runtimes";
@@ -33,7 +33,9 @@ async function run(
   runtime: Runtime,
   file: string,
 ): Promise<{ ok: boolean; result: string }> {
-  const args = runtime === "deno" ? ["run", "-A", "--no-config", file] : [file];
+  const args = runtime.startsWith("deno")
+    ? ["run", "-A", "--no-config", "--v8-flags=--expose-gc", file]
+    : [file];
   const child = new Deno.Command(program, { args, stdout: "piped", stderr: "inherit" }).spawn();
   const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT);
   let text = "";

@@ -30,21 +30,25 @@ Deno.test("The first example of the README runs from the packed module on each r
   await project.write("first.ts", await block("README.md", "ts"));
   await project.write("first.mjs", await block("docs/quick-start.md", "js"));
   const programs = {
-    "Deno 2.4 or later": Deno.execPath(),
+    "Deno 2.8 or later": Deno.execPath(),
     "Node 24": await install(VERSIONS.node24),
     "Bun 1.2 or later": await install(VERSIONS.bun),
     "Node 22": await install(VERSIONS.node22),
   };
   const commands = await runCommands();
   assertEquals([...commands.keys()], Object.keys(programs));
-  for (const [runtime, program] of Object.entries(programs)) {
+  const oldest = ["Deno 2.8 or later", await install(VERSIONS.deno28)] as const;
+  for (const [runtime, program] of [...Object.entries(programs), oldest]) {
     const args = commands.get(runtime)!;
-    await t.step(`${runtime}: ${args.join(" ")}`, async () => {
-      const { success, said } = await project.run(program, args);
-      assert(success, said);
-      assert(/found: name: \S+ symbol: INFY quantity: 1 executed: 1\b/.test(words(said)), said);
-      assert(/tick: symbol: INFY last: 1500/.test(words(said)), said);
-    });
+    await t.step(
+      `${runtime}: ${program === oldest[1] ? "2.8.0, " : ""}${args.join(" ")}`,
+      async () => {
+        const { success, said } = await project.run(program, args);
+        assert(success, said);
+        assert(/found: name: \S+ symbol: INFY quantity: 1 executed: 1\b/.test(words(said)), said);
+        assert(/tick: symbol: INFY last: 1500/.test(words(said)), said);
+      },
+    );
   }
 });
 
