@@ -90,9 +90,9 @@ export interface RedisThrottlerOptions {
    *
    * @default {"wait"}
    */
-  onUnavailable?: "wait" | "reject" | "local";
+  onUnavailable?: "wait" | "reject" | "local" | undefined;
   /** Number of processes that share the limits, for `"local"`: at most the smallest limit. */
-  processes?: number;
+  processes?: number | undefined;
   /**
    * How long Redis waits for a sign of life, in milliseconds: at least 1,000. A process that waits
    * or holds tokens gives a sign every third of a lease. The places and the tokens of a process
@@ -100,22 +100,22 @@ export interface RedisThrottlerOptions {
    *
    * @default {5_000}
    */
-  lease?: number;
+  lease?: number | undefined;
   /**
    * Longest wait for an answer, in milliseconds; then the command is sent again.
    *
    * @default {1_000}
    */
-  timeout?: number;
+  timeout?: number | undefined;
   /**
    * Most calls of this process that may wait at once. One more rejects with a
    * {@linkcode ThrottlerError} of kind `"full"`.
    *
    * @default {Infinity}
    */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
   /** Called with each {@linkcode RedisThrottlerEvent}. An exception in the listener is ignored. */
-  onEvent?: (event: RedisThrottlerEvent) => void;
+  onEvent?: ((event: RedisThrottlerEvent) => void) | undefined;
 }
 
 /**

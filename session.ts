@@ -335,7 +335,7 @@ export class Session {
   async #logIn(call: Call, refusal: BrokerError): Promise<void> {
     const { stop, generation } = call;
     const signal = stop.begin();
-    call.limit("no new login");
+    call.limit(() => "no new login");
     try {
       await abortable(this.#venue.renewal.renew(generation), signal);
     } catch (cause) {

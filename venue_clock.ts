@@ -28,14 +28,14 @@ export interface VenueClockOptions {
    *
    * @default {1}
    */
-  resolution?: number;
+  resolution?: number | undefined;
   /**
    * How fast the venue's clock and this computer's may drift apart, in parts per million. `200` is
    * more than the quartz of a bad computer does.
    *
    * @default {200}
    */
-  drift?: number;
+  drift?: number | undefined;
 }
 
 /** Bounds of the offset: the venue's time less `performance.now()`, at one moment. */

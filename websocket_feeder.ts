@@ -761,9 +761,10 @@ export abstract class WebSocketFeeder<T, S = string> extends AbstractFeeder<T> {
   #giveUp(keys: unknown[], connection: Connection): void {
     const names = keys.slice(0, 3).map(String).join(", ");
     const more = keys.length > 3 ? ` and ${keys.length - 3} more` : "";
-    const message =
-      `Cannot subscribe to ${names}${more}: asked again and again, never confirmed: ` +
-      "wanted confirm() with a subscription of the same key";
+    const { stranger } = this.#wanted;
+    const other = stranger === undefined ? "" : `; confirm() was given ${String(stranger)}`;
+    const message = `Cannot subscribe to ${names}${more}: asked again and again, never confirmed` +
+      `, wanted confirm() with the same key${other}`;
     if (connection === this.#lifecycle.connection) {
       connection.retire();
       void this.#fillPart(connection);

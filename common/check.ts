@@ -26,6 +26,9 @@ export interface Range {
   unit?: string;
 }
 
+/** The refusals so far. Their words are ours, so they may be shown. */
+const refusals = new WeakSet<object>();
+
 /** Longest part of a string that a message quotes, in characters. */
 const MAX_SHOWN = 40;
 
@@ -45,7 +48,7 @@ export function checkNumber(task: string, name: string, value: unknown, range: R
   if (typeof value !== "number") refuse(task, name, value, inWords(range));
   const isInside = value <= max && (above ? value > min : value >= min);
   if (isInside && (!integer || Number.isInteger(value) || value === Infinity)) return value;
-  throw new RangeError(`${task}: ${name} is ${value}, wanted ${inWords(range)}`);
+  throw noted(new RangeError(`${task}: ${name} is ${value}, wanted ${inWords(range)}`));
 }
 
 /**
@@ -134,7 +137,17 @@ export function checkObject(task: string, name: string, value: unknown): void {
  * @throws {TypeError} Always.
  */
 export function refuse(task: string, name: string, value: unknown, wanted: string): never {
-  throw new TypeError(`${task}: ${name} is ${describe(value)}; wanted ${wanted}`);
+  throw noted(new TypeError(`${task}: ${name} is ${describe(value)}; wanted ${wanted}`));
+}
+
+/** Tells whether an error is a refusal of this file, whose words hold no secret. */
+export function isRefusal(error: unknown): error is Error {
+  return refusals.has(Object(error));
+}
+
+function noted<E extends Error>(error: E): E {
+  refusals.add(error);
+  return error;
 }
 
 /** A value as a message shows it: primitives with their type, everything else by its kind only. */

@@ -112,7 +112,8 @@ export function checkReconcile<T>(options: ReconcileOptions<T>): void {
   const { find, horizon = 10_000, timeout = 60_000 } = options;
   if (typeof find !== "function") refuse(task, "find", find, "a function");
   checkNumber(task, "horizon", horizon, { unit: "milliseconds" });
-  checkNumber(task, "timeout", timeout, { min: horizon, unit: "milliseconds" });
+  const unit = "the horizon or longer: milliseconds";
+  checkNumber(task, "timeout", timeout, { min: horizon, unit });
 }
 
 /**

@@ -46,7 +46,7 @@ export interface StreamOptions<T> {
    *
    * @default {16_384}
    */
-  capacity?: number;
+  capacity?: number | undefined;
   /**
    * The fate of an item that finds the queue full: `"drop-oldest"` makes room for the item,
    * `"drop-newest"` drops the item, `"error"` ends the stream: the stream throws after the last
@@ -54,12 +54,12 @@ export interface StreamOptions<T> {
    *
    * @default {"drop-oldest"}
    */
-  overflow?: "drop-oldest" | "drop-newest" | "error";
+  overflow?: "drop-oldest" | "drop-newest" | "error" | undefined;
   /**
    * Tells items apart: a slow reader gets only the latest item of each key. A new item
    * keeps the place of the one that it replaces, so a busy key does not starve. Off unless given.
    */
-  key?: (item: T) => unknown;
+  key?: ((item: T) => unknown) | undefined;
 }
 
 /**

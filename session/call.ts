@@ -88,12 +88,12 @@ export class Call {
   /**
    * Gives the step that is under way the time of one attempt.
    *
-   * @param why The beginning of the sentence `no answer within 60000 ms`.
+   * @param why Gives the beginning of the sentence `no answer within 60000 ms`.
    */
-  limit(why: string): void {
+  limit(why: () => string): void {
     this.stop.limit((timeout) => {
       const { isSent: worthwhile } = this.fate;
-      return this.error("timeout", `${why} within ${timeout} ms`, { worthwhile });
+      return this.error("timeout", `${why()} within ${timeout} ms`, { worthwhile });
     });
   }
 

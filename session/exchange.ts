@@ -5,6 +5,7 @@
  */
 
 import { BrokerError } from "../common/broker_error.ts";
+import { isRefusal } from "../common/check.ts";
 import { retryAfter } from "../common/retry_after.ts";
 import { type RateLimiter, Throttler } from "../throttler.ts";
 import { checkBody, encodeFormData, type Outgoing } from "./body.ts";
@@ -47,6 +48,7 @@ export class Exchange {
   readonly #start: number;
   #outgoing: Outgoing | undefined;
   #response: Response | undefined;
+  #isSigning = false;
   /** The error that the venue class has found in the answer. */
   #own: BrokerError | undefined;
 
@@ -72,7 +74,7 @@ export class Exchange {
    * @throws {LOGIN_BEGUN} If a login has begun before the request was sent.
    */
   async run<T>(): Promise<Reply<T>> {
-    this.#call.limit("no answer");
+    this.#call.limit(() => this.#isSigning ? "sign() did not end" : "no answer");
     try {
       const outgoing = this.#outgoing = this.#compose();
       if (this.#venue.options.sign) await this.#sign(outgoing, this.#venue.options.sign);
@@ -110,17 +112,20 @@ export class Exchange {
     const { url, body } = outgoing;
     const headers = new SafeHeaders(outgoing.headers);
     const draft: Draft = { method, url: new URL(url), headers, body, attempt };
+    this.#isSigning = true;
     try {
       await abortable((async () => await sign(draft))(), this.#signal);
     } catch (error) {
       if (this.#signal.aborted || error instanceof RequestError) throw error;
       if (!isBrokerError(error)) {
-        throw this.#call.error("invalid", `sign() threw ${nameOf(error)}`);
+        const words = isRefusal(error) ? `: ${error.message}` : "";
+        throw this.#call.error("invalid", `sign() threw ${nameOf(error)}${words}`);
       }
       const { kind, message, retriable: worthwhile, retryAfter } = error;
       const details = { cause: error, worthwhile, retryAfter };
       throw this.#call.error(kind, `sign() threw a BrokerError: ${message}`, details);
     }
+    this.#isSigning = false;
     checkBelow(this.#venue.base, draft.url);
     outgoing.url = draft.url.href;
     outgoing.headers = headers.record;

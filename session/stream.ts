@@ -75,7 +75,7 @@ class Source implements UnderlyingDefaultSource<Bytes> {
   async pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
     const { stop, fate } = this.#call;
     try {
-      this.#call.limit("no further chunk");
+      this.#call.limit(() => "no further chunk");
       const { done = true, value } = await this.#reader?.read() ?? {};
       if (this.#signal.aborted) return;
       stop.relax();

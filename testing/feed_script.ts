@@ -442,7 +442,7 @@ export class FeedScript {
 
   /**
    * Refuses upgrades. A feed hears the status where its runtime tells it, and then ends at 401 and
-   * 403; browsers tell none.
+   * 403; browsers tell none. Node 24 asks twice after a 401: say `times: 2` or more there.
    *
    * @param options The status, and how many.
    */

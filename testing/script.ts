@@ -92,8 +92,9 @@ export type Incoming = Pick<
 >;
 
 /**
- * Answers the requests of a route: returns a value, which becomes JSON, `undefined` for 204, or a
- * {@linkcode reply}. A reply that is thrown is an answer too.
+ * Answers the requests of a route: returns a text or bytes, which go out as they are, another value,
+ * which becomes JSON, `undefined` for 204, or a {@linkcode reply}. A reply that is thrown is an answer
+ * too.
  *
  * @example A book of orders
  * ```ts
@@ -191,8 +192,8 @@ export abstract class VenueScript {
   /** Every request whose handler has run, in order: one that was executed twice stands twice. */
   readonly executed: VenueRequest[] = [];
   /**
-   * What handlers have thrown that is no reply, those of the feed too. Each such request was answered
-   * with 500.
+   * What handlers have thrown that is no reply, those of the feed too: each such request was answered
+   * with 500. And an error for each request of no route, which was answered with 501.
    */
   readonly errors: unknown[] = [];
   /** The WebSocket side of the venue. */
@@ -214,8 +215,8 @@ export abstract class VenueScript {
   /**
    * Says how requests of a route are answered. The latest handler of a route counts.
    *
-   * @param route A method and a path, for example `"GET /orders/:id"`, or `"*"` for every request
-   *   that no other route answers.
+   * @param route A method and a path, for example `"GET /orders/:id"`, where a name takes all
+   *   between two slashes; or `"*"` for every request that no other route answers.
    * @param handler Answers a request, or the value that answers all of them.
    * @returns This venue.
    * @throws {TypeError} If the route is no method and path.
@@ -321,12 +322,18 @@ export abstract class VenueScript {
     const plans = this.#plans.filter(({ route, strikes }) => matches(route) && strikes.next());
     const [, steps = []] = mostExact([...this.#steps.values()].filter(([it]) => matches(it))) ?? [];
     const step = steps.length > 1 ? steps.shift() : steps[0];
-    const own = found?.[1] ?? (() => reply(404, { error: "no such route" }));
+    const own = found?.[1] ?? (() => this.#miss(request));
     if (step instanceof VenueReply) return await this.#play(request, () => step, undefined, wait);
     if (typeof step === "function") return await this.#play(request, step, undefined, wait);
     if (!step) return await this.#play(request, own, plans[0], wait);
     const [fault, options] = typeof step === "string" ? [step, {}] : step;
     return await this.#play(request, own, { fault, options }, wait);
+  }
+
+  /** Answers a request of no route as no venue does: a 404 could be taken for "no such order". */
+  #miss({ method, path }: VenueRequest): VenueReply {
+    this.errors.push(new Error(`Cannot answer ${method} ${path}: there is no route for it`));
+    return reply(501, { error: "no such route" });
   }
 
   async #play(
@@ -420,6 +427,9 @@ class Route {
     }
     this.#method = method;
     this.#parts = path?.split("/") ?? [];
+    if (this.#parts.some((part) => part.lastIndexOf(":") > 0)) {
+      throw new TypeError(`Cannot use the route: it is ${route}, wanted a ":" after a "/" only`);
+    }
   }
 
   /** The named parts of the path, or `undefined` if the request is for another route. */

@@ -191,6 +191,41 @@ export class VirtualTime {
   }
 
   /**
+   * Lets time pass until a promise settles, one timer after the other.
+   *
+   * @param promise What a test waits for: to await it alone would never end.
+   * @param most Longest wait, in virtual milliseconds.
+   * @returns Its value.
+   * @throws The error that it rejects with.
+   * @throws {Error} If it does not settle in time.
+   *
+   * @example A minute of waiting
+   * ```ts
+   * import { VirtualTime } from "@aio-trader/core/testing";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using time = new VirtualTime();
+   * const wait = new Promise((resolve) => setTimeout(() => resolve("done"), 60_000));
+   * assertEquals(await time.run(wait), "done");
+   * ```
+   */
+  async run<T>(promise: Promise<T>, most = 3_600_000): Promise<T> {
+    const end = this.#now + most;
+    let isSettled = false;
+    const settle = () => isSettled = true;
+    promise.then(settle, settle);
+    await this.settle();
+    while (!isSettled) {
+      const next = this.#next(end);
+      if (!next) throw new Error(`Cannot wait any longer: not settled within ${most} ms`);
+      this.#now = Math.max(this.#now, next[1].at);
+      this.#fire(...next);
+      await this.settle();
+    }
+    return await promise;
+  }
+
+  /**
    * Suspends the process: time goes on, and no timer fires meanwhile. Those that are due fire late,
    * with the next {@linkcode VirtualTime.pass}.
    *

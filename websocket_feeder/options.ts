@@ -33,9 +33,9 @@ export interface Endpoint {
   /** The address, `ws:` or `wss:`. */
   url: string | URL;
   /** The subprotocols to offer. */
-  protocols?: string | string[];
+  protocols?: string | string[] | undefined;
   /** The headers of the upgrade request. Browsers cannot send any, Deno from 2.5 on. */
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
 }
 
 /**
@@ -82,28 +82,28 @@ export interface WebSocketFeederOptions {
    *
    * @default {10_000}
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
   /**
    * Longest time that `close()` waits: for the answers that are due, then for the venue to answer
    * the close frame. `0` does not wait.
    *
    * @default {2_000}
    */
-  closeTimeout?: number;
+  closeTimeout?: number | undefined;
   /**
    * Longest time without any frame. After that the connection is replaced, at most an eighth later.
    * Choose more than the venue's heartbeat: a quiet market is not silence. `0` is off.
    *
    * @default {0}
    */
-  staleAfter?: number;
+  staleAfter?: number | undefined;
   /**
    * Time between two pings: the frames of `ping()`. A class with a `ping()` needs the option, a
    * class without must not have it. `0` is off, also for a class with a `ping()`.
    *
    * @default {0}
    */
-  pingInterval?: number;
+  pingInterval?: number | undefined;
   /**
    * How long a connection may be live before another one replaces it: for venues that end
    * connections after a while, choose less. The new connection is live and subscribed before the
@@ -112,7 +112,7 @@ export interface WebSocketFeederOptions {
    *
    * @default {0}
    */
-  maxLifetime?: number;
+  maxLifetime?: number | undefined;
   /**
    * How long a replaced connection delivers beside its replacement, once all subscriptions are
    * asked for: long enough for the venue to begin. It stays longer while it alone delivers. After
@@ -121,7 +121,7 @@ export interface WebSocketFeederOptions {
    *
    * @default {1_000}
    */
-  overlap?: number;
+  overlap?: number | undefined;
   /**
    * How long the venue may take to confirm a subscription, told by `confirm()`. A late one is asked
    * for again; then the feed waits twice as long, and once more twice as long. After three requests
@@ -131,7 +131,7 @@ export interface WebSocketFeederOptions {
    *
    * @default {0}
    */
-  confirmTimeout?: number;
+  confirmTimeout?: number | undefined;
   /**
    * How long a subscription may deliver nothing on a healthy connection before it is asked for
    * again, in milliseconds: a number, or a function of the subscription. The class must have
@@ -140,47 +140,47 @@ export interface WebSocketFeederOptions {
    *
    * @default {0}
    */
-  quietAfter?: number | ((subscription: never) => number);
+  quietAfter?: number | ((subscription: never) => number) | undefined;
   /**
    * Longest time for all attempts to fill one gap with `backfill`, over all connections. Items that
    * the new connection delivers wait meanwhile. `Infinity` sets no limit.
    *
    * @default {30_000}
    */
-  backfillTimeout?: number;
+  backfillTimeout?: number | undefined;
   /**
    * Repeats after the first attempt, counted anew once a connection has been live for
    * `resetRetryAfter`. `0` never repeats, `Infinity` never gives up.
    *
    * @default {Infinity}
    */
-  maxRetries?: number;
+  maxRetries?: number | undefined;
   /**
    * Wait before the first repeat; it doubles with each one. `0` repeats at once.
    *
    * @default {500}
    */
-  baseWait?: number;
+  baseWait?: number | undefined;
   /**
    * Longest wait between two attempts, and between two repairs of a subscription. The `retryAfter`
    * of an error may be longer. `Infinity` sets no limit.
    *
    * @default {30_000}
    */
-  maxWait?: number;
+  maxWait?: number | undefined;
   /**
    * How long a connection must have been live for the count and the waits to start again after its
    * loss. Also how long a subscription must go without a repair for its waits to start again.
    *
    * @default {30_000}
    */
-  resetRetryAfter?: number;
+  resetRetryAfter?: number | undefined;
   /**
    * How much of each wait between two attempts is left to chance, from `0` to `1`.
    *
    * @default {1}
    */
-  jitter?: number;
+  jitter?: number | undefined;
   /**
    * Paces every outgoing frame, over all connections: subscriptions, pings, and the frames of
    * `send` and `ask`, which go first. Off unless given.
@@ -189,14 +189,14 @@ export interface WebSocketFeederOptions {
    * Deno's sockets wait for an answer before a small second frame, up to 40 ms. So leave a margin:
    * for 5 per second, `{ limit: 5, period: 1_100 }`.
    */
-  pace?: Pick<RateLimiter, "run">;
+  pace?: Pick<RateLimiter, "run"> | undefined;
   /**
    * Paces attempts to connect, for venues that limit them. Several feeds may share one limiter. Off
    * unless given.
    */
-  dials?: Pick<RateLimiter, "run">;
+  dials?: Pick<RateLimiter, "run"> | undefined;
   /** Closes the feed when it aborts. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Told every incoming frame, before `receive`, and every outgoing frame, with the number of its
    * connection, from 1.
@@ -296,7 +296,7 @@ export interface RefuseOptions {
    * a row the waits grow: they double from one second to `maxWait`. Unless given, the feed drops
    * the subscription.
    */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
 }
 
 type Optional = "pace" | "dials" | "signal" | "tap" | "pingInterval";

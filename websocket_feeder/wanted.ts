@@ -12,6 +12,8 @@ import { type Asking, Subscriptions } from "./subscriptions.ts";
 export class Wanted<S> {
   /** Subscriptions by key. */
   readonly all: Map<unknown, S> = new Map();
+  /** The latest key that the venue class has confirmed though nobody subscribes to it. */
+  stranger: unknown;
   readonly #asking: Asking<S>;
   readonly #connections = new Map<Connection, Subscriptions<S>>();
   /** Replaced connections that are still heard: a refusal may be theirs. */
@@ -81,6 +83,7 @@ export class Wanted<S> {
 
   /** Notes that the venue has granted a subscription, over this connection. */
   confirm(key: unknown, connection: Connection): void {
+    if (!this.all.has(key)) this.stranger = key;
     this.#connections.get(connection)?.confirm(key);
   }
 

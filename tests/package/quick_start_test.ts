@@ -32,7 +32,7 @@ Deno.test("The first example of the README runs from the packed module on each r
   const programs = {
     "Deno 2.8 or later": Deno.execPath(),
     "Node 24": await install(VERSIONS.node24),
-    "Bun 1.2 or later": await install(VERSIONS.bun),
+    "Bun 1.4 or later": await install(VERSIONS.bun),
     "Node 22": await install(VERSIONS.node22),
   };
   const commands = await runCommands();

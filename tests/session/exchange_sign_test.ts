@@ -87,6 +87,22 @@ Deno.test("Session sends nothing where sign throws a BrokerError: its kind, its 
   assertStringIncludes(error.message, `sign() threw a BrokerError: ${cause.message}`);
 });
 
+Deno.test("Session tells the words of a clock that was given no plausible time by sign", async () => {
+  const venue = play(ok);
+  const clock = new VenueClock(() => 1_700_000_000); // seconds
+  const error = await failure(open(venue, { sign: () => clock.sync() }).post("orders"));
+  assertEquals([error.kind, error.outcome, venue.sent.length], ["invalid", "not-sent", 0]);
+  assertStringIncludes(error.message, "reading is 1700000000, wanted epoch milliseconds");
+});
+
+Deno.test("Session says that sign did not end, and not that the venue did not answer", async () => {
+  const venue = play(ok);
+  const session = open(venue, { sign: () => new Promise(() => {}), timeout: 10, retry: false });
+  const error = await failure(session.post("orders"));
+  assertEquals([error.kind, error.outcome, venue.sent.length], ["timeout", "not-sent", 0]);
+  assertStringIncludes(error.message, "sign() did not end within 10 ms");
+});
+
 Deno.test("Session repeats an order whose signature failed for a while: nothing was sent before", async () => {
   const venue = play(ok);
   const cause = new BrokerError("no clock", {

@@ -106,9 +106,12 @@ Deno.test("VenueScript.on() answers a route: parameters, query, JSON, forms, sta
     418,
     404,
     500,
-    404,
+    501,
   ]);
-  assertEquals(venue.errors.map((error) => (error as Error).message), ["of the test"]);
+  assertEquals(venue.errors.map((error) => (error as Error).message), [
+    "of the test",
+    "Cannot answer GET /unknown: there is no route for it",
+  ]);
   assertEquals(venue.requests.length, 9);
 });
 
@@ -155,7 +158,7 @@ Deno.test("VenueScript.fail() strikes from the nth request on, as often as told,
   venue.fail("*", "status", { times: Infinity, status: 400 });
   assertEquals(await ask(venue, time, get("x"), get("y"), get("z")), [400, 400, 400]);
   venue.heal();
-  assertEquals(await ask(venue, time, get("x"), get("z")), [{}, 404]);
+  assertEquals(await ask(venue, time, get("x"), get("z")), [{}, 501]);
 });
 
 Deno.test('VenueScript.fail() with "swapped-answers" gives two requests the answer of each other', async () => {
@@ -173,7 +176,7 @@ Deno.test('VenueScript.fail() with "swapped-answers" gives two requests the answ
 
 Deno.test("VenueScript refuses a route and a fault that make no sense", () => {
   const venue = new SimulatedVenue();
-  for (const route of ["orders", "POST orders", "post /orders", ""]) {
+  for (const route of ["orders", "POST orders", "post /orders", "", "GET /orders/client::id"]) {
     assertThrows(() => venue.on(route, {}), TypeError, "Cannot use the route");
   }
   assertThrows(() => venue.fail("*", "explode" as "garbage"), TypeError, "wanted one of reset-");

@@ -102,3 +102,16 @@ Deno.test("VirtualTime.until() lets time pass until something holds, and rejects
   );
   assertEquals(time.now, 40_105);
 });
+
+Deno.test("VirtualTime.run() lets time pass until a promise settles, and tells one that never does", async () => {
+  using time = new VirtualTime();
+  const begin = time.now;
+  const later = <T>(ms: number, value: T) =>
+    new Promise<T>((resolve) => setTimeout(() => resolve(value), ms));
+  assertEquals(await time.run(later(90_000, 1).then(() => later(10_000, 2))), 2);
+  assertEquals(time.now - begin, 100_000);
+  const failing = later(5, 0).then(() => Promise.reject(new RangeError("late")));
+  await assertRejects(() => time.run(failing), RangeError, "late");
+  await assertRejects(() => time.run(new Promise(() => {})), Error, "not settled");
+  await assertRejects(() => time.run(later(2_000, 0), 1_000), Error, "within 1000 ms");
+});

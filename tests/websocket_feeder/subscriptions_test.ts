@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { FakeTime } from "@std/testing/time";
 import fc from "fast-check";
 import { FeedError } from "../../feeder.ts";
@@ -129,8 +129,8 @@ Deno.test("WebSocketFeeder confirmTimeout: what is never confirmed is reported, 
   assertEquals([feed.socket.sent.length, feed.errors.length, feed.sockets.length], [3, 0, 1]);
   await tick(time, 1);
   assertEquals(feed.errors.map(({ message, fatal }) => [message, fatal]), [[
-    "Cannot subscribe to a, b, c and 1 more: asked again and again, never confirmed: " +
-    "wanted confirm() with a subscription of the same key",
+    "Cannot subscribe to a, b, c and 1 more: asked again and again, never confirmed, " +
+    "wanted confirm() with the same key",
     false,
   ]]);
   const [old, next] = feed.sockets;
@@ -141,6 +141,18 @@ Deno.test("WebSocketFeeder confirmTimeout: what is never confirmed is reported, 
   await pass(time, 300);
   assertEquals([feed.lives.length, old.closedWith, feed.items], [2, 1000, ["still here"]]);
   assertEquals(feed.subscribed, [{ connection: 2, count: 5 }]);
+  await over(feed, time);
+});
+
+Deno.test("WebSocketFeeder confirmTimeout: the error names a key that was confirmed and not subscribed to", async () => {
+  using time = new FakeTime();
+  const feed = new ConfirmingFeed({ confirmTimeout: 1_000 });
+  feed.subscribe("btc");
+  await connected(feed);
+  feed.socket.say("ok BTC");
+  await pass(time, 7_000);
+  const words = "wanted confirm() with the same key; confirm() was given BTC";
+  assertStringIncludes(feed.errors[0].message, words);
   await over(feed, time);
 });
 

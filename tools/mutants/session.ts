@@ -660,7 +660,7 @@ export const room: Room = {
       "    } catch (cause) {\n      call.isFinal = true;\n      if (signal.aborted) throw cause;\n      const value",
       "    } catch (cause) {\n      if (signal.aborted) throw cause;\n      const value",
     ]),
-    session("a login may take for ever", ['    call.limit("no new login");\n', ""]),
+    session("a login may take for ever", ['    call.limit(() => "no new login");\n', ""]),
     session("a call does not wait for the login that runs", [
       "      if (call.rules.needsLogin && this.#venue.renewal.isRunning) await this.#hold(call);\n",
       "",
@@ -730,7 +730,10 @@ export const room: Room = {
     ]),
     call("a final error is repeated", ["!this.isFinal && !this.stop", "!this.stop"]),
 
-    exchange("the time of an attempt is not limited", ['    this.#call.limit("no answer");\n', ""]),
+    exchange("the time of an attempt is not limited", [
+      '    this.#call.limit(() => this.#isSigning ? "sign() did not end" : "no answer");\n',
+      "",
+    ]),
     exchange("the headers of a call lose against the session's", [
       "    Object.assign(headers, own);\n",
       "    Object.assign(headers, { ...own, ...headers });\n",
@@ -1011,7 +1014,10 @@ export const room: Room = {
       "    if (false) abort();\n    // The",
     ]),
 
-    stream("a chunk may take for ever", ['      this.#call.limit("no further chunk");\n', ""]),
+    stream("a chunk may take for ever", [
+      '      this.#call.limit(() => "no further chunk");\n',
+      "",
+    ]),
     stream("the time to the headers goes on", [
       "    this.#call.stop.relax(); // the headers are there\n",
       "",
