@@ -761,7 +761,7 @@ export const room: Room = {
       "",
     ]),
     exchange("an error of sign() shows its message", [
-      "`sign() threw ${nameOf(error)}`",
+      "`sign() threw ${nameOf(error)}${words}`",
       "`sign() threw ${error}`",
     ]),
     exchange("a request goes out with the dead token after sign()", [
