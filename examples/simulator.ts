@@ -64,8 +64,8 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
   readonly #scheduled: ScheduledFault[];
   readonly #onFault: (fault: Fault) => void;
   readonly #losses: Loss[] = [];
-  /** Requests that are still to be refused for their haste. */
-  #throttles = 0;
+  /** How many requests and frames are still to be struck. */
+  readonly #armed = { corrupt: 0, throttle: 0 };
   #firstSubscription: number | undefined;
 
   /**
@@ -107,9 +107,6 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
   /** Lets the market move once, and tells everyone who subscribed. */
   abstract step(): void;
 
-  /** Makes the next frame wrong, as the fault `corrupt` says. */
-  protected abstract corrupt(): void;
-
   /** Lets the market stand still from now on, but for `step()`: its book can be compared then. */
   freeze(): void {
     clearInterval(this.#market);
@@ -125,8 +122,7 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
     if (fault === "drop") feed.drop(1012, "Service restart");
     else if (fault === "refuse") feed.refuse();
     else if (fault === "silence") feed.silence();
-    else if (fault === "throttle") this.#throttles++;
-    else this.corrupt();
+    else this.arm(fault);
     this.#onFault(fault);
   }
 
@@ -145,9 +141,16 @@ export abstract class Simulator<V extends Venue = Venue> implements AsyncDisposa
     return this.#losses.shift();
   }
 
-  /** Tells whether a request is to be refused for its haste. */
-  protected takeThrottle(): boolean {
-    return this.#throttles > 0 && this.#throttles-- > 0;
+  /** Lets a fault strike the next request or frame, and tells nobody. */
+  protected arm(fault: "corrupt" | "throttle"): void {
+    this.#armed[fault]++;
+  }
+
+  /** Tells whether a fault strikes this request or frame. */
+  protected isStruck(fault: "corrupt" | "throttle"): boolean {
+    const isArmed = this.#armed[fault] > 0;
+    if (isArmed) this.#armed[fault]--;
+    return isArmed;
   }
 
   /**

@@ -125,7 +125,6 @@ export class BinanceSimulator extends Simulator<ServedVenue> {
   /** The user data streams. */
   readonly #users = new WeakMap<FeedClient, UserSocket>();
   #lastRequest = -Infinity;
-  #corrupt = 0;
 
   /**
    * Opens the venue.
@@ -220,10 +219,6 @@ export class BinanceSimulator extends Simulator<ServedVenue> {
     this.desk.match();
   }
 
-  protected override corrupt(): void {
-    this.#corrupt++;
-  }
-
   #serve(): void {
     const { api } = this;
     this.venue.on("*", () => reply(404));
@@ -256,7 +251,7 @@ export class BinanceSimulator extends Simulator<ServedVenue> {
     request: VenueRequest,
     answer: (fields: Fields, request: VenueRequest) => unknown,
   ): VenueReply {
-    if (this.takeThrottle()) return this.#tooMany(1);
+    if (this.isStruck("throttle")) return this.#tooMany(1);
     const form = new URLSearchParams(`${queryOf(request)}&${request.body}`);
     const fields: Fields = Object.fromEntries(form);
     const weight = weigh(route, fields);
@@ -335,8 +330,7 @@ export class BinanceSimulator extends Simulator<ServedVenue> {
     const name = `${symbol.toLowerCase()}@depth`;
     const streams = [name, `${name}@100ms`];
     const isHeard = this.followers.some(({ held }) => streams.some((it) => held.has(it)));
-    if (this.#corrupt > 0 && isHeard) {
-      this.#corrupt--;
+    if (isHeard && this.isStruck("corrupt")) {
       this.stats.withheld++;
       return;
     }

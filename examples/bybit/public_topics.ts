@@ -19,8 +19,6 @@ const DEPTHS = [1, 50];
 
 /** What the public sockets tell. */
 export class PublicTopics {
-  /** How many of the next updates are left out. */
-  holes = 0;
   readonly #markets: ReadonlyMap<string, Market>;
   readonly #now: () => number;
   readonly #publish: (topic: string, frame: object) => void;
@@ -110,10 +108,6 @@ export class PublicTopics {
     if (b.length + a.length === 0) return;
     const u = view.u + 1;
     this.#views.set(topic, { u, ...next });
-    if (this.holes > 0 && topic.startsWith("orderbook.50.")) {
-      this.holes--;
-      return;
-    }
     const { symbol: s } = market.instrument;
     this.#publish(topic, { topic, type: "delta", ts: this.#now(), data: { s, b, a, u, seq: u } });
   }

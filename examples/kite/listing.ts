@@ -88,6 +88,8 @@ export class Listing {
   /** The previous day's last price, in ticks. */
   readonly close: number;
   #last = { qty: 0, at: 0 };
+  /** When the market has moved, in seconds: all clients are told the same. */
+  #moved = now();
 
   /**
    * Opens a market.
@@ -125,7 +127,8 @@ export class Listing {
   /** Lets one thing happen. */
   step(): void {
     const print = this.market.step();
-    if (print) this.#last = { qty: print.qty, at: now() };
+    this.#moved = now();
+    if (print) this.#last = { qty: print.qty, at: this.#moved };
   }
 
   /** Ticks in the currency. */
@@ -156,7 +159,7 @@ export class Listing {
     if (mode === "ltp") return ints(head);
     if (this.isIndex) {
       const index = [...head, ...wire(high, low, open, close, last - close)];
-      return ints(mode === "full" ? [...index, now()] : index);
+      return ints(mode === "full" ? [...index, this.#moved] : index);
     }
     const [bought, sold] = [market.bids, market.asks].map((side) =>
       side.reduce((sum, { qty }) => sum + qty, 0)
@@ -165,7 +168,7 @@ export class Listing {
     const day = [this.#last.qty, average, lots, bought, sold, ...wire(open, high, low, close)];
     if (mode === "quote") return ints([...head, ...day]);
     const { oi, high: most, low: least } = this.#interest();
-    const full = [...head, ...day, this.#last.at, oi, most, least, now()];
+    const full = [...head, ...day, this.#last.at, oi, most, least, this.#moved];
     const levels = this.#levels().flat();
     return ints([
       ...full,

@@ -89,7 +89,6 @@ export class KiteSimulator extends Simulator<ServedVenue> {
   readonly #app = { apiKey: "simulated-key", apiSecret: "simulated-secret" };
   #requestToken: string | undefined;
   #accessToken: string;
-  #cuts = 0;
   #frames = 0;
 
   /**
@@ -150,10 +149,6 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     for (const client of this.followers) this.#publish(client, moved);
   }
 
-  protected override corrupt(): void {
-    this.#cuts++;
-  }
-
   #serve(listings: readonly Listing[]): void {
     const { desk, gtts } = this;
     const on = (route: string, answer: Handler, limits: readonly Limit[] = ["rest"]) =>
@@ -212,7 +207,7 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     limits: readonly Limit[],
   ): Promise<VenueReply> {
     try {
-      if (this.takeThrottle() || !this.#admits(limits)) throw TOO_MANY;
+      if (this.isStruck("throttle") || !this.#admits(limits)) throw TOO_MANY;
       const { apiKey, accessToken } = this.access;
       const isKnown = request.headers.get("authorization") === `token ${apiKey}:${accessToken}`;
       if (!isKnown && !request.path.startsWith("/session/")) throw NO_LOGIN;
@@ -305,8 +300,7 @@ export class KiteSimulator extends Simulator<ServedVenue> {
     this.#frames++;
     if (this.#frames % NOVELTY === 0) packets.splice(packets.length >> 1, 0, new Uint8Array(12));
     const frame = new Uint8Array(encodeFrame(packets));
-    client.send(this.#cuts > 0 ? frame.slice(0, -3) : frame);
-    this.#cuts = Math.max(0, this.#cuts - 1);
+    client.send(this.isStruck("corrupt") ? frame.slice(0, -3) : frame);
   }
 
   #token(): string {

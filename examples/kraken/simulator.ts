@@ -132,7 +132,6 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
   readonly #restInterval: number;
   readonly #seats = new WeakMap<FeedClient, Seat>();
   #nextRequest = 0;
-  #corrupt = 0;
 
   /**
    * Opens the venue.
@@ -182,14 +181,9 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
     return { bids: levels(market.bids), asks: levels(market.asks) };
   }
 
-  /** Makes the next checksum of an update wrong. */
-  protected override corrupt(): void {
-    this.#corrupt++;
-  }
-
   #serve(): void {
     const asked = (route: string, answer: Handler) =>
-      this.venue.on(route, (request) => this.takeThrottle() ? tooFast(1) : answer(request));
+      this.venue.on(route, (request) => this.isStruck("throttle") ? tooFast(1) : answer(request));
     asked("POST /0/private/:call", (request) => this.#answerPrivately(request));
     const on = (call: string, answer: Handler) =>
       asked(`GET /0/public/${call}`, (request) => {
@@ -315,8 +309,7 @@ export class KrakenSimulator extends Simulator<ServedVenue> {
     const bids = changes(before.bids, market.bids, depth, -1);
     const asks = changes(before.asks, market.asks, depth, 1);
     if (bids.length + asks.length === 0) return;
-    const isWrong = type === "update" && this.#corrupt > 0;
-    if (isWrong) this.#corrupt--;
+    const isWrong = type === "update" && this.isStruck("corrupt");
     const stamp = (checksum(this.book(symbol)) ^ Number(isWrong)) >>> 0;
     client.send(
       `{"channel":"book","type":"${type}","data":[{"symbol":"${symbol}",` +

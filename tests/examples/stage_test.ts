@@ -87,7 +87,7 @@ Deno.test("perform() survives every fault and says so", async () => {
 
 Deno.test("perform() fails for a wrong checksum that was not on purpose", async () => {
   const { good, text } = await run({}, [], {
-    meddle: ({ venue }) => venue!["corrupt"](),
+    meddle: ({ venue }) => venue!["arm"]("corrupt"),
     until: (show) => show.feed.checksums.failed === 1 && show.isWhole(),
   });
   assertEquals(good, false);

@@ -258,7 +258,7 @@ Deno.test("BinanceSimulator counts what it gets and what it executes", async () 
 });
 
 Deno.test("BinanceSimulator shows an order only after a while, if it is told to", async () => {
-  await using venue = still({ visibleAfter: 100 });
+  await using venue = still({ visibleAfter: 600 });
   const body = signed({ ...ORDER, newClientOrderId: "a", timestamp: Date.now() });
   await get(venue, "order", { method: "POST", headers: HEADERS, body });
   const lookUp = () => {
@@ -266,7 +266,7 @@ Deno.test("BinanceSimulator shows an order only after a while, if it is told to"
     return get(venue, `order?${query}`, { headers: HEADERS });
   };
   assertEquals((await lookUp()).data.code, -2013);
-  await new Promise((resolve) => setTimeout(resolve, 120));
+  await new Promise((resolve) => setTimeout(resolve, 620));
   assertEquals((await lookUp()).data.status, "FILLED");
 });
 
