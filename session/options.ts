@@ -385,7 +385,8 @@ export interface SessionOptions {
   /**
    * Finds the venue's own error in an answer of any status; the session fills in the missing
    * properties. After a 401, 408, 418, 429 or 5xx the words and the code of the error count, but
-   * the status decides kind and outcome.
+   * the status decides kind and outcome, and whether a GET is repeated. Of an answer that is no JSON,
+   * such as a gateway's page, `data` is the text.
    *
    * Kind `"rate-limited"` pauses the throttlers of the call, after any status: for the `retryAfter`
    * of the error, else of the answer, else for `pause`. Outcome `"unknown"` says that the venue
