@@ -373,7 +373,8 @@ export interface SessionOptions {
   sign?: ((draft: Draft) => void | Promise<void>) | undefined;
   /**
    * Logs in anew after a 401: once for all calls that were refused; then each of them is replayed,
-   * once.
+   * once. An error of {@linkcode SessionOptions.failure} with kind `"unauthorized"` and outcome
+   * `"rejected"` counts as a 401.
    *
    * - While the login runs, calls that have not been sent wait for it: they leave the lines of
    *   their throttlers, spend nothing, and their `timeout` has not begun.
