@@ -232,6 +232,8 @@ scene(
       exchange.stream(PACED);
       await feed.connect();
       await exchange.venue.until(() => answers === 2 && feed.items.length > 20);
+      const { length } = exchange.log; // all are subscribed: what is made from here on is delivered
+      await exchange.venue.until(() => feed.items.at(-1)!.seq >= length);
       exchange.stop();
       // Looked up anew each time: Bun may call an interval once more after clearInterval.
       await exchange.venue.until(() => feed.items.at(-1)?.seq === exchange.log.length - 1);
