@@ -88,7 +88,7 @@ export class BybitSimulator extends Simulator<LoopbackVenue> {
     };
     this.#topics = new PublicTopics(markets, now, publish);
     this.#serve();
-    venue.feed.on((frame, client) => void this.#hear(frame, client));
+    venue.feed.on((frame, client) => this.#hear(frame, client));
   }
 
   /**
