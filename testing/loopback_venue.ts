@@ -194,7 +194,7 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
         }
         // Pipelined requests are answered in their order.
         const turn = this.play(incoming, (delay) => this.#wait(delay));
-        turns = turns.then(async () => this.#answer(socket, await turn));
+        turns = turns.then(async () => this.#answer(socket, await turn, incoming.method));
       }
     };
     socket.on("data", (chunk: Uint8Array) => {
@@ -244,7 +244,7 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
     }
   }
 
-  #answer(socket: Socket, turn: Turn): void {
+  #answer(socket: Socket, turn: Turn, method?: string): void {
     const { ends, reply: answer, isUnasked } = turn;
     if (Object.hasOwn(ABRUPT, ends)) return void ABRUPT[ends]!(socket, answer);
     const { status, headers, body } = answer;
@@ -257,7 +257,7 @@ export class LoopbackVenue extends VenueScript implements AsyncDisposable {
       : { "content-length": String(bytes.length + (ends === "answer" ? 0 : 100)) };
     socket.write(head(status, { ...isEmpty ? {} : length, ...headers }));
     if (isChunked) socket.write(`${bytes.length.toString(16)}\r\n`);
-    if (!isEmpty) socket.write(bytes);
+    if (!isEmpty && method !== "HEAD") socket.write(bytes);
     if (ends === "stall-body") return;
     if (ends === "answer") {
       if (headers.connection === "close") socket.end();

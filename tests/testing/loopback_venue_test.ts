@@ -154,3 +154,13 @@ Deno.test("LoopbackVenue answers pings, and the closing handshake unless it is d
   venue.feed.reset();
   await closed;
 });
+
+Deno.test("LoopbackVenue answers HEAD with the length of a body, and without the body", async () => {
+  await using venue = await LoopbackVenue.listen();
+  venue.on("HEAD /x", { x: 1 }).on("GET /x", { x: 1 });
+  const head = await fetch(`${venue.httpUrl}x`, { method: "HEAD" });
+  assertEquals([head.headers.get("content-length"), await head.text()], ["7", ""]);
+  // A body would stand before the answer to the next request of the connection.
+  assertEquals(await (await fetch(`${venue.httpUrl}x`)).json(), { x: 1 });
+  assertEquals(venue.requests.map(({ turn }) => turn), [1, 2]);
+});
