@@ -269,12 +269,16 @@ export class Strikes {
     this.#left = times;
   }
 
-  /** Whether the fault strikes this time. */
-  next(): boolean {
+  /**
+   * Counts one more, and tells whether the fault strikes it.
+   *
+   * @param isFree Whether no other fault has struck it. Otherwise this one waits for the next.
+   */
+  next(isFree = true): boolean {
     if (this.#wait > 0) {
       this.#wait--;
       return false;
     }
-    return this.#left-- > 0;
+    return isFree && this.#left-- > 0;
   }
 }

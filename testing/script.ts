@@ -268,7 +268,8 @@ export abstract class VenueScript {
   }
 
   /**
-   * Plans a fault. Of several plans for one request, the earliest that strikes counts.
+   * Plans a fault. Of several plans for one request, the earliest strikes. Those that would strike it
+   * too wait for the next request.
    *
    * @param route The route, or `"*"` for every request.
    * @param fault What happens.
@@ -318,14 +319,16 @@ export abstract class VenueScript {
       form: () => new URLSearchParams(body),
     };
     this.requests.push(request);
-    // Every plan of the route counts this request, though only the first strikes.
-    const plans = this.#plans.filter(({ route, strikes }) => matches(route) && strikes.next());
+    let plan: Plan | undefined;
+    for (const one of this.#plans) {
+      if (matches(one.route) && one.strikes.next(!plan)) plan = one;
+    }
     const [, steps = []] = mostExact([...this.#steps.values()].filter(([it]) => matches(it))) ?? [];
     const step = steps.length > 1 ? steps.shift() : steps[0];
     const own = found?.[1] ?? (() => this.#miss(request));
     if (step instanceof VenueReply) return await this.#play(request, () => step, undefined, wait);
     if (typeof step === "function") return await this.#play(request, step, undefined, wait);
-    if (!step) return await this.#play(request, own, plans[0], wait);
+    if (!step) return await this.#play(request, own, plan, wait);
     const [fault, options] = typeof step === "string" ? [step, {}] : step;
     return await this.#play(request, own, { fault, options }, wait);
   }

@@ -161,6 +161,17 @@ Deno.test("VenueScript.fail() strikes from the nth request on, as often as told,
   assertEquals(await ask(venue, time, get("x"), get("z")), [{}, 501]);
 });
 
+Deno.test("VenueScript.fail(): of several plans for one request the earliest strikes, and the others wait", async () => {
+  using time = new VirtualTime();
+  const venue = new SimulatedVenue({ latency: [1, 1] });
+  venue.on("GET /x", {});
+  venue.fail("GET /x", "status", { status: 400 }).fail("GET /x", "status", { status: 403 });
+  venue.fail("*", "status", { status: 404, nth: 3 }).fail("*", "status", { status: 409, nth: 3 });
+  const get = (session: Session) => session.get("x");
+  const answers = await ask(venue, time, get, get, get, get, get);
+  assertEquals(answers, [400, 403, 404, 409, {}]);
+});
+
 Deno.test('VenueScript.fail() with "swapped-answers" gives two requests the answer of each other', async () => {
   using time = new VirtualTime();
   const venue = new SimulatedVenue({ latency: [1, 1] });
