@@ -147,6 +147,7 @@ export class BybitSimulator extends Simulator<LoopbackVenue> {
 
   #serve(): void {
     const { venue, desk } = this;
+    venue.on("*", () => reply(404));
     venue.on("GET /v5/market/time", () => ({ retCode: 0, retMsg: "OK", time: this.#now() }));
     const on = (route: string, answer: (form: Record<string, string>) => unknown) =>
       venue.on(route, (request) => this.#answer(request, answer));
