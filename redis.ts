@@ -175,8 +175,8 @@ const TASK = "Cannot make a RedisThrottler";
  * - A process remembers a count for an hour. A process that is new, or was idle for longer, cannot
  *   tell that the count was lost. If it asks before a process that remembers, its calls may exceed
  *   the limit.
- * - A process that hears nothing of Redis for a lease counts as dead. Its calls that still run
- *   count as finished at the end of the lease.
+ * - A process that hears nothing of Redis for nine tenths of a lease may count as dead. Its calls
+ *   that still run count as finished at the end of the lease.
  * - A process that is new cannot tell that the server's clock was set forward before its first
  *   command.
  * - With `"local"`, a process that alone lost its connection adds its share to the others' limit.
@@ -187,11 +187,15 @@ const TASK = "Cannot make a RedisThrottler";
  * 1. A token counts from the grant at V(g) on, as *held*. After the start at V(s) the process tells
  *    the age of the start: the time from the start to the sending of the command. The command is
  *    executed after it was sent, so V − age is V(s) or later. From then on the token counts as
- *    *spent* until V − age + period. So a token counts at least from V(g) to V(s) + period.
+ *    *spent* until V − age + period. Starts that are told as one have the age of the latest, and
+ *    starts that are told later are held until then. Spent tokens that came back may count for
+ *    longer: the script looks them up if the rest does not suffice. So a token counts at least from
+ *    V(g) to V(s) + period.
  * 2. A process uses a grant for at most half a lease after the sending of a command that was
- *    answered. A silent process is dead a whole lease after the execution of that command, which
- *    came later. So no call of a process starts after Redis has taken it for dead, and the end of
- *    the lease is no earlier than any start.
+ *    answered. A command renews a lease of which a tenth has passed. So a silent process is dead
+ *    nine tenths of a lease after the execution of that command at the earliest, and the execution
+ *    came after the sending. So no call of a process starts after Redis has taken it for dead, and
+ *    the end of the lease is no earlier than any start.
  * 3. Say that `limit + 1` calls start between T and T + period, and that `j` was granted last of
  *    them. Then `j` was granted at V(g) < T + period. Every other one was granted before, and
  *    started at T or later, so each still counted. `limit` tokens counted, and `j` could not have

@@ -54,7 +54,14 @@ export class Agent {
   #leave: string[] = [];
   /** Moments of the monotonic clock; see {@linkcode Times}. */
   readonly #times: Times = { sent: -Infinity, next: 0, pause: 0, fresh: 0 };
-  #talk: Talk = { isOn: false, isWanted: false, isStuck: false, isDown: false, hasStrayed: false };
+  #talk: Talk = {
+    isOn: false,
+    isWanted: false,
+    isStuck: false,
+    isDown: false,
+    isScarce: true,
+    hasStrayed: false,
+  };
   readonly #alarm: Alarm = { at: Infinity, rings: Infinity, timer: undefined };
 
   /**
@@ -68,7 +75,7 @@ export class Agent {
     if (onUnavailable === "local") limits.share(processes);
     this.limits = limits;
     this.#options = options;
-    this.#tally = new Tally(limits.kinds);
+    this.#tally = new Tally(limits);
     this.#wire = new Wire({
       ...options,
       limits: limits.text,
@@ -212,7 +219,7 @@ export class Agent {
     talk.isStuck = false;
     do {
       talk.isWanted = false;
-      const told = this.#tally.take();
+      const told = this.#tally.take(talk.isScarce);
       try {
         const reply = await this.#wire.ask(this.#word(told));
         if (reply) this.#hear(reply);
@@ -257,6 +264,7 @@ export class Agent {
   #hear({ answer, sentAt }: Reply): void {
     const [, , wait, isLost, ...ids] = answer;
     const now = performance.now();
+    this.#talk.isScarce = wait > 0;
     this.#times.next = now + Math.max(1, Math.ceil(wait / 1_000));
     this.#times.fresh = sentAt + this.#options.lease / 2;
     if (this.#talk.hasStrayed && !this.local) this.#talk.hasStrayed = false;
@@ -366,6 +374,8 @@ interface Talk {
   isStuck: boolean;
   /** The last attempt failed. */
   isDown: boolean;
+  /** The newest answer left no token for a newcomer. */
+  isScarce: boolean;
   /** Calls have started that Redis did not grant. */
   hasStrayed: boolean;
 }

@@ -17,59 +17,73 @@ export const MEMORY = 3_600_000;
 
 /**
  * The source. `KEYS`: the state and the agents (a hash), the line, the ends of the leases, then the
- * spent tokens of each limit (sorted sets). `ARGV`: the {@linkcode Ask}, a time that the
- * server's clock has passed for sure, the limits. The answer is an {@linkcode Answer}.
+ * spent tokens of each limit (sorted sets). `ARGV`: what {@linkcode word} makes of an
+ * {@linkcode Ask}. The answer is an {@linkcode Answer}.
+ *
+ * A grant while tokens are left takes three commands: one reads the state, one the clock, and one
+ * writes the state. The state says whether the line, the leases and the spent tokens matter now.
  */
 export const SCRIPT: string = `
+local call = redis.call
 local HASH, LINE, LEASES = KEYS[1], KEYS[2], KEYS[3]
-local ask, sure, limits = cjson.decode(ARGV[1]), tonumber(ARGV[2]), cjson.decode(ARGV[3])
-
-local function load(...)
-  local packed = redis.call('HMGET', HASH, ...)
-  return packed[1] and cmsgpack.unpack(packed[1]), packed[2] and cmsgpack.unpack(packed[2])
-end
+local agent, number, seen, sure = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[15])
+local lease = tonumber(ARGV[6])
 
 -- A client library may send a command again. A repetition changes nothing and hears the same answer.
-local me, state = load(ask.agent, 'state')
-me = me or { n = 0, start = 0, finish = 0 }
-if ask.n <= me.n then return ask.n == me.n and me.answer or {} end
+local packed = call('HMGET', HASH, agent, 'state')
+local n, ends, myStart, myFinish = 0, 0, 0, 0
+if packed[1] then n, ends, myStart, myFinish = cmsgpack.unpack(packed[1]) end
+if number == n then return { select(5, cmsgpack.unpack(packed[1])) } end
+if number < n then return {} end
+
+local limits = {}
+for kind, limit, period, burst in ARGV[14]:gmatch('(%S+) (%S+) (%S+) (%S+)') do
+  limits[#limits + 1] =
+    { kind = kind, limit = tonumber(limit), period = tonumber(period), burst = tonumber(burst) }
+end
+
+-- The state. 'isLined': the line may hold places. 'dies': no lease ends earlier. 'tidy': when to look
+-- for tokens that came back, even if nobody needs them. 'start', 'finish': tokens that are held.
+local old, epoch, offset, last, step, pause, granted, keep, order, stamps, isLined, dies, tidy,
+  start, finish, horizon, spent, full
+if packed[2] then
+  old, epoch, offset, last, step, pause, granted, keep, order, stamps, isLined, dies, tidy,
+    start, finish, horizon, spent, full = cmsgpack.unpack(packed[2])
+end
 
 -- Other limits wait until the agents with the old ones are gone, and all old tokens have come back.
-local time = redis.call('TIME')
+local time = call('TIME')
 local raw = time[1] * 1000000 + time[2]
-local pause = 0
-if state and state.limits ~= ARGV[3] then
-  if redis.call('ZCOUNT', LEASES, raw + state.offset, '+inf') > 0 then
-    return redis.error_reply('LIMITS the key is in use with the limits ' .. state.limits)
+if old ~= ARGV[14] then
+  if old and call('ZCOUNT', LEASES, raw + offset, '+inf') > 0 then
+    return redis.error_reply('LIMITS the key is in use with the limits ' .. old)
   end
-  state, pause = nil, raw + state.horizon
-end
-if not state then
-  redis.call('DEL', unpack(KEYS))
-  state = { limits = ARGV[3], epoch = ask.agent .. ask.n, offset = 0, last = 0, step = -1, pause = pause,
-    granted = 0, keep = 0, order = 0, stamps = 0, start = 0, finish = 0, spent = {}, full = {} }
-  for i in ipairs(limits) do state.spent[i], state.full[i] = 0, 0 end
+  call('DEL', unpack(KEYS))
+  epoch, offset, last, step, pause = agent .. number, 0, 0, -1, old and raw + horizon or 0
+  granted, keep, order, stamps, isLined, dies, tidy = 0, 0, 0, 0, false, 0, 0
+  start, finish, spent, full = 0, 0, {}, {}
+  for i in ipairs(limits) do spent[i], full[i] = 0, 0 end
+  ends, myStart, myFinish = 0, 0, 0
 end
 
 -- The clock is the server's, but never goes back. The agent says how late it is 'for sure': the last
 -- time that the agent heard, and the time since. A clock far beyond was set forward, or the command
 -- was held up. After a step the count's own time is late by an unknown span. So the word of an agent
 -- that heard the time before the latest step says too much: then time stands still.
-local isKnown, isLost = ask.epoch == state.epoch, ask.isLost
-local now = raw + state.offset
+local isKnown, isLost = ARGV[3] == epoch, ARGV[5] == '1'
+local now = raw + offset
 local isForward = isKnown and now > sure + 250000
-if isForward or now < state.last then
-  local known = isForward and ask.seen > state.step and sure or 0
-  state.step = math.max(known, state.last)
-  now = state.step + 1
+if isForward or now < last then
+  step = math.max(isForward and seen > step and sure or 0, last)
+  now = step + 1
 end
-if isKnown and ask.seen > state.last then
-  state.last, isLost = ask.seen, true
-elseif ask.epoch and not isKnown then
+if isKnown and seen > last then
+  last, isLost = seen, true
+elseif ARGV[3] ~= '' and not isKnown then
   isLost = true
 end
-now = math.max(now, state.last)
-state.offset, state.last = now - raw, now
+now = math.max(now, last)
+offset, last = now - raw, now
 
 -- Keys that were written and want a new time to live.
 local touched = {}
@@ -79,113 +93,136 @@ local function spend(kind, cost, at)
   for i, limit in ipairs(limits) do
     if limit.kind == kind and cost > 0 then
       if limit.burst then
-        state.full[i] = math.max(state.full[i], at) + cost * limit.period / limit.limit
+        full[i] = math.max(full[i], at) + cost * limit.period / limit.limit
       elseif at + limit.period > now then
-        state.spent[i], state.stamps = state.spent[i] + cost, state.stamps + 1
-        redis.call('ZADD', KEYS[3 + i], at + limit.period, state.stamps .. ':' .. cost)
-        touched[KEYS[3 + i]] = true
+        if spent[i] == 0 then touched[KEYS[3 + i]] = true end
+        spent[i], stamps = spent[i] + cost, stamps + 1
+        call('ZADD', KEYS[3 + i], at + limit.period, stamps .. ':' .. cost)
       end
     end
   end
 end
 
-local longest = 0
-for i, limit in ipairs(limits) do
-  longest = math.max(longest, limit.period * (limit.burst or limit.limit) / limit.limit)
-  if not limit.burst then
-    local key = KEYS[3 + i]
-    local stamps = redis.call('ZRANGEBYSCORE', key, '-inf', now)
-    for _, stamp in ipairs(stamps) do state.spent[i] = state.spent[i] - stamp:match('%d+$') end
-    if #stamps > 0 then redis.call('ZREMRANGEBYSCORE', key, '-inf', now) end
-  end
-end
-
 -- Tokens that the agent holds, and tokens that the agent has spent since the last command.
-for _, kind in ipairs({ 'start', 'finish' }) do
-  state[kind] = state[kind] + ask[kind].held - me[kind]
-  me[kind] = ask[kind].held
-  for _, told in ipairs(ask[kind].told) do spend(kind, told[1], now - told[2]) end
-end
+start, myStart = start + ARGV[8] - myStart, tonumber(ARGV[8])
+finish, myFinish = finish + ARGV[10] - myFinish, tonumber(ARGV[10])
+for cost, age in ARGV[9]:gmatch('(%d+):(%d+)') do spend('start', tonumber(cost), now - age) end
+for cost, age in ARGV[11]:gmatch('(%d+):(%d+)') do spend('finish', tonumber(cost), now - age) end
 
--- An agent that was silent for a lease is dead. The tokens that the agent held count as spent at the
--- end of the lease.
-redis.call('ZADD', LEASES, now + ask.lease, ask.agent)
-for _, name in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now)) do
-  local dead, ended = load(name), redis.call('ZSCORE', LEASES, name)
-  for _, kind in ipairs(dead and { 'start', 'finish' } or {}) do
-    state[kind] = state[kind] - dead[kind]
-    spend(kind, dead[kind], tonumber(ended))
+-- A lease is renewed once a tenth of it has passed. An agent whose lease has ended is dead. The tokens
+-- that the agent held count as spent at the end of the lease.
+if ends < now + lease * 0.9 then
+  ends = now + lease
+  dies = math.min(dies, ends)
+  call('ZADD', LEASES, ends, agent)
+end
+if now >= dies then
+  local dead = call('ZRANGEBYSCORE', LEASES, '-inf', now, 'WITHSCORES')
+  for i = 1, #dead, 2 do
+    local mind = call('HGET', HASH, dead[i])
+    if mind then
+      local _, _, itsStart, itsFinish = cmsgpack.unpack(mind)
+      start, finish = start - itsStart, finish - itsFinish
+      spend('start', itsStart, tonumber(dead[i + 1]))
+      spend('finish', itsFinish, tonumber(dead[i + 1]))
+    end
+    call('HDEL', HASH, dead[i])
+    call('ZREM', LEASES, dead[i])
   end
-  redis.call('HDEL', HASH, name)
-  redis.call('ZREM', LEASES, name)
+  dies = tonumber(call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')[2] or ends)
 end
 
-local horizon = longest + ask.lease
-state.horizon = horizon
-if isLost then state.pause = math.max(state.pause, now + horizon) end
-state.pause = math.max(state.pause, now + ask.pause)
-if now + horizon + math.max(0, state.pause - now) > state.keep then
-  state.keep = now + 2 * horizon + math.max(0, state.pause - now)
+local longest, shortest = 0, math.huge
+for _, limit in ipairs(limits) do
+  longest = math.max(longest, limit.period * (limit.burst or limit.limit) / limit.limit)
+  shortest = math.min(shortest, limit.period)
+end
+horizon = longest + lease
+if isLost then pause = math.max(pause, now + horizon) end
+pause = math.max(pause, now + ARGV[7])
+if now + horizon + math.max(0, pause - now) > keep then
+  keep = now + 2 * horizon + math.max(0, pause - now)
   for _, key in ipairs(KEYS) do touched[key] = true end
 end
 
 local function free(i)
   local limit = limits[i]
-  if not limit.burst then return limit.limit - state.spent[i] - state[limit.kind] end
-  local missing = math.max(0, state.full[i] - now) * limit.limit / limit.period
-  return math.floor(limit.burst - missing) - state.start
+  if not limit.burst then
+    return limit.limit - spent[i] - (limit.kind == 'start' and start or finish)
+  end
+  local missing = math.max(0, full[i] - now) * limit.limit / limit.period
+  return math.floor(limit.burst - missing) - start
 end
 
-local room = math.huge
-for i in ipairs(limits) do room = math.min(room, free(i)) end
-room = now < state.pause and -1 or math.max(0, room)
+local function tokens()
+  local room = math.huge
+  for i in ipairs(limits) do room = math.min(room, free(i)) end
+  return now < pause and -1 or math.max(0, room)
+end
+
+-- Says whether so many tokens are free. Until the tokens that came back are looked up, fewer seem to
+-- be free than there are.
+local room, isTidy = tokens(), false
+local function suffices(need)
+  if (need > room or now >= tidy) and not isTidy then
+    isTidy, tidy = true, now + shortest / 20
+    for i, limit in ipairs(limits) do
+      if not limit.burst then
+        local back = call('ZRANGEBYSCORE', KEYS[3 + i], '-inf', now)
+        for _, stamp in ipairs(back) do spent[i] = spent[i] - stamp:match('%d+$') end
+        if #back > 0 then call('ZREMRANGEBYSCORE', KEYS[3 + i], '-inf', now) end
+      end
+    end
+    room = tokens()
+  end
+  return need <= room
+end
 
 -- The line: first come, first served; urgent calls stand before all others. A call is granted if the
 -- tokens suffice for the call and for all calls before it. Tokens for calls of other agents stay
 -- reserved until these agents ask.
-local isAlive, isGranted, granted = { [ask.agent] = true }, {}, {}
+local ids, isGranted = {}, {}
 local need, ahead, taken, blocked = 0, 0, 0, nil
-local function walk(places, isInLine)
-  for _, place in ipairs(places) do
-    local agent, id, cost = place:match('^(.*):(%d+):(%d+)')
-    if isAlive[agent] == nil then isAlive[agent] = redis.call('ZSCORE', LEASES, agent) end
-    if isAlive[agent] and need + cost > room then
-      blocked = tonumber(cost)
-      return
-    end
-    if isAlive[agent] then need = need + cost end
-    if agent == ask.agent then
-      granted[#granted + 1], isGranted[place], taken = id, true, taken + cost
-    elseif isAlive[agent] then
-      ahead = ahead + 1
-    end
-    if isInLine and (agent == ask.agent or not isAlive[agent]) then redis.call('ZREM', LINE, place) end
+local function pass(owner, id, cost)
+  if not suffices(need + cost) then
+    blocked = cost
+    return false
   end
+  need = need + cost
+  if owner == agent then
+    ids[#ids + 1], isGranted[id], taken = id, true, taken + cost
+  else
+    ahead = ahead + 1
+  end
+  return true
 end
 
-for _, place in ipairs(ask.leave) do redis.call('ZREM', LINE, ask.agent .. ':' .. place) end
-for i, place in ipairs(ask.join) do ask.join[i] = ask.agent .. ':' .. place end
-local isEmpty = redis.call('EXISTS', LINE) == 0
-if isEmpty then walk(ask.join, false) end
-for _, place in ipairs(ask.join) do
-  if not isGranted[place] then
-    state.order = state.order + 1
-    local order = place:find('!') and state.order - 2 ^ 52 or state.order
-    redis.call('ZADD', LINE, 'NX', order, place)
-    touched[LINE] = true
+for place in ARGV[12]:gmatch('%S+') do call('ZREM', LINE, agent .. ':' .. place) end
+local wasLined, joined = isLined, {}
+for place, id, cost in ARGV[13]:gmatch('((%d+):(%d+)!?)') do
+  if isLined or not pass(agent, id, tonumber(cost)) then
+    local name = agent .. ':' .. place
+    order = order + 1
+    call('ZADD', LINE, 'NX', place:find('!') and order - 2 ^ 52 or order, name)
+    isLined, touched[LINE], joined[#joined + 1] = true, true, { id = id, cost = cost, name = name }
   end
 end
-local size = isEmpty and 0 or 100
+local isAlive = { [agent] = true }
+local size = wasLined and 100 or 0
 while size == 100 and not blocked do
-  local places = redis.call('ZRANGE', LINE, ahead, ahead + 99)
+  local places = call('ZRANGE', LINE, ahead, ahead + 99)
   size = #places
-  walk(places, true)
-end
-if taken > 0 then
-  for _, kind in ipairs({ 'start', 'finish' }) do
-    state[kind], me[kind] = state[kind] + taken, me[kind] + taken
+  for _, place in ipairs(places) do
+    local owner, id, cost = place:match('^(.*):(%d+):(%d+)')
+    if isAlive[owner] == nil then isAlive[owner] = call('ZSCORE', LEASES, owner) end
+    if isAlive[owner] and not pass(owner, id, tonumber(cost)) then break end
+    if owner == agent or not isAlive[owner] then call('ZREM', LINE, place) end
   end
-  state.granted = now
+end
+if not blocked then isLined = ahead > 0 end
+if taken > 0 then
+  start, finish, granted = start + taken, finish + taken, now
+  myStart, myFinish = myStart + taken, myFinish + taken
 end
 
 -- When so many more tokens are back, at the earliest. A held token comes back one period after the
@@ -194,49 +231,51 @@ local function backAt(i, more)
   local key, period, limit = KEYS[3 + i], limits[i].period, limits[i].limit
   local rounds = math.max(0, math.ceil(more / limit) - 1)
   local left, back = more - rounds * limit, nil
-  local stamps = redis.call('ZRANGE', key, 0, math.min(left, 1000) - 1, 'WITHSCORES')
-  if #stamps == 0 and state.spent[i] > 0 then -- evicted
-    state.spent[i], isLost, state.pause = 0, true, math.max(state.pause, now + horizon)
+  local stamps = call('ZRANGE', key, 0, math.min(left, 1000) - 1, 'WITHSCORES')
+  if #stamps == 0 and spent[i] > 0 then -- evicted
+    spent[i], isLost, pause = 0, true, math.max(pause, now + horizon)
   end
   for j = 1, #stamps, 2 do
     left = left - stamps[j]:match('%d+$')
     if left <= 0 or j == 1999 then back = stamps[j + 1] break end
   end
-  local held = math.max(state.granted + period, now + period / 20)
+  local held = math.max(granted + period, now + period / 20)
   if limits[i].kind == 'finish' then held = now + math.max(period, 20000) end
-  return math.max(state.pause, tonumber(back) or held) + rounds * period
+  return math.max(pause, tonumber(back) or held) + rounds * period
 end
 
 -- How long the agent's first waiting call has to wait; without one, a newcomer.
 local mine
-for _, place in ipairs(ask.join) do
-  if not isGranted[place] then mine = place break end
+for _, place in ipairs(joined) do
+  if not isGranted[place.id] then mine = place break end
 end
 local rank = ahead
-if mine then rank = redis.call('ZRANK', LINE, mine) end
-if blocked and not mine then rank = redis.call('ZCARD', LINE) end
+if mine then rank = call('ZRANK', LINE, mine.name) end
+if blocked and not mine then rank = call('ZCARD', LINE) end
 local between = rank - ahead
-need = need + between + (mine and mine:match('^.*:%d+:(%d+)') or 1)
+need = need + between + (mine and mine.cost or 1)
 if blocked and between > 0 then need = need + blocked - 1 end
-local at = math.max(state.pause, now)
+suffices(need)
+local at = math.max(pause, now)
 for i, limit in ipairs(limits) do
   if limit.burst then
     local each = limit.period / limit.limit
-    local spent = need - taken + state.start - limit.burst
-    local base = spent > 0 and math.max(state.pause, state.granted) or 0
-    at = math.max(at, math.max(state.full[i], base) + spent * each)
+    local over = need - taken + start - limit.burst
+    local base = over > 0 and math.max(pause, granted) or 0
+    at = math.max(at, math.max(full[i], base) + over * each)
   elseif need > free(i) + taken then
     at = math.max(at, backAt(i, need - free(i) - taken))
   end
 end
 
-me.n = ask.n
 local wait = math.max(mine and 1 or 0, math.ceil(at - now))
-me.answer = { state.epoch, now, wait, isLost and 1 or 0, unpack(granted) }
-redis.call('HSET', HASH, ask.agent, cmsgpack.pack(me), 'state', cmsgpack.pack(state))
-local ttl = math.ceil((state.keep - now) / 1000) + ${MEMORY}
-for key in pairs(touched) do redis.call('PEXPIRE', key, ttl) end
-return me.answer
+local answer = { epoch, now, wait, isLost and 1 or 0, unpack(ids) }
+call('HSET', HASH, agent, cmsgpack.pack(number, ends, myStart, myFinish, unpack(answer)),
+  'state', cmsgpack.pack(ARGV[14], epoch, offset, last, step, pause, granted, keep, order, stamps,
+    isLined, dies, tidy, start, finish, horizon, spent, full))
+local ttl = math.ceil((keep - now) / 1000) + ${MEMORY}
+for key in pairs(touched) do call('PEXPIRE', key, ttl) end
+return answer
 `;
 
 /** One command, in the words of the script. Times are in microseconds. */
@@ -271,3 +310,20 @@ export interface Tokens {
  * waiting call (or of a newcomer), whether the count was lost, and the ids of the granted calls.
  */
 export type Answer = [epoch: string, now: number, wait: number, isLost: number, ...ids: string[]];
+
+/**
+ * Words a command for the script.
+ *
+ * @param ask The command.
+ * @param limits The limits, as the script reads them.
+ * @param sure A time that the server's clock has passed for sure, in microseconds.
+ * @returns The arguments.
+ */
+export function word(ask: Ask, limits: string, sure: number): string[] {
+  const { agent, n, epoch = "", seen, isLost, lease, pause, start, finish, leave, join } = ask;
+  const told = (stamps: Tokens["told"]) => stamps.map((stamp) => stamp.join(":")).join(" ");
+  const tokens = [start, finish].flatMap(({ held, told: stamps }) => [`${held}`, told(stamps)]);
+  const numbers = [`${seen}`, isLost ? "1" : "", `${lease}`, `${pause}`];
+  const lists = [leave.join(" "), join.join(" ")];
+  return [agent, `${n}`, epoch, ...numbers, ...tokens, ...lists, limits, `${sure}`];
+}

@@ -5,7 +5,7 @@
  */
 
 import type { Tokens } from "./script.ts";
-import type { Kind } from "./shared_limits.ts";
+import type { Kind, SharedLimits } from "./shared_limits.ts";
 
 /** Costs, and the moment at which each was spent. */
 type Stamps = [cost: number, at: number][];
@@ -21,14 +21,16 @@ export class Tally {
   readonly #open: Record<Kind, number> = { start: 0, finish: 0 };
   #told: Told = { start: [], finish: [] };
   readonly #kinds: ReadonlySet<Kind>;
+  readonly #telling: number;
 
   /**
    * Makes an empty tally.
    *
-   * @param kinds The events that the limits count.
+   * @param limits The events that the limits count, and how soon these are told.
    */
-  constructor(kinds: ReadonlySet<Kind>) {
+  constructor({ kinds, telling }: Pick<SharedLimits, "kinds" | "telling">) {
     this.#kinds = kinds;
+    this.#telling = telling;
   }
 
   /** Whether the finish of a call is still to come. */
@@ -51,7 +53,8 @@ export class Tally {
   }
 
   /**
-   * Notes that a call has started or finished just now.
+   * Notes that a call has started or finished just now. Events of one tick, a fiftieth of the time
+   * in which they are told, become one event at the time of the latest.
    *
    * @param kind Start or finish.
    * @param cost Tokens of the call.
@@ -59,15 +62,25 @@ export class Tally {
   stamp(kind: Kind, cost: number): void {
     if (!this.#kinds.has(kind)) return;
     this.#open[kind] -= cost;
-    if (cost > 0) this.#told[kind].push([cost, performance.now()]);
+    if (cost === 0) return;
+    const stamps = this.#told[kind];
+    const now = performance.now();
+    const tick = (at: number) => Math.floor(at / this.#telling * 50);
+    const [earlier = 0, at = -Infinity] = stamps.at(-1) ?? [];
+    if (tick(at) === tick(now)) stamps.pop();
+    stamps.push([tick(at) === tick(now) ? earlier + cost : cost, now]);
   }
 
   /**
-   * Takes the events that are to be told with the next command.
+   * Takes the events that are to be told with the next command. While tokens are left, events wait
+   * until `telling` has passed: so many calls are told at the cost of one.
    *
+   * @param isScarce Whether somebody may wait for these tokens.
    * @returns The events.
    */
-  take(): Told {
+  take(isScarce: boolean): Told {
+    const isEarly = performance.now() < this.since + this.#telling;
+    if (isEarly && !isScarce) return { start: [], finish: [] };
     const told = this.#told;
     this.#told = { start: [], finish: [] };
     return told;
@@ -89,13 +102,15 @@ export class Tally {
    * @param told Events from `take`.
    * @param granted Tokens of the calls that are granted and have not begun.
    * @param now The time.
-   * @returns Tokens that are held, and spent tokens with their ages.
+   * @returns Tokens that are held, those of events that wait included, and spent tokens with their
+   * ages.
    */
   word(kind: Kind, told: Told, granted: number, now: number): Tokens {
     if (!this.#kinds.has(kind)) return { held: 0, told: [] };
     const age = (at: number) => Math.floor((now - at) * 1_000);
+    const untold = this.#told[kind].reduce((sum, [cost]) => sum + cost, 0);
     return {
-      held: this.#open[kind] + granted,
+      held: this.#open[kind] + granted + untold,
       told: told[kind].map(([cost, at]) => [cost, age(at)]),
     };
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Answer, type Ask, MEMORY, SCRIPT } from "./script.ts";
+import { type Answer, type Ask, MEMORY, SCRIPT, word } from "./script.ts";
 
 /** Hands one command to the user's client: the whole contract between this library and a client. */
 export type Send = (command: string[]) => Promise<unknown>;
@@ -85,10 +85,9 @@ export class Wire {
     const [epoch, seen] = last?.answer ?? [];
     const isKnown = last !== undefined && sentAt - last.sentAt < MEMORY;
     const ask = { ...body, n: ++this.#number, seen: seen ?? 0, epoch: isKnown ? epoch : undefined };
-    const text = JSON.stringify(ask);
     for (let wait = FIRST_WAIT;; wait = Math.min(2 * wait, maxWait)) {
       try {
-        const answer = check(await this.#try(text));
+        const answer = check(await this.#try(ask));
         return this.#last = { answer, sentAt, heardAt: performance.now() };
       } catch (error) {
         const [, code] = FINAL.exec(String(Object(error).message ?? error)) ?? [];
@@ -101,10 +100,11 @@ export class Wire {
   }
 
   /** One attempt: by the script's hash, or with its source where the server does not know it. */
-  async #try(text: string): Promise<unknown> {
+  async #try(ask: Ask): Promise<unknown> {
     const sha = await (Wire.#sha ??= sha1(SCRIPT));
     const { limits } = this.#options;
-    const rest = [`${this.#keys.length}`, ...this.#keys, text, `${this.#sure()}`, limits];
+    const words = word(ask, limits, this.#sure());
+    const rest = [`${this.#keys.length}`, ...this.#keys, ...words];
     try {
       return await this.#send(["EVALSHA", sha, ...rest]);
     } catch (error) {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Ask } from "../../redis/script.ts";
 import { Wire } from "../../redis/wire.ts";
 import { Model, type ModelLimit } from "./model.ts";
 
@@ -46,16 +47,45 @@ export class FakeRedis {
   /** Executes one command now. */
   execute(command: string[]): unknown {
     const keys = Number(command[2]);
-    const [ask, sure, limits] = command.slice(3 + keys);
+    const [ask, limits, sure] = read(command.slice(3 + keys));
     const model = this.#models.get(command[3]) ?? new Model();
     this.#models.set(command[3], model);
     return model.execute(
-      JSON.parse(ask),
-      Number(sure),
-      JSON.parse(limits) as ModelLimit[],
+      ask,
+      sure,
+      limits,
       Math.floor((performance.now() + this.skew) * 1_000),
     );
   }
+}
+
+/** Reads a command as the script does. */
+export function read(words: string[]): [Ask, ModelLimit[], number] {
+  const [agent, n, epoch, seen, isLost, lease, pause, start, told, finish, finished, ...rest] =
+    words;
+  const [leave, join, limits, sure] = rest;
+  const list = (text: string) => text.split(" ").filter((each) => each !== "");
+  const stamps = (text: string) =>
+    list(text).map((stamp) => stamp.split(":").map(Number) as [number, number]);
+  const ask: Ask = {
+    agent,
+    n: Number(n),
+    ...(epoch !== "" && { epoch }),
+    seen: Number(seen),
+    isLost: isLost === "1",
+    lease: Number(lease),
+    start: { held: Number(start), told: stamps(told) },
+    finish: { held: Number(finish), told: stamps(finished) },
+    pause: Number(pause),
+    leave: list(leave),
+    join: list(join),
+  };
+  const all: ModelLimit[] = [];
+  for (const [, kind, ...numbers] of limits.matchAll(/(\S+) (\S+) (\S+) (\S+)/g)) {
+    const [limit, period, burst] = numbers.map(Number);
+    all.push({ kind: kind as "start", limit, period, ...(burst > 0 && { burst }) });
+  }
+  return [ask, all, Number(sure)];
 }
 
 function pause(duration: number): Promise<void> | undefined {

@@ -76,7 +76,10 @@ export class Model {
       me[kind] = ask[kind].held;
       for (const [cost, age] of ask[kind].told) this.stamps.push({ at: now - age, cost, kind });
     }
-    this.leases.set(ask.agent, now + ask.lease);
+    // Renewed once a tenth of a lease has passed.
+    if ((this.leases.get(ask.agent) ?? 0) < now + ask.lease * 0.9) {
+      this.leases.set(ask.agent, now + ask.lease);
+    }
     this.#bury(now);
     const horizon = ask.lease +
       Math.max(...limits.map(({ period, limit, burst = limit }) => period * burst / limit));

@@ -7,14 +7,14 @@
 
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Answer, type Ask, SCRIPT } from "../../redis/script.ts";
+import { type Answer, type Ask, SCRIPT, word } from "../../redis/script.ts";
 import { Model, type ModelLimit } from "./model.ts";
 import { connect, hasRedis, type RedisClient, RedisServer } from "./server.ts";
 
 const RUNS = Number(Deno.env.get("RUNS") ?? 60);
-const TIME = "redis.call('TIME')";
+const TIME = "call('TIME')";
 assertEquals(SCRIPT.split(TIME).length, 2, "the script reads the clock once");
-const TESTED = SCRIPT.replace(TIME, "cjson.decode(ARGV[4])");
+const TESTED = SCRIPT.replace(TIME, "{ ARGV[16], ARGV[17] }");
 
 const limit: fc.Arbitrary<ModelLimit> = fc.record({
   kind: fc.constantFrom("start" as const, "start" as const, "finish" as const),
@@ -62,8 +62,8 @@ class Agent {
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** Lets the agent do what the step says, and words its command. */
-function word(agent: Agent, { calls, aborts, starts, finishes, event }: Step): Ask {
+/** Lets the agent do what the step says, and makes its command. */
+function act(agent: Agent, { calls, aborts, starts, finishes, event }: Step): Ask {
   for (const { cost, isUrgent } of calls) {
     const id = `${++agent.ids}`;
     const call = { id, cost, place: `${id}:${cost}${isUrgent ? "!" : ""}` };
@@ -101,6 +101,12 @@ function hear(agent: Agent, answer: Answer | never[], now: number): void {
   }
 }
 
+/** Limits as the script reads them. */
+function inWords(limits: ModelLimit[]): string {
+  return limits.map(({ kind, limit, period, burst = "-" }) => `${kind} ${limit} ${period} ${burst}`)
+    .join(" ");
+}
+
 async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): Promise<void> {
   const model = new Model();
   const agents = ["a", "b", "c", "d"].map((name) => new Agent(name));
@@ -110,8 +116,11 @@ async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): P
   let jumped = 0;
   const both = async (ask: Ask, sure: number) => {
     const time = now + jumped;
-    const argv = [JSON.stringify(ask), `${sure}`, JSON.stringify(limits)];
-    argv.push(JSON.stringify([Math.floor(time / 1e6), time % 1e6]));
+    const argv = [
+      ...word(ask, inWords(limits), sure),
+      `${Math.floor(time / 1e6)}`,
+      `${time % 1e6}`,
+    ];
     const answer = await client.send(["EVAL", TESTED, `${keys.length}`, ...keys, ...argv]);
     assertEquals(answer, model.execute(ask, sure, limits, time));
     return answer as Answer | never[];
@@ -126,7 +135,7 @@ async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): P
     const agent = agents[step.agent];
     const sure = agent.seen + now - agent.sentAt;
     if (step.event === "late repeat" && agent.last) await both(...agent.last);
-    const ask = word(agent, step);
+    const ask = act(agent, step);
     agent.last = [ask, sure];
     const answer = await both(ask, sure);
     if (step.event === "repeat") assertEquals(await both(ask, sure), answer);
@@ -170,8 +179,7 @@ Deno.test({
       const words: Ask = { agent, n, seen: seen * 1e6, start: none, finish: none, ...rest };
       if (epoch !== undefined) words.epoch = epoch;
       const [sure, time] = [(seen + late) * 1e6, clock * 1e6];
-      const argv = [JSON.stringify(words), `${sure}`, JSON.stringify(limits)];
-      argv.push(JSON.stringify([Math.floor(clock), time % 1e6]));
+      const argv = [...word(words, inWords(limits), sure), `${Math.floor(clock)}`, `${time % 1e6}`];
       const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:0"];
       const answer = await client.send(["EVAL", TESTED, "4", ...keys, ...argv]) as Answer;
       assertEquals(answer, model.execute(words, sure, limits, time));
@@ -187,5 +195,37 @@ Deno.test({
     assert(await ask("a", 2, 10_004.1, 10_000, 4.1) < 10_001.2, "time stands still");
     const goes = await ask("b", 3, 10_004.2, set, 0.2);
     assert(goes > 10_001 && goes < 10_001.3, "and goes on");
+  },
+});
+
+Deno.test({
+  name: "the script grants with three commands while tokens are left, and tells a start with one",
+  ignore: !hasRedis,
+  async fn() {
+    await using server = await RedisServer.start();
+    using client = await connect(server.port);
+    const none = { held: 0, told: [] };
+    const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:1"];
+    let n = 0;
+    /** One command. Returns what the server executed. */
+    const commands = async (...told: [number, number][]) => {
+      const [seen, lease] = [0, 3_600_000_000];
+      const [start, join] = [{ held: n - told.length, told }, [`${++n}:1`]];
+      const rest = { isLost: false, pause: 0, leave: [], finish: none };
+      const words = word({ agent: "a", n, seen, lease, start, join, ...rest }, "start 9 9e9 -", 0);
+      await client.send(["CONFIG", "RESETSTAT"]);
+      const answer = await client.send(["EVAL", SCRIPT, "4", ...keys, ...words]) as Answer;
+      assertEquals(answer.slice(4), [`${n}`]);
+      const stats = String(await client.send(["INFO", "commandstats"]));
+      return [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, ...name]) => name.join(" "))
+        .filter((name) => !/^(eval|info|config)/.test(name)).sort();
+    };
+    await commands();
+    assertEquals(await commands(), ["hmget 1", "hset 1", "time 1"]);
+    assertEquals(await commands([1, 0]), ["hmget 1", "hset 1", "pexpire 1", "time 1", "zadd 1"]);
+    assertEquals(await commands([1, 0]), ["hmget 1", "hset 1", "time 1", "zadd 1"]);
+    for (const key of keys.filter((key) => key !== "{k}:line")) {
+      assert(Number(await client.send(["PTTL", key])) > 0, `${key} has a time to live`);
+    }
   },
 });

@@ -54,7 +54,7 @@ Deno.test("Wire.ask() repeats a command byte for byte until Redis answers, then 
   const failures: unknown[] = [];
   const way = wire(
     (command) => {
-      sent.push(command[8]);
+      sent.push(command.slice(0, -1).join("|")); // all but the time that has passed for sure
       if (sent.length === 1) return Promise.reject(new Error("ECONNRESET"));
       if (sent.length === 2) return new Promise(() => {}); // never answered
       return Promise.resolve(["epoch", 7, 0, 0]);
@@ -68,9 +68,8 @@ Deno.test("Wire.ask() repeats a command byte for byte until Redis answers, then 
     "Error: Cannot ask Redis: no answer, wanted one within 50 ms",
   ]);
   await way.ask(BODY);
-  assertEquals([sent[0], sent[3]].map((text) => JSON.parse(text).n), [1, 2]);
-  const { epoch, seen } = JSON.parse(sent[3]);
-  assertEquals([epoch, seen], ["epoch", 7]);
+  const [, name, n, epoch, seen] = sent[3].split("|").slice(7);
+  assertEquals([name, n, epoch, seen], ["a", "2", "epoch", "7"]);
 });
 
 Deno.test("Wire.ask() takes numbers as text or bigint, and text as bytes", async () => {
