@@ -20,8 +20,9 @@ export const MEMORY = 3_600_000;
  * spent tokens of each limit (sorted sets). `ARGV`: what {@linkcode word} makes of an
  * {@linkcode Ask}. The answer is an {@linkcode Answer}.
  *
- * A grant while tokens are left takes three commands: one reads the state, one the clock, and one
- * writes the state. The state says whether the line, the leases and the spent tokens matter now.
+ * A grant while tokens are left takes four commands, which read the clock and the state, look
+ * whether there is a line, and write the state. The state says whether leases end and tokens come
+ * back.
  */
 export const SCRIPT: string = `
 local call = redis.call
@@ -36,18 +37,13 @@ if packed[1] then n, ends, myStart, myFinish = cmsgpack.unpack(packed[1]) end
 if number == n then return { select(5, cmsgpack.unpack(packed[1])) } end
 if number < n then return {} end
 
-local limits = {}
-for kind, limit, period, burst in ARGV[14]:gmatch('(%S+) (%S+) (%S+) (%S+)') do
-  limits[#limits + 1] =
-    { kind = kind, limit = tonumber(limit), period = tonumber(period), burst = tonumber(burst) }
-end
-
--- The state. 'isLined': the line may hold places. 'dies': no lease ends earlier. 'tidy': when to look
--- for tokens that came back, even if nobody needs them. 'start', 'finish': tokens that are held.
-local old, epoch, offset, last, step, pause, granted, keep, order, stamps, isLined, dies, tidy,
-  start, finish, horizon, spent, full
+-- The state. 'dies': no lease ends earlier. 'tidy': when to look for tokens that came back, even if
+-- nobody needs them. 'start', 'finish': tokens that are held. One number for each limit: tokens that
+-- are 'spent', and when the bucket is 'full'.
+local limits, old, epoch, offset, last, step, pause, granted, keep, order, stamps, dies, tidy,
+  start, finish, horizon, spent, full = cjson.decode(ARGV[14])
 if packed[2] then
-  old, epoch, offset, last, step, pause, granted, keep, order, stamps, isLined, dies, tidy,
+  old, epoch, offset, last, step, pause, granted, keep, order, stamps, dies, tidy,
     start, finish, horizon, spent, full = cmsgpack.unpack(packed[2])
 end
 
@@ -60,7 +56,7 @@ if old ~= ARGV[14] then
   end
   call('DEL', unpack(KEYS))
   epoch, offset, last, step, pause = agent .. number, 0, 0, -1, old and raw + horizon or 0
-  granted, keep, order, stamps, isLined, dies, tidy = 0, 0, 0, 0, false, 0, 0
+  granted, keep, order, stamps, dies, tidy = 0, 0, 0, 0, 0, 0
   start, finish, spent, full = 0, 0, {}, {}
   for i in ipairs(limits) do spent[i], full[i] = 0, 0 end
   ends, myStart, myFinish = 0, 0, 0
@@ -198,17 +194,17 @@ local function pass(owner, id, cost)
 end
 
 for place in ARGV[12]:gmatch('%S+') do call('ZREM', LINE, agent .. ':' .. place) end
-local wasLined, joined = isLined, {}
+local isLined, joined = call('EXISTS', LINE) == 1, {}
 for place, id, cost in ARGV[13]:gmatch('((%d+):(%d+)!?)') do
-  if isLined or not pass(agent, id, tonumber(cost)) then
+  if isLined or blocked or not pass(agent, id, tonumber(cost)) then
     local name = agent .. ':' .. place
     order = order + 1
     call('ZADD', LINE, 'NX', place:find('!') and order - 2 ^ 52 or order, name)
-    isLined, touched[LINE], joined[#joined + 1] = true, true, { id = id, cost = cost, name = name }
+    touched[LINE], joined[#joined + 1] = true, { id = id, cost = cost, name = name }
   end
 end
 local isAlive = { [agent] = true }
-local size = wasLined and 100 or 0
+local size = isLined and 100 or 0
 while size == 100 and not blocked do
   local places = call('ZRANGE', LINE, ahead, ahead + 99)
   size = #places
@@ -219,7 +215,6 @@ while size == 100 and not blocked do
     if owner == agent or not isAlive[owner] then call('ZREM', LINE, place) end
   end
 end
-if not blocked then isLined = ahead > 0 end
 if taken > 0 then
   start, finish, granted = start + taken, finish + taken, now
   myStart, myFinish = myStart + taken, myFinish + taken
@@ -272,7 +267,7 @@ local wait = math.max(mine and 1 or 0, math.ceil(at - now))
 local answer = { epoch, now, wait, isLost and 1 or 0, unpack(ids) }
 call('HSET', HASH, agent, cmsgpack.pack(number, ends, myStart, myFinish, unpack(answer)),
   'state', cmsgpack.pack(ARGV[14], epoch, offset, last, step, pause, granted, keep, order, stamps,
-    isLined, dies, tidy, start, finish, horizon, spent, full))
+    dies, tidy, start, finish, horizon, spent, full))
 local ttl = math.ceil((keep - now) / 1000) + ${MEMORY}
 for key in pairs(touched) do call('PEXPIRE', key, ttl) end
 return answer

@@ -44,9 +44,7 @@ export class SharedLimits {
       burst: refill === "steady" ? burst : undefined,
     }));
     this.#limits = all;
-    this.text = parts.map(({ kind, limit, period, burst = "-" }) =>
-      `${kind} ${limit} ${period} ${burst}`
-    ).join(" ");
+    this.text = JSON.stringify(parts);
     this.count = all.length;
     this.capacity = Math.min(...parts.map(({ limit, burst = limit }) => burst));
     this.rate = Math.min(...all.map(({ limit, period }) => limit / period));

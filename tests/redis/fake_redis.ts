@@ -80,12 +80,7 @@ export function read(words: string[]): [Ask, ModelLimit[], number] {
     leave: list(leave),
     join: list(join),
   };
-  const all: ModelLimit[] = [];
-  for (const [, kind, ...numbers] of limits.matchAll(/(\S+) (\S+) (\S+) (\S+)/g)) {
-    const [limit, period, burst] = numbers.map(Number);
-    all.push({ kind: kind as "start", limit, period, ...(burst > 0 && { burst }) });
-  }
-  return [ask, all, Number(sure)];
+  return [ask, JSON.parse(limits), Number(sure)];
 }
 
 function pause(duration: number): Promise<void> | undefined {

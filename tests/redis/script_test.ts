@@ -101,12 +101,6 @@ function hear(agent: Agent, answer: Answer | never[], now: number): void {
   }
 }
 
-/** Limits as the script reads them. */
-function inWords(limits: ModelLimit[]): string {
-  return limits.map(({ kind, limit, period, burst = "-" }) => `${kind} ${limit} ${period} ${burst}`)
-    .join(" ");
-}
-
 async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): Promise<void> {
   const model = new Model();
   const agents = ["a", "b", "c", "d"].map((name) => new Agent(name));
@@ -117,7 +111,7 @@ async function play(client: RedisClient, limits: ModelLimit[], steps: Step[]): P
   const both = async (ask: Ask, sure: number) => {
     const time = now + jumped;
     const argv = [
-      ...word(ask, inWords(limits), sure),
+      ...word(ask, JSON.stringify(limits), sure),
       `${Math.floor(time / 1e6)}`,
       `${time % 1e6}`,
     ];
@@ -179,7 +173,11 @@ Deno.test({
       const words: Ask = { agent, n, seen: seen * 1e6, start: none, finish: none, ...rest };
       if (epoch !== undefined) words.epoch = epoch;
       const [sure, time] = [(seen + late) * 1e6, clock * 1e6];
-      const argv = [...word(words, inWords(limits), sure), `${Math.floor(clock)}`, `${time % 1e6}`];
+      const argv = [
+        ...word(words, JSON.stringify(limits), sure),
+        `${Math.floor(clock)}`,
+        `${time % 1e6}`,
+      ];
       const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:0"];
       const answer = await client.send(["EVAL", TESTED, "4", ...keys, ...argv]) as Answer;
       assertEquals(answer, model.execute(words, sure, limits, time));
@@ -199,12 +197,13 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the script grants with three commands while tokens are left, and tells a start with one",
+  name: "the script grants with four commands while tokens are left, and tells a start with one",
   ignore: !hasRedis,
   async fn() {
     await using server = await RedisServer.start();
     using client = await connect(server.port);
     const none = { held: 0, told: [] };
+    const limits = JSON.stringify([{ kind: "start", limit: 9, period: 9e9 }]);
     const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:1"];
     let n = 0;
     /** One command. Returns what the server executed. */
@@ -212,7 +211,7 @@ Deno.test({
       const [seen, lease] = [0, 3_600_000_000];
       const [start, join] = [{ held: n - told.length, told }, [`${++n}:1`]];
       const rest = { isLost: false, pause: 0, leave: [], finish: none };
-      const words = word({ agent: "a", n, seen, lease, start, join, ...rest }, "start 9 9e9 -", 0);
+      const words = word({ agent: "a", n, seen, lease, start, join, ...rest }, limits, 0);
       await client.send(["CONFIG", "RESETSTAT"]);
       const answer = await client.send(["EVAL", SCRIPT, "4", ...keys, ...words]) as Answer;
       assertEquals(answer.slice(4), [`${n}`]);
@@ -221,9 +220,16 @@ Deno.test({
         .filter((name) => !/^(eval|info|config)/.test(name)).sort();
     };
     await commands();
-    assertEquals(await commands(), ["hmget 1", "hset 1", "time 1"]);
-    assertEquals(await commands([1, 0]), ["hmget 1", "hset 1", "pexpire 1", "time 1", "zadd 1"]);
-    assertEquals(await commands([1, 0]), ["hmget 1", "hset 1", "time 1", "zadd 1"]);
+    assertEquals(await commands(), ["exists 1", "hmget 1", "hset 1", "time 1"]);
+    assertEquals(await commands([1, 0]), [
+      "exists 1",
+      "hmget 1",
+      "hset 1",
+      "pexpire 1",
+      "time 1",
+      "zadd 1",
+    ]);
+    assertEquals(await commands([1, 0]), ["exists 1", "hmget 1", "hset 1", "time 1", "zadd 1"]);
     for (const key of keys.filter((key) => key !== "{k}:line")) {
       assert(Number(await client.send(["PTTL", key])) > 0, `${key} has a time to live`);
     }

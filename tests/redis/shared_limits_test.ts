@@ -7,7 +7,11 @@ Deno.test("SharedLimits gives the script kinds, and periods in microseconds, rou
     { limit: 5, period: 200, refill: "after-finish" },
     { limit: 100, period: 60_000, refill: "steady", burst: 250 },
   ]);
-  assertEquals(limits.text, "start 10 1000001 - finish 5 200000 - start 100 60000000 250");
+  assertEquals(JSON.parse(limits.text), [
+    { kind: "start", limit: 10, period: 1_000_001 },
+    { kind: "finish", limit: 5, period: 200_000 },
+    { kind: "start", limit: 100, period: 60_000_000, burst: 250 },
+  ]);
   assertEquals([...limits.kinds], ["start", "finish"]);
   assertEquals([limits.count, limits.capacity, limits.telling], [3, 5, 10]);
   assertEquals(limits.longest, 150_000); // a full bucket of 250 takes so long to come back
