@@ -235,3 +235,61 @@ Deno.test({
     }
   },
 });
+
+/** Agents that share one token per second, on a clock that the test sets, in microseconds. */
+async function oneToken(
+  play: (ask: (agent: string, at: number, words: Partial<Ask>) => Promise<string[]>) => unknown,
+): Promise<void> {
+  await using server = await RedisServer.start();
+  using client = await connect(server.port);
+  const limits = JSON.stringify([{ kind: "start", limit: 1, period: 1_000_000 }]);
+  const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:1"];
+  const none = { held: 0, told: [] };
+  const rest = { isLost: false, lease: 3_000_000, pause: 0, seen: 0, leave: [], join: [] };
+  let count = 0;
+  await play(async (agent, at, words) => {
+    const ask = { agent, n: ++count, start: none, finish: none, ...rest, ...words };
+    const argv = [...word(ask, limits, 0), `${1_700_000_000 + Math.floor(at / 1e6)}`];
+    const command = ["EVAL", TESTED, "4", ...keys, ...argv, `${at % 1e6}`];
+    return (await client.send(command) as Answer).slice(4) as string[];
+  });
+}
+
+Deno.test({
+  name: "the script grants a token in the microsecond in which the token comes back, not before",
+  ignore: !hasRedis,
+  fn: () =>
+    oneToken(async (ask) => {
+      assertEquals(await ask("a", 0, { join: ["1:1"] }), ["1"]);
+      const start = { held: 0, told: [[1, 5_000] as [number, number]] };
+      assertEquals(await ask("a", 10_000, { join: ["2:1"], start }), [], "started at 5,000");
+      assertEquals(await ask("a", 1_004_998, { join: ["2:1"] }), []);
+      assertEquals(await ask("a", 1_004_999, { join: ["2:1"] }), []);
+      assertEquals(await ask("a", 1_005_000, { join: ["2:1"] }), ["2"]);
+    }),
+});
+
+Deno.test({
+  name: "the script counts the tokens of a dead agent from the end of its lease",
+  ignore: !hasRedis,
+  fn: () =>
+    oneToken(async (ask) => {
+      assertEquals(await ask("a", 0, { join: ["1:1"] }), ["1"]);
+      assertEquals(await ask("b", 2_999_999, { join: ["1:1"] }), []);
+      assertEquals(await ask("b", 3_000_000, { join: ["1:1"] }), []);
+      assertEquals(await ask("b", 3_999_999, { join: ["1:1"] }), []);
+      assertEquals(await ask("b", 4_000_000, { join: ["1:1"] }), ["1"]);
+    }),
+});
+
+Deno.test({
+  name: "the script executes no command that is older than the agent's last",
+  ignore: !hasRedis,
+  fn: () =>
+    oneToken(async (ask) => {
+      await ask("a", 0, { n: 1 });
+      assertEquals(await ask("a", 1, { n: 3 }), []);
+      assertEquals(await ask("a", 2, { n: 2, join: ["1:1"] }), []);
+      assertEquals(await ask("b", 3, { join: ["1:1"] }), ["1"], "the token is free");
+    }),
+});
