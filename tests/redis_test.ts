@@ -65,6 +65,17 @@ Deno.test("RedisThrottler.run() lets an urgent call go first, across processes",
   assertEquals(w.log.map((line) => line.split(" ")[0]), ["a1", "a2", "cancel", "a3", "a4"]);
 });
 
+Deno.test("RedisThrottler.run() lets an urgent call go first, before more calls than have a place in line", async () => {
+  using w = await world();
+  const throttler = w.process();
+  for (let i = 0; i < 150; i++) w.call(throttler, "order").catch(() => {});
+  await w.pass(10);
+  w.call(throttler, "cancel", { urgent: true });
+  await w.pass(1_100);
+  assertEquals(w.log.map((line) => line.split(" ")[0]), ["order", "order", "cancel", "order"]);
+  throttler.close();
+});
+
 Deno.test("RedisThrottler.run() asks once for all calls of a turn, and once for each grant of those that wait", async () => {
   using w = await world();
   const throttler = w.process({ limits: { limit: 10, period: 1_000 } });
@@ -149,6 +160,18 @@ Deno.test("RedisThrottler.pause() closes grants that have not started", async ()
   await slow.run(() => {});
   const both = runAll([throttler, slow], () => w.log.push("both"));
   throttler.pause(2_000);
+  await w.pass(1_900);
+  assertEquals(w.log, []);
+  await w.pass(3_000);
+  await both;
+});
+
+Deno.test("RedisThrottler.pause() closes a grant that waits for another limiter", async () => {
+  using w = await world();
+  const [a, b] = [w.process(), w.process({ key: "other", delay: () => 50 })];
+  const both = runAll([a, b], () => w.log.push("both"));
+  await w.pass(30); // granted by the first, and on the way to the second
+  a.pause(2_000);
   await w.pass(1_900);
   assertEquals(w.log, []);
   await w.pass(3_000);

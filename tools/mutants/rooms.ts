@@ -8,6 +8,7 @@ import type { Room } from "./mutant.ts";
 import { room as feeder } from "./feeder.ts";
 import { room as gaps } from "./gaps.ts";
 import { room as reconcile } from "./reconcile.ts";
+import { room as redis } from "./redis.ts";
 import { room as retry } from "./retry.ts";
 import { room as session } from "./session.ts";
 import { room as throttler } from "./throttler.ts";
@@ -21,5 +22,6 @@ export const ROOMS: Record<string, Room> = {
   session,
   reconcile,
   gaps,
+  redis,
   "websocket-feeder": websocketFeeder,
 };
