@@ -193,6 +193,16 @@ Deno.test("RedisThrottler.waitTime() tells from the newest answer how long a new
   );
 });
 
+Deno.test("RedisThrottler.waitTime() counts the calls of this process that stand in line", async () => {
+  using w = await world();
+  const throttler = w.process();
+  for (let i = 0; i < 6; i++) w.call(throttler, "x").catch(() => {});
+  await w.pass(10);
+  const wait = throttler.waitTime();
+  assert(wait > 2_900 && wait <= 3_000, `${wait} ms for the next token, and four calls before`);
+  throttler.close();
+});
+
 Deno.test("RedisThrottler.run() refuses a cost above a limit before anything is sent", async () => {
   using w = await world();
   const throttler = w.process();
