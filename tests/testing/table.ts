@@ -282,7 +282,7 @@ export async function stepThrough(stage: Stage): Promise<void> {
     assert.equal(venue.executed.length, 6); // all but the 418
     venue.will("*");
     assert.deepEqual(await order(), { id: 1 });
-    assert.equal(venue.requests.at(-1)!.turn > 1, true); // the connection was used again
+    assert.ok(venue.requests.some(({ turn }) => turn > 1)); // a connection was used again
   } finally {
     await stage.done(session.close());
     await stage.close();
