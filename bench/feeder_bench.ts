@@ -29,6 +29,7 @@ import { WebSocket as PartySocket } from "npm:partysocket@1.3.0";
 import * as reconnecting from "npm:reconnecting-websocket@4.4.0";
 import { LoopbackVenue } from "../testing.ts";
 import { wireFrame } from "../testing/wire.ts";
+import { VERSIONS } from "../tools/versions.ts";
 import { WebSocketFeeder } from "../websocket_feeder.ts";
 
 const MESSAGES = 500_000;
@@ -196,21 +197,15 @@ async function listen(): Promise<LoopbackVenue> {
 /** The runtimes that are here: a name, and the command that runs a file. */
 function runtimes(): [name: string, command: string[]][] {
   const found: [string, string[]][] = [["Deno", [Deno.execPath(), "run", "-A"]]];
-  const cache = new URL("../.cache/runtimes/", import.meta.url);
-  for (const name of ["node@24", "bun@"]) {
+  for (const version of [VERSIONS.node24, VERSIONS.bun]) {
+    const path = `../.cache/runtimes/${version}/node_modules/.bin/${version.split("@")[0]}`;
+    const program = fileURLToPath(new URL(path, import.meta.url));
     try {
-      for (const { name: version } of Deno.readDirSync(cache)) {
-        const program = `${version}/node_modules/.bin/${version.split("@")[0]}`;
-        if (version.startsWith(name)) {
-          found.push([version, [fileURLToPath(new URL(program, cache))]]);
-        }
-      }
+      Deno.statSync(program);
+      found.push([version, [program]]);
     } catch {
-      // Not fetched: told below.
+      console.log(`${version} is not here, left out: \`deno task test:runtimes\` brings it`);
     }
-  }
-  if (found.length < 3) {
-    console.log("Node or Bun is not here, left out: `deno task test:runtimes` brings them");
   }
   return found;
 }
