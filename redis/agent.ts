@@ -117,9 +117,9 @@ export class Agent {
    * @returns Whether it may start now.
    */
   isGranted(place: RedisPlace): boolean {
+    if (!this.#granted.has(place) || this.closed) return false;
     const now = performance.now();
-    const { fresh, pause } = this.#times;
-    return this.#granted.has(place) && now < fresh && now >= pause && !this.closed;
+    return now < this.#times.fresh && now >= this.#times.pause;
   }
 
   /**
@@ -261,9 +261,8 @@ export class Agent {
     };
   }
 
-  #hear({ answer, sentAt }: Reply): void {
+  #hear({ answer, sentAt, heardAt: now }: Reply): void {
     const [, , wait, isLost, ...ids] = answer;
-    const now = performance.now();
     this.#talk.isScarce = wait > 0;
     this.#times.next = now + Math.max(1, Math.ceil(wait / 1_000));
     this.#times.fresh = sentAt + this.#options.lease / 2;
@@ -284,6 +283,7 @@ export class Agent {
     if (granted.length < ids.length || !isUsable && ids.length > 0) this.#want();
     if (this.#line.length > 0 && !this.#line.some(({ isTold }) => isTold)) this.#want();
     for (const place of granted) place.resolve();
+    if (this.#line.length === 0) return;
     const expected = this.wait;
     for (const place of this.#line) if (place.promised < expected) place.resolve();
   }

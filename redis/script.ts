@@ -20,15 +20,14 @@ export const MEMORY = 3_600_000;
  * spent tokens of each limit (sorted sets). `ARGV`: what {@linkcode word} makes of an
  * {@linkcode Ask}. The answer is an {@linkcode Answer}.
  *
- * A grant while tokens are left takes four commands, which read the clock and the state, look
- * whether there is a line, and write the state. The state says whether leases end and tokens come
- * back.
+ * A grant while tokens are left takes three commands, which read the clock and the state, and write
+ * the state. The state says whether leases end, tokens come back, and calls stand in line.
  */
 export const SCRIPT: string = `
 local call = redis.call
 local HASH, LINE, LEASES = KEYS[1], KEYS[2], KEYS[3]
-local agent, number, seen, sure = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]), tonumber(ARGV[15])
-local lease = tonumber(ARGV[6])
+local agent, number, known, seen, sure, isLost, lease, wish, heldStart, toldStart, heldFinish,
+  toldFinish, leave, join = unpack(cjson.decode(ARGV[2]))
 
 -- A client library may send a command again. A repetition changes nothing and hears the same answer.
 local packed = call('HMGET', HASH, agent, 'state')
@@ -39,25 +38,25 @@ if number < n then return {} end
 
 -- The state. 'dies': no lease ends earlier. 'tidy': when to look for tokens that came back, even if
 -- nobody needs them. 'start', 'finish': tokens that are held. One number for each limit: tokens that
--- are 'spent', and when the bucket is 'full'.
+-- are 'spent', and when the bucket is 'full'. 'isLined': calls may stand in line.
 local limits, old, epoch, offset, last, step, pause, granted, keep, order, stamps, dies, tidy,
-  start, finish, horizon, spent, full = cjson.decode(ARGV[14])
+  start, finish, horizon, spent, full, isLined = cjson.decode(ARGV[1])
 if packed[2] then
   old, epoch, offset, last, step, pause, granted, keep, order, stamps, dies, tidy,
-    start, finish, horizon, spent, full = cmsgpack.unpack(packed[2])
+    start, finish, horizon, spent, full, isLined = cmsgpack.unpack(packed[2])
 end
 
 -- Other limits wait until the agents with the old ones are gone, and all old tokens have come back.
 local time = call('TIME')
 local raw = time[1] * 1000000 + time[2]
-if old ~= ARGV[14] then
+if old ~= ARGV[1] then
   if old and call('ZCOUNT', LEASES, raw + offset, '+inf') > 0 then
     return redis.error_reply('LIMITS the key is in use with the limits ' .. old)
   end
   call('DEL', unpack(KEYS))
   epoch, offset, last, step, pause = agent .. number, 0, 0, -1, old and raw + horizon or 0
   granted, keep, order, stamps, dies, tidy = 0, 0, 0, 0, 0, 0
-  start, finish, spent, full = 0, 0, {}, {}
+  start, finish, spent, full, isLined = 0, 0, {}, {}, false
   for i in ipairs(limits) do spent[i], full[i] = 0, 0 end
   ends, myStart, myFinish = 0, 0, 0
 end
@@ -66,7 +65,7 @@ end
 -- time that the agent heard, and the time since. A clock far beyond was set forward, or the command
 -- was held up. After a step the count's own time is late by an unknown span. So the word of an agent
 -- that heard the time before the latest step says too much: then time stands still.
-local isKnown, isLost = ARGV[3] == epoch, ARGV[5] == '1'
+local isKnown = known == epoch
 local now = raw + offset
 local isForward = isKnown and now > sure + 250000
 if isForward or now < last then
@@ -75,7 +74,7 @@ if isForward or now < last then
 end
 if isKnown and seen > last then
   last, isLost = seen, true
-elseif ARGV[3] ~= '' and not isKnown then
+elseif known ~= '' and not isKnown then
   isLost = true
 end
 now = math.max(now, last)
@@ -100,10 +99,10 @@ local function spend(kind, cost, at)
 end
 
 -- Tokens that the agent holds, and tokens that the agent has spent since the last command.
-start, myStart = start + ARGV[8] - myStart, tonumber(ARGV[8])
-finish, myFinish = finish + ARGV[10] - myFinish, tonumber(ARGV[10])
-for cost, age in ARGV[9]:gmatch('(%d+):(%d+)') do spend('start', tonumber(cost), now - age) end
-for cost, age in ARGV[11]:gmatch('(%d+):(%d+)') do spend('finish', tonumber(cost), now - age) end
+start, myStart = start + heldStart - myStart, heldStart
+finish, myFinish = finish + heldFinish - myFinish, heldFinish
+for _, told in ipairs(toldStart) do spend('start', told[1], now - told[2]) end
+for _, told in ipairs(toldFinish) do spend('finish', told[1], now - told[2]) end
 
 -- A lease is renewed once a tenth of it has passed. An agent whose lease has ended is dead. The tokens
 -- that the agent held count as spent at the end of the lease.
@@ -135,7 +134,7 @@ for _, limit in ipairs(limits) do
 end
 horizon = longest + lease
 if isLost then pause = math.max(pause, now + horizon) end
-pause = math.max(pause, now + ARGV[7])
+pause = math.max(pause, now + wish)
 if now + horizon + math.max(0, pause - now) > keep then
   keep = now + 2 * horizon + math.max(0, pause - now)
   for _, key in ipairs(KEYS) do touched[key] = true end
@@ -193,9 +192,11 @@ local function pass(owner, id, cost)
   return true
 end
 
-for place in ARGV[12]:gmatch('%S+') do call('ZREM', LINE, agent .. ':' .. place) end
-local isLined, joined = call('EXISTS', LINE) == 1, {}
-for place, id, cost in ARGV[13]:gmatch('((%d+):(%d+)!?)') do
+for _, place in ipairs(leave) do call('ZREM', LINE, agent .. ':' .. place) end
+isLined = isLined and call('EXISTS', LINE) == 1
+local joined = {}
+for _, place in ipairs(join) do
+  local id, cost = place:match('(%d+):(%d+)')
   if isLined or blocked or not pass(agent, id, tonumber(cost)) then
     local name = agent .. ':' .. place
     order = order + 1
@@ -205,6 +206,7 @@ for place, id, cost in ARGV[13]:gmatch('((%d+):(%d+)!?)') do
 end
 local isAlive = { [agent] = true }
 local size = isLined and 100 or 0
+isLined = isLined or #joined > 0
 while size == 100 and not blocked do
   local places = call('ZRANGE', LINE, ahead, ahead + 99)
   size = #places
@@ -266,8 +268,8 @@ end
 local wait = math.max(mine and 1 or 0, math.ceil(at - now))
 local answer = { epoch, now, wait, isLost and 1 or 0, unpack(ids) }
 call('HSET', HASH, agent, cmsgpack.pack(number, ends, myStart, myFinish, unpack(answer)),
-  'state', cmsgpack.pack(ARGV[14], epoch, offset, last, step, pause, granted, keep, order, stamps,
-    dies, tidy, start, finish, horizon, spent, full))
+  'state', cmsgpack.pack(ARGV[1], epoch, offset, last, step, pause, granted, keep, order, stamps,
+    dies, tidy, start, finish, horizon, spent, full, isLined))
 local ttl = math.ceil((keep - now) / 1000) + ${MEMORY}
 for key in pairs(touched) do call('PEXPIRE', key, ttl) end
 return answer
@@ -316,9 +318,7 @@ export type Answer = [epoch: string, now: number, wait: number, isLost: number, 
  */
 export function word(ask: Ask, limits: string, sure: number): string[] {
   const { agent, n, epoch = "", seen, isLost, lease, pause, start, finish, leave, join } = ask;
-  const told = (stamps: Tokens["told"]) => stamps.map((stamp) => stamp.join(":")).join(" ");
-  const tokens = [start, finish].flatMap(({ held, told: stamps }) => [`${held}`, told(stamps)]);
-  const numbers = [`${seen}`, isLost ? "1" : "", `${lease}`, `${pause}`];
-  const lists = [leave.join(" "), join.join(" ")];
-  return [agent, `${n}`, epoch, ...numbers, ...tokens, ...lists, limits, `${sure}`];
+  const tokens = [start.held, start.told, finish.held, finish.told];
+  const command = [agent, n, epoch, seen, sure, isLost, lease, pause, ...tokens, leave, join];
+  return [limits, JSON.stringify(command)];
 }

@@ -82,9 +82,9 @@ export class Wire {
     const { maxWait, onFailure } = this.#options;
     const sentAt = performance.now();
     const last = this.#last;
-    const [epoch, seen] = last?.answer ?? [];
+    const [epoch, seen = 0] = last?.answer ?? [];
     const isKnown = last !== undefined && sentAt - last.sentAt < MEMORY;
-    const ask = { ...body, n: ++this.#number, seen: seen ?? 0, epoch: isKnown ? epoch : undefined };
+    const ask = { ...body, n: ++this.#number, seen, epoch: isKnown ? epoch : undefined };
     for (let wait = FIRST_WAIT;; wait = Math.min(2 * wait, maxWait)) {
       try {
         const answer = check(await this.#try(ask));
@@ -122,11 +122,13 @@ export class Wire {
 
   async #send(command: string[]): Promise<unknown> {
     const { send, timeout, alarm } = this.#options;
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    this.#attempt = { reject, until: performance.now() + timeout };
-    alarm(this.#attempt.until);
+    const until = performance.now() + timeout;
     try {
-      return await Promise.race([send(command), late]);
+      return await new Promise((resolve, reject) => {
+        this.#attempt = { reject, until };
+        Promise.resolve(send(command)).then(resolve, reject);
+        alarm(until);
+      });
     } finally {
       this.#attempt = undefined;
     }

@@ -60,27 +60,23 @@ export class FakeRedis {
 }
 
 /** Reads a command as the script does. */
-export function read(words: string[]): [Ask, ModelLimit[], number] {
-  const [agent, n, epoch, seen, isLost, lease, pause, start, told, finish, finished, ...rest] =
-    words;
-  const [leave, join, limits, sure] = rest;
-  const list = (text: string) => text.split(" ").filter((each) => each !== "");
-  const stamps = (text: string) =>
-    list(text).map((stamp) => stamp.split(":").map(Number) as [number, number]);
+export function read([limits, command]: string[]): [Ask, ModelLimit[], number] {
+  const [agent, n, epoch, seen, sure, isLost, lease, pause, ...rest] = JSON.parse(command);
+  const [held, told, finish, finished, leave, join] = rest;
   const ask: Ask = {
     agent,
-    n: Number(n),
+    n,
     ...(epoch !== "" && { epoch }),
-    seen: Number(seen),
-    isLost: isLost === "1",
-    lease: Number(lease),
-    start: { held: Number(start), told: stamps(told) },
-    finish: { held: Number(finish), told: stamps(finished) },
-    pause: Number(pause),
-    leave: list(leave),
-    join: list(join),
+    seen,
+    isLost,
+    lease,
+    start: { held, told },
+    finish: { held: finish, told: finished },
+    pause,
+    leave,
+    join,
   };
-  return [ask, JSON.parse(limits), Number(sure)];
+  return [ask, JSON.parse(limits), sure];
 }
 
 function pause(duration: number): Promise<void> | undefined {

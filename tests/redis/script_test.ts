@@ -14,7 +14,7 @@ import { connect, hasRedis, type RedisClient, RedisServer } from "./server.ts";
 const RUNS = Number(Deno.env.get("RUNS") ?? 60);
 const TIME = "call('TIME')";
 assertEquals(SCRIPT.split(TIME).length, 2, "the script reads the clock once");
-const TESTED = SCRIPT.replace(TIME, "{ ARGV[16], ARGV[17] }");
+const TESTED = SCRIPT.replace(TIME, "{ ARGV[3], ARGV[4] }");
 
 const limit: fc.Arbitrary<ModelLimit> = fc.record({
   kind: fc.constantFrom("start" as const, "start" as const, "finish" as const),
@@ -197,39 +197,42 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the script grants with four commands while tokens are left, and tells a start with one",
+  name: "the script grants with three commands while tokens are left, and tells a start with one",
   ignore: !hasRedis,
   async fn() {
     await using server = await RedisServer.start();
     using client = await connect(server.port);
     const none = { held: 0, told: [] };
-    const limits = JSON.stringify([{ kind: "start", limit: 9, period: 9e9 }]);
+    const limits = JSON.stringify([{ kind: "start", limit: 99, period: 9e9 }]);
     const keys = ["{k}", "{k}:line", "{k}:leases", "{k}:1"];
     let n = 0;
-    /** One command. Returns what the server executed. */
-    const commands = async (...told: [number, number][]) => {
+    /** One command, which asks for a token. Returns what the server executed. */
+    const commands = async (told: [number, number][], cost = 1, leave: string[] = []) => {
       const [seen, lease] = [0, 3_600_000_000];
-      const [start, join] = [{ held: n - told.length, told }, [`${++n}:1`]];
-      const rest = { isLost: false, pause: 0, leave: [], finish: none };
+      const [start, join] = [{ held: n - told.length, told }, [`${++n}:${cost}`]];
+      const rest = { isLost: false, pause: 0, leave, finish: none };
       const words = word({ agent: "a", n, seen, lease, start, join, ...rest }, limits, 0);
       await client.send(["CONFIG", "RESETSTAT"]);
       const answer = await client.send(["EVAL", SCRIPT, "4", ...keys, ...words]) as Answer;
-      assertEquals(answer.slice(4), [`${n}`]);
+      assertEquals(answer.slice(4), cost === 1 ? [`${n}`] : []);
       const stats = String(await client.send(["INFO", "commandstats"]));
       return [...stats.matchAll(/cmdstat_(\w+):calls=(\d+)/g)].map(([, ...name]) => name.join(" "))
         .filter((name) => !/^(eval|info|config)/.test(name)).sort();
     };
-    await commands();
-    assertEquals(await commands(), ["exists 1", "hmget 1", "hset 1", "time 1"]);
-    assertEquals(await commands([1, 0]), [
-      "exists 1",
+    await commands([]);
+    assertEquals(await commands([]), ["hmget 1", "hset 1", "time 1"]);
+    assertEquals(await commands([[1, 0]]), [
       "hmget 1",
       "hset 1",
       "pexpire 1",
       "time 1",
       "zadd 1",
     ]);
-    assertEquals(await commands([1, 0]), ["exists 1", "hmget 1", "hset 1", "time 1", "zadd 1"]);
+    assertEquals(await commands([[1, 0]]), ["hmget 1", "hset 1", "time 1", "zadd 1"]);
+    await commands([], 99); // stands in line
+    const more = ["exists 1", "hmget 1", "hset 1", "time 1", "zrem 1"];
+    assertEquals(await commands([], 1, ["5:99"]), more, "nobody stands in line any more");
+    assertEquals(await commands([]), ["hmget 1", "hset 1", "time 1"]);
     for (const key of keys.filter((key) => key !== "{k}:line")) {
       assert(Number(await client.send(["PTTL", key])) > 0, `${key} has a time to live`);
     }

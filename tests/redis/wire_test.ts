@@ -54,7 +54,8 @@ Deno.test("Wire.ask() repeats a command byte for byte until Redis answers, then 
   const failures: unknown[] = [];
   const way = wire(
     (command) => {
-      sent.push(command.slice(0, -1).join("|")); // all but the time that has passed for sure
+      // All but the time that has passed for sure.
+      sent.push(command.join("|").replace(/^(.*\|\["a",\d+,"\w*",\d+),\d+/, "$1"));
       if (sent.length === 1) return Promise.reject(new Error("ECONNRESET"));
       if (sent.length === 2) return new Promise(() => {}); // never answered
       return Promise.resolve(["epoch", 7, 0, 0]);
@@ -68,8 +69,7 @@ Deno.test("Wire.ask() repeats a command byte for byte until Redis answers, then 
     "Error: Cannot ask Redis: no answer, wanted one within 50 ms",
   ]);
   await way.ask(BODY);
-  const [, name, n, epoch, seen] = sent[3].split("|").slice(7);
-  assertEquals([name, n, epoch, seen], ["a", "2", "epoch", "7"]);
+  assertEquals(JSON.parse(sent[3].split("|")[9]).slice(0, 4), ["a", 2, "epoch", 7]);
 });
 
 Deno.test("Wire.ask() takes numbers as text or bigint, and text as bytes", async () => {

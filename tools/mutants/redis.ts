@@ -33,12 +33,12 @@ export const room: Room = {
       "if now >= tidy and",
     ]),
     script("a start counts from the telling, not from the start", [
-      "spend('start', tonumber(cost), now - age)",
-      "spend('start', tonumber(cost), now)",
+      "spend('start', told[1], now - told[2])",
+      "spend('start', told[1], now)",
     ]),
     script("a finish is not counted", [
-      "spend('finish', tonumber(cost), now - age)",
-      "spend('finish', 0, now - age)",
+      "spend('finish', told[1], now - told[2])",
+      "spend('finish', 0, now - told[2])",
     ]),
     script("a bucket that was told late is fuller", [
       "full[i] = math.max(full[i], at) +",
@@ -72,17 +72,17 @@ export const room: Room = {
       "isForward and sure or 0",
     ]),
     script("a count that was lost is not noticed", [
-      "elseif ARGV[3] ~= '' and not isKnown",
+      "elseif known ~= '' and not isKnown",
       "elseif false",
     ]),
     script("a loss stops nobody", [
       "if isLost then pause = math.max(pause, now + horizon) end\n",
       "",
     ]),
-    script("a pause is forgotten", ["pause = math.max(pause, now + ARGV[7])\n", ""]),
+    script("a pause is forgotten", ["pause = math.max(pause, now + wish)\n", ""]),
     script("a shorter pause wins", [
-      "pause = math.max(pause, now + ARGV[7])",
-      "pause = ARGV[7] ~= '0' and now + ARGV[7] or pause",
+      "pause = math.max(pause, now + wish)",
+      "pause = wish ~= 0 and now + wish or pause",
     ]),
     script("no key has a time to live", [
       "for key in pairs(touched) do call('PEXPIRE', key, ttl) end\n",
@@ -123,9 +123,17 @@ export const room: Room = {
       "if isLined or blocked or not pass",
       "if blocked or not pass",
     ]),
+    script("a line is forgotten", [
+      "isLined = isLined or #joined > 0\n",
+      "isLined = #joined > 0\n",
+    ]),
+    script("a line that was evicted is waited for", [
+      "isLined = isLined and call('EXISTS', LINE) == 1\n",
+      "",
+    ]),
     script("an abort keeps its place", [
-      "do call('ZREM', LINE, agent .. ':' .. place) end",
-      "do end",
+      "for _, place in ipairs(leave) do call('ZREM', LINE, agent .. ':' .. place) end\n",
+      "",
     ]),
     script("the wait does not count those before", [
       "need = need + between + (mine",
@@ -133,11 +141,17 @@ export const room: Room = {
     ]),
 
     // The process
-    agent("a grant is used however old", ["now < fresh && now >= pause", "now >= pause"], [
+    agent("a grant is used however old", [
+      "now < this.#times.fresh && now >= this.#times.pause;\n  }",
+      "now >= this.#times.pause;\n  }",
+    ], [
       "const isUsable = now < this.#times.fresh && now >= this.#times.pause;",
       "const isUsable = now >= this.#times.pause;",
     ]),
-    agent("a grant is used in a pause", ["now < fresh && now >= pause", "now < fresh"]),
+    agent("a grant is used in a pause", [
+      "now < this.#times.fresh && now >= this.#times.pause;\n  }",
+      "now < this.#times.fresh;\n  }",
+    ]),
     agent("an abort keeps its place", [
       "if (isInLine && place.isTold) this.#leave.push(place.name);\n",
       "",
