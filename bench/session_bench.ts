@@ -22,6 +22,8 @@ import { Throttler } from "../throttler.ts";
 const ROUNDS = 61;
 const CALLS = 256;
 const OURS = "@aio-trader/core";
+/** What the promises ask of the runtime, without a line of the session. */
+const FLOOR = "fetch with a signal and no redirect";
 /** The part of raw fetch that ours must reach, at 1 and at 16 in flight. */
 const LEAST = { GET: 0.90, POST: 0.75 };
 /** The rivals that ours must be ahead of. */
@@ -59,6 +61,15 @@ function levels(price: number, step: number): unknown[] {
 
 type Contender = () => Promise<unknown>;
 
+/** The headers by which an answer shows its type, whether it is whole, and how long it is. */
+const READ = [
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "transfer-encoding",
+  "content-length",
+];
+
 /** The same GET through each client. */
 function reads(url: string, headers: Record<string, string>): Record<string, Contender> {
   const session = new Session({
@@ -74,6 +85,12 @@ function reads(url: string, headers: Record<string, string>): Record<string, Con
   const gotClient = got.extend({ headers, responseType: "json" });
   return {
     "raw fetch": async () => (await fetch(`${url}quote`, { headers })).json(),
+    [FLOOR]: async () => {
+      const { signal } = new AbortController();
+      const response = await fetch(`${url}quote`, { headers, redirect: "manual", signal });
+      for (const name of READ) response.headers.get(name);
+      return JSON.parse(await response.text());
+    },
     [OURS]: () => session.get("quote"),
     "ofetch": () => ofetchClient("quote"),
     "wretch": () => wretchClient.url("quote").get().json(),
