@@ -273,11 +273,11 @@ export class Session {
     };
     const timer = deadline < Infinity ? setTimeout(late, Math.min(deadline, MAX_TIMER)) : undefined;
     call.release = () => {
-      this.#calls.remove(call);
+      this.#calls.remove(place);
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
     };
-    this.#calls.add(call);
+    const place = this.#calls.add(call);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort);
   }

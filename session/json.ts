@@ -62,8 +62,8 @@ export function tryJson(text: string): unknown {
  */
 export function decimal(value: number | bigint): string {
   const text = String(value);
-  const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text);
-  if (!match) return text;
+  if (!text.includes("e")) return text; // most numbers, for which the RegExp is too dear
+  const match = /^(-?)(\d)(?:\.(\d+))?e([+-]\d+)$/.exec(text)!;
   const [, sign, first, rest = "", exponent] = match;
   const digits = first + rest;
   const point = 1 + Number(exponent); // never among the digits: 1e-6 to 1e21 have no exponent
@@ -85,7 +85,7 @@ export function decimal(value: number | bigint): string {
  */
 export function writeJson(value: unknown): string {
   try {
-    const text = write(value, "", "json", new Set());
+    const text = write(value, undefined);
     if (text !== undefined) return text;
   } catch (error) {
     if (error instanceof RequestError) throw error;
@@ -94,69 +94,81 @@ export function writeJson(value: unknown): string {
   throw new RequestError("Cannot encode json: it is no JSON value");
 }
 
+/** Where a value stands: in an object, under a key. An object at the root stands nowhere. */
+interface Place {
+  readonly object: object;
+  key: string | number;
+  /** Where the object itself stands. */
+  readonly outer: Place | undefined;
+}
+
 /** Tags of objects whose content JSON does not see. */
 const OPAQUE =
   /^(?:Map|Set|Weak\w+|Promise|RegExp|Error|(?:Shared)?ArrayBuffer|DataView|\w+Array|Blob|File|FormData|URLSearchParams|Headers)$/;
 
-/**
- * Writes one value, or nothing for one that an object leaves out. `open` are the objects around it.
- */
-function write(given: unknown, key: string, path: string, open: Set<object>): string | undefined {
-  const value = unwrap(given, key);
-  if (value === undefined) return undefined;
-  if (value === null || typeof value === "boolean") return `${value}`;
+/** Writes one value, or nothing for one that an object leaves out. */
+function write(given: unknown, at: Place | undefined): string | undefined {
+  const value = unwrap(given, at);
   if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "bigint") return `${value}`;
   if (typeof value === "number") {
     if (Number.isFinite(value)) return decimal(value);
-    throw unsayable(path, "no finite number");
+    throw unsayable(at, "no finite number");
   }
-  if (typeof value !== "object") throw unsayable(path, `a ${typeof value}`);
+  if (value === undefined) return undefined;
+  if (value === null || typeof value === "boolean" || typeof value === "bigint") return `${value}`;
+  if (typeof value !== "object") throw unsayable(at, `a ${typeof value}`);
   const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
   if (isRawJSON?.(value)) return (value as { rawJSON: string }).rawJSON;
-  if (open.has(value)) throw unsayable(path, "circular");
-  open.add(value);
-  const text = Array.isArray(value)
-    ? writeList(value, path, open)
-    : writeObject(value as Record<string, unknown>, path, open);
-  open.delete(value);
-  return text;
+  for (let place = at; place; place = place.outer) {
+    if (place.object === value) throw unsayable(at, "circular");
+  }
+  if (Array.isArray(value)) return writeList(value, at);
+  return writeObject(value as Record<string, unknown>, at);
 }
 
-function writeList(list: unknown[], path: string, open: Set<object>): string {
-  const items = Array.from(list, (item, i) => {
-    const text = write(item, `${i}`, `${path}[${i}]`, open);
-    if (text === undefined) throw unsayable(`${path}[${i}]`, "undefined in a list");
-    return text;
-  });
-  return `[${items.join()}]`;
+function writeList(list: unknown[], outer: Place | undefined): string {
+  const at: Place = { object: list, key: 0, outer };
+  let items = "";
+  for (let i = 0; i < list.length; i++) {
+    at.key = i;
+    const text = write(list[i], at);
+    if (text === undefined) throw unsayable(at, "undefined in a list");
+    items += (i > 0 ? "," : "") + text;
+  }
+  return `[${items}]`;
 }
 
-function writeObject(object: Record<string, unknown>, path: string, open: Set<object>): string {
+function writeObject(object: Record<string, unknown>, outer: Place | undefined): string {
   const keys = Object.keys(object);
-  const tag = tagOf(object);
-  // JSON sees own properties only: an object of a class without any would become {}.
-  if (OPAQUE.test(tag) || (keys.length === 0 && !isPlain(object))) {
-    throw unsayable(path, /^\w{1,64}$/.test(tag) ? `of the type ${tag}` : "of a class");
+  if (!isPlain(object)) {
+    const tag = tagOf(object);
+    // JSON sees own properties only: an object of a class without any would become {}.
+    if (OPAQUE.test(tag) || keys.length === 0) {
+      throw unsayable(outer, /^\w{1,64}$/.test(tag) ? `of the type ${tag}` : "of a class");
+    }
   }
-  const members: string[] = [];
+  const at: Place = { object, key: "", outer };
+  let members = "";
   for (const key of keys) {
-    const name = /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`;
-    const text = write(object[key], key, path + name, open);
-    if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`);
+    at.key = key;
+    const text = write(object[key], at);
+    if (text !== undefined) members += `${members && ","}${JSON.stringify(key)}:${text}`;
   }
-  return `{${members.join()}}`;
+  return `{${members}}`;
 }
 
 /** Takes the value that JSON sees: the result of toJSON, or the primitive within its object. */
-function unwrap(given: unknown, key: string): unknown {
+function unwrap(given: unknown, at: Place | undefined): unknown {
   let value = given;
   if (typeof value === "bigint" || (typeof value === "object" && value !== null)) {
-    if (tagOf(value) === "Date" && Number.isNaN(Number(value))) return NaN;
     const { toJSON } = value as { toJSON?: unknown };
-    if (typeof toJSON === "function") value = toJSON.call(value, key);
+    if (typeof toJSON === "function") {
+      if (tagOf(value) === "Date" && Number.isNaN(Number(value))) return NaN;
+      value = toJSON.call(value, String(at?.key ?? ""));
+    }
   }
   if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value) || isPlain(value)) return value;
   return /^(?:Number|String|Boolean|BigInt)$/.test(tagOf(value)) ? value.valueOf() : value;
 }
 
@@ -167,9 +179,16 @@ function tagOf(value: unknown): string {
 /** Whether an object has no class: its prototype is nothing, or the root of a realm. */
 function isPlain(object: object): boolean {
   const prototype = Object.getPrototypeOf(object);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  return prototype === null || prototype === Object.prototype ||
+    Object.getPrototypeOf(prototype) === null;
 }
 
-function unsayable(path: string, problem: string): RequestError {
-  return new RequestError(`Cannot encode json: ${path} is ${problem}, which JSON cannot say`);
+function unsayable(at: Place | undefined, problem: string): RequestError {
+  let path = "";
+  for (let place = at; place; place = place.outer) {
+    const { key } = place;
+    const isName = /^[A-Za-z_$][\w$]*$/.test(`${key}`);
+    path = (isName ? `.${key}` : `[${JSON.stringify(key)}]`) + path;
+  }
+  return new RequestError(`Cannot encode json: json${path} is ${problem}, which JSON cannot say`);
 }

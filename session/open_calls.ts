@@ -6,10 +6,11 @@
 
 import { MAX_TIMER } from "../platform/max_timer.ts";
 import type { Call } from "./call.ts";
+import { Chain, type Link } from "./chain.ts";
 
 /** The open calls of a session. Once closed, the last call that ends ends the session. */
 export class OpenCalls {
-  readonly #calls = new Set<Call>();
+  readonly #calls = new Chain<Call>();
   readonly #timeout: number;
   #state: "open" | "closing" | "closed" = "open";
   readonly #closed: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -44,14 +45,18 @@ export class OpenCalls {
     return this.#state === "closed";
   }
 
-  /** Adds a call. */
-  add(call: Call): void {
-    this.#calls.add(call);
+  /**
+   * Adds a call.
+   *
+   * @returns Its place, for {@linkcode OpenCalls.remove}.
+   */
+  add(call: Call): Link<Call> {
+    return this.#calls.add(call);
   }
 
   /** Removes a call that has ended. */
-  remove(call: Call): void {
-    this.#calls.delete(call);
+  remove(place: Link<Call>): void {
+    this.#calls.remove(place);
     if (this.#state !== "open") this.#check();
   }
 
@@ -63,7 +68,7 @@ export class OpenCalls {
   close(): Promise<void> {
     if (this.#state !== "open") return this.#closed.promise;
     this.#state = "closing";
-    for (const call of this.#calls) if (!call.outlivesClose) end(call);
+    for (const call of this.#calls.values) if (!call.outlivesClose) end(call);
     if (this.#timeout === 0) this.#expire();
     else if (this.#calls.size > 0 && this.#timeout !== Infinity) {
       const expire = () => this.#expire();
@@ -75,7 +80,7 @@ export class OpenCalls {
 
   #expire(): void {
     this.#state = "closed";
-    for (const call of this.#calls) end(call);
+    for (const call of this.#calls.values) end(call);
   }
 
   #check(): void {

@@ -7,6 +7,7 @@
 
 import { BrokerError, type BrokerErrorKind } from "../common/broker_error.ts";
 import { MAX_TIMER } from "../platform/max_timer.ts";
+import { Chain } from "./chain.ts";
 
 /** Rejects the place of a call in a line because a login has begun. */
 export const LOGIN_BEGUN: unique symbol = Symbol("a login has begun");
@@ -32,7 +33,7 @@ export class Renewal {
   readonly #hook: () => (() => unknown) | undefined;
   readonly #limit: number;
   /** Takes calls out of the lines in which they wait, with whether they are urgent there. */
-  readonly #lines = new Map<() => void, boolean>();
+  readonly #lines = new Chain<{ leave: () => void; isUrgent: boolean }>();
   /** Lets the calls go on that wait for the login, by their number. */
   readonly #held = new Map<number, PromiseWithResolvers<void>>();
   /** The login that is under way. */
@@ -86,8 +87,10 @@ export class Renewal {
     this.#last = login.promise;
     // From the end of the lines, so that no call starts in the place of one that has just left: the
     // youngest first, and the urgent calls after all others.
-    const fromEnd = [...this.#lines].reverse().sort(([, a], [, b]) => Number(a) - Number(b));
-    for (const [leave] of fromEnd) leave();
+    const fromEnd = this.#lines.values.reverse().sort((a, b) =>
+      Number(a.isUrgent) - Number(b.isUrgent)
+    );
+    for (const { leave } of fromEnd) leave();
     const done = (async () => await this.#hook()?.())();
     login.isBeginning = false;
     done.then(() => login.end(), (error) => login.end({ error }));
@@ -140,8 +143,8 @@ export class Renewal {
    * @returns Forgets the call again.
    */
   onBegin(leave: () => void, isUrgent = false): () => void {
-    this.#lines.set(leave, isUrgent);
-    return () => void this.#lines.delete(leave);
+    const place = this.#lines.add({ leave, isUrgent });
+    return () => void this.#lines.remove(place);
   }
 
   #begin(): Login {

@@ -6,7 +6,8 @@
  */
 
 import type { BrokerError } from "../common/broker_error.ts";
-import type { Timeouts } from "./timeouts.ts";
+import type { Link } from "./chain.ts";
+import type { Pending, Timeouts } from "./timeouts.ts";
 
 /**
  * The brake of one call. A call goes on in steps: a wait for a login, a wait in line, a request.
@@ -20,8 +21,8 @@ export class Stop {
   #call: AbortController | undefined;
   /** Aborts the step that is under way. */
   #step: AbortController | undefined;
-  /** Ends the step once its time is over. */
-  #late: (() => void) | undefined;
+  /** The place of the step among all that have a limit. */
+  #limit: Link<Pending> | undefined;
 
   /**
    * Creates the brake of a call.
@@ -76,8 +77,7 @@ export class Stop {
    */
   limit(late: (timeout: number) => BrokerError): void {
     this.relax();
-    this.#late = () => this.#step?.abort(late(this.#timeouts.delay));
-    this.#timeouts.add(this.#late);
+    this.#limit = this.#timeouts.add(() => this.#step?.abort(late(this.#timeouts.delay)));
   }
 
   /** Aborts the step, and leaves no connection behind that waits for the rest of an answer. */
@@ -87,8 +87,8 @@ export class Stop {
 
   /** Takes the limit of the step away. */
   relax(): void {
-    if (this.#late) this.#timeouts.remove(this.#late);
-    this.#late = undefined;
+    this.#timeouts.remove(this.#limit);
+    this.#limit = undefined;
   }
 
   /** Ends the step. */

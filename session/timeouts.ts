@@ -5,9 +5,16 @@
  */
 
 import { MAX_TIMER } from "../platform/max_timer.ts";
+import { Chain, type Link } from "./chain.ts";
 
 /** How far apart two starts may be that count as one, in milliseconds. */
 const TOGETHER = 1;
+
+/** A request under way: how to end it, and when it began. */
+export interface Pending {
+  readonly end: () => void;
+  readonly since: number;
+}
 
 /**
  * Gives every request the same time, with one timer for all: a timer for each request would cost as
@@ -19,8 +26,7 @@ const TOGETHER = 1;
 export class Timeouts {
   /** Longest time of each request, in milliseconds. */
   readonly delay: number;
-  /** How to end each request, with the time of its start: the oldest first. */
-  readonly #pending = new Map<() => void, number>();
+  readonly #pending = new Chain<Pending>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** The start of the request that the timer was set for. */
   #since = 0;
@@ -40,18 +46,22 @@ export class Timeouts {
     this.#patience = patience;
   }
 
-  /** Calls `end` after the delay, unless `end` is removed before. */
-  add(end: () => void): void {
-    if (this.delay === Infinity) return;
+  /**
+   * Calls `end` after the delay, unless it is removed before.
+   *
+   * @returns The place of the request, for {@linkcode Timeouts.remove}.
+   */
+  add(end: () => void): Link<Pending> | undefined {
+    if (this.delay === Infinity) return undefined;
     const now = performance.now();
     if (this.#pending.size === 0 && now >= this.#since + TOGETHER) this.stop();
-    this.#pending.set(end, now);
     if (this.#timer === undefined) this.#arm(this.delay, now);
+    return this.#pending.add({ end, since: now });
   }
 
   /** Takes the limit of a request away. */
-  remove(end: () => void): void {
-    if (!this.#pending.delete(end) || this.#pending.size > 0) return;
+  remove(place: Link<Pending> | undefined): void {
+    if (!place || !this.#pending.remove(place) || this.#pending.size > 0) return;
     const isWaiting = this.#turns > 0;
     this.#turns = this.#patience;
     if (!isWaiting) void this.#wait();
@@ -76,10 +86,11 @@ export class Timeouts {
       // For the requests of its millisecond the timer's word counts; for later ones the clock's.
       const due = since + TOGETHER;
       const now = performance.now();
-      for (const [end, since] of this.#pending) {
+      for (let first; (first = this.#pending.first);) {
+        const { end, since } = first.value;
         const wait = since + this.delay - now;
         if (since >= due && wait > 0) return this.#arm(wait, since);
-        this.#pending.delete(end);
+        this.#pending.remove(first);
         end();
       }
     };

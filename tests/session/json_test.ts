@@ -193,6 +193,7 @@ Deno.test("writeJson() refuses what JSON cannot say, and names its path and neve
       [{ list: Array(2) }, "json.list[0] is undefined in a list"],
       [{ a: { toJSON: () => NaN } }, "json.a is no finite number"],
       [circle, "json.deep[0] is circular"],
+      [{ list: [{ not: "here" }, circle] }, "json.list[1].deep[0] is circular"],
     ] as [unknown, string][]
   ) {
     const error = assertThrows(() => writeJson(value), RequestError, path);

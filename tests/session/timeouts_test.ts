@@ -11,20 +11,20 @@ Deno.test("Timeouts ends what takes too long, and nothing that was removed", () 
   const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => () =>
     void ended.push(`${name} at ${time.now}`)
   );
-  timeouts.add(a);
+  const first = timeouts.add(a);
   timeouts.add(b);
   time.tick(50);
-  timeouts.add(c);
-  timeouts.add(d);
-  timeouts.remove(a);
-  timeouts.remove(c);
+  const third = timeouts.add(c);
+  const fourth = timeouts.add(d);
+  timeouts.remove(first);
+  timeouts.remove(third);
   time.tick(49);
   assertEquals(ended, []);
   time.tick(1);
   assertEquals(ended, ["b at 100"]);
   time.tick(1_000);
   assertEquals(ended, ["b at 100", "d at 150"]);
-  timeouts.remove(d); // it has ended: nothing happens
+  timeouts.remove(fourth); // it has ended: nothing happens
 });
 
 Deno.test("Timeouts arms one timer for all, and leaves none behind", () => {
@@ -37,17 +37,15 @@ Deno.test("Timeouts arms one timer for all, and leaves none behind", () => {
   }) as typeof setTimeout;
   try {
     const timeouts = new Timeouts(1_000);
-    const running = Array.from({ length: 100 }, () => () => {});
-    for (const end of running) timeouts.add(end);
+    const running = Array.from({ length: 100 }, () => timeouts.add(() => {}));
     time.tick(10);
     // Each that ends makes room for another: what is under way never runs out.
     for (let i = 0; i < 10_000; i++) {
-      timeouts.remove(running.shift()!);
-      running.push(() => {});
-      timeouts.add(running.at(-1)!);
+      timeouts.remove(running.shift());
+      running.push(timeouts.add(() => {}));
     }
     assertEquals(timers, 1);
-    for (const end of running) timeouts.remove(end);
+    for (const place of running) timeouts.remove(place);
     assert(!time.next(), "a timer is left");
   } finally {
     globalThis.setTimeout = setTimeout;
@@ -87,10 +85,9 @@ Deno.test("Timeouts keeps its timer for a few microtasks, and the next request t
   using timers = countTimers();
   const timeouts = new Timeouts(1_000, 4);
   for (let i = 0; i < 100; i++) {
-    const end = () => {};
-    timeouts.add(end);
+    const place = timeouts.add(() => {});
     await null;
-    timeouts.remove(end);
+    timeouts.remove(place);
     await turns(2);
   }
   assertEquals([timers.armed, timers.open], [1, 1]);
@@ -105,9 +102,7 @@ Deno.test("Timeouts lets a request of another millisecond take no timer over", a
   performance.now = () => now;
   const timeouts = new Timeouts(1_000, 4);
   let ended = 0;
-  const first = () => {};
-  timeouts.add(first);
-  timeouts.remove(first);
+  timeouts.remove(timeouts.add(() => {}));
   now = 1;
   timeouts.add(() => ended++);
   await turns(8);
@@ -123,10 +118,8 @@ Deno.test("Timeouts ends a request that took a timer over when the timer rings, 
   using time = fakeClock();
   performance.now = () => 0;
   const timeouts = new Timeouts(1_000, 4);
-  const first = () => {};
   let ended = 0;
-  timeouts.add(first);
-  timeouts.remove(first);
+  timeouts.remove(timeouts.add(() => {}));
   timeouts.add(() => ended++);
   time.tick(1_000);
   assertEquals(ended, 1);
@@ -135,14 +128,11 @@ Deno.test("Timeouts ends a request that took a timer over when the timer rings, 
 Deno.test("Timeouts without patience, or after stop(), leaves no timer for a microtask", () => {
   using _time = fakeClock();
   using timers = countTimers();
-  const end = () => {};
   const impatient = new Timeouts(1_000);
-  impatient.add(end);
-  impatient.remove(end);
+  impatient.remove(impatient.add(() => {}));
   assertEquals([timers.armed, timers.open], [1, 0]);
   const patient = new Timeouts(1_000, 16);
-  patient.add(end);
-  patient.remove(end);
+  patient.remove(patient.add(() => {}));
   assertEquals(timers.open, 1);
   patient.stop();
   assertEquals(timers.open, 0);
@@ -154,9 +144,9 @@ Deno.test("Timeouts with Infinity ends nothing and arms nothing", () => {
   const end = () => {
     throw new Error("ended");
   };
-  timeouts.add(end);
+  const place = timeouts.add(end);
   assert(!time.next());
-  timeouts.remove(end);
+  timeouts.remove(place);
 });
 
 Deno.test("Timeouts believes its timer where the clock stands still: the oldest ends, with those of its millisecond", () => {
@@ -189,10 +179,10 @@ Deno.test("property: everything ends on time, whatever else goes on", () => {
           assertLessOrEqual(time.now - since, 100);
           isOver = true;
         };
-        timeouts.add(end);
+        const place = timeouts.add(end);
         if (lasts !== Infinity) {
           setTimeout(() => {
-            timeouts.remove(end);
+            timeouts.remove(place);
             isOver = true;
           }, lasts);
         }

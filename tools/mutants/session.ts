@@ -10,6 +10,7 @@ const runtime = breaking("platform/runtime.ts");
 const network = breaking("platform/network_error.ts");
 const transport = breaking("session/transport.ts");
 const idle = breaking("session/idle_answers.ts");
+const chain = breaking("session/chain.ts");
 const timeouts = breaking("session/timeouts.ts");
 const url = breaking("session/url.ts");
 const body = breaking("session/body.ts");
@@ -368,26 +369,34 @@ export const room: Room = {
     ]),
     json("a Map is an empty object", ["/^(?:Map|Set|", "/^(?:Set|"]),
     json("an object of a class that has no properties is an empty object", [
-      "keys.length === 0 && !isPlain(object)",
-      "false",
-    ]),
-    json("undefined in a list is null", [
-      'if (text === undefined) throw unsayable(`${path}[${i}]`, "undefined in a list");\n    return text;',
-      'return text ?? "null";',
-    ]),
-    json("a circle never ends", ['if (open.has(value)) throw unsayable(path, "circular");', ""]),
-    json("the same object twice is a circle", ["  open.delete(value);\n", ""]),
-    json("toJSON is not asked", [
-      'if (typeof toJSON === "function") value = toJSON.call(value, key);',
+      " || keys.length === 0",
       "",
     ]),
+    json("undefined in a list is null", [
+      'if (text === undefined) throw unsayable(at, "undefined in a list");\n',
+      "",
+    ], ['(i > 0 ? "," : "") + text', '(i > 0 ? "," : "") + (text ?? "null")']),
+    json("a circle never ends", [
+      'if (place.object === value) throw unsayable(at, "circular");',
+      "",
+    ]),
+    json("only the outermost object is looked at for a circle", [
+      "place.object === value",
+      "!place.outer && place.object === value",
+    ]),
+    json("toJSON is not asked", ['      value = toJSON.call(value, String(at?.key ?? ""));\n', ""]),
+    json("toJSON is not told the key", ['String(at?.key ?? "")', '""']),
     json("a boxed number is an object", [
       "/^(?:Number|String|Boolean|BigInt)$/.test(tagOf(value))",
       "false",
     ]),
     json("the path to the value is not named", [
-      "`Cannot encode json: ${path} is",
+      "`Cannot encode json: json${path} is",
       "`Cannot encode json: it is",
+    ]),
+    json("the path is read from the inside", [
+      "(isName ? `.${key}` : `[${JSON.stringify(key)}]`) + path",
+      "path + (isName ? `.${key}` : `[${JSON.stringify(key)}]`)",
     ]),
 
     // Secrets
@@ -896,7 +905,7 @@ export const room: Room = {
       "end(call);",
     ]),
     openCalls("close() waits for GETs", [
-      "    for (const call of this.#calls) if (!call.outlivesClose) end(call);\n",
+      "    for (const call of this.#calls.values) if (!call.outlivesClose) end(call);\n",
       "",
     ]),
     openCalls("closeTimeout is not kept", [
@@ -965,14 +974,14 @@ export const room: Room = {
       "return this.run();",
     ]),
     renewal("calls stay in line while the login runs", [
-      "    for (const [leave] of fromEnd) leave();\n",
+      "    for (const { leave } of fromEnd) leave();\n",
       "",
     ]),
     renewal("the urgent leave as if they were not", [
-      ".reverse().sort(([, a], [, b]) => Number(a) - Number(b))",
-      ".reverse()",
+      "Number(a.isUrgent) - Number(b.isUrgent)",
+      "0",
     ]),
-    renewal("the oldest leave first", ["[...this.#lines].reverse()", "[...this.#lines]"]),
+    renewal("the oldest leave first", ["this.#lines.values.reverse()", "this.#lines.values"]),
     renewal("the login's calls wait for the login", [
       "isBeginning: true, end",
       "isBeginning: false, end",
@@ -1150,6 +1159,27 @@ export const room: Room = {
       "readRefusal(response, Infinity)",
     ]),
 
+    // Chain
+    chain("the youngest is the first", [
+      "link.before = this.#end.before;",
+      "link.before = this.#end;",
+    ], [
+      "link.after = this.#end;",
+      "link.after = this.#end.after;",
+    ], [
+      "link.before.after = this.#end.before = link;",
+      "link.after.before = this.#end.after = link;",
+    ]),
+    chain("what was removed twice counts twice", [
+      "    if (link.after === link) return false;\n",
+      "",
+    ]),
+    chain("a link that was taken out keeps its neighbours alive", [
+      "    link.before = link.after = link;\n",
+      "",
+    ]),
+    chain("a chain only grows", ["    this.#size--;\n", ""]),
+
     // Timeouts
     timeouts("a timeout ends too early", [
       "const wait = since + this.delay - now;",
@@ -1159,9 +1189,9 @@ export const room: Room = {
       "if (this.#timer === undefined) this.#arm(this.delay, now);",
       "this.#arm(this.delay, now);",
     ]),
-    timeouts("what was removed is ended", ["!this.#pending.delete(end) || ", ""]),
+    timeouts("what was removed is ended", ["!this.#pending.remove(place) || ", ""]),
     timeouts("a timer is left when nothing is under way", ["    clearTimeout(this.#timer);\n", ""]),
-    timeouts("Infinity arms a timer", ["    if (this.delay === Infinity) return;\n", ""]),
+    timeouts("Infinity arms a timer", ["    if (this.delay === Infinity) return undefined;\n", ""]),
     timeouts("only the oldest is ended", ["        end();\n", "        end();\n        return;\n"]),
     timeouts("the timer is not believed where the clock stands still", [
       "const due = since + TOGETHER;",
