@@ -81,6 +81,11 @@ export function encodeBody(
   };
 }
 
+/** Whether a body is a form. Deno looks the class up at each use: most calls need no such look. */
+export function isForm(body: unknown): body is FormData {
+  return typeof body === "object" && body instanceof FormData;
+}
+
 /**
  * Checks the body that is about to be sent.
  *
@@ -88,8 +93,7 @@ export function encodeBody(
  */
 export function checkBody(body: unknown): Payload["body"] {
   if (
-    body === undefined || typeof body === "string" || body instanceof Blob ||
-    body instanceof FormData
+    body === undefined || typeof body === "string" || body instanceof Blob || isForm(body)
   ) {
     return body;
   }

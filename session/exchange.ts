@@ -8,7 +8,7 @@ import { BrokerError } from "../common/broker_error.ts";
 import { isRefusal } from "../common/check.ts";
 import { retryAfter } from "../common/retry_after.ts";
 import { type RateLimiter, Throttler } from "../throttler.ts";
-import { checkBody, encodeFormData, type Outgoing } from "./body.ts";
+import { checkBody, encodeFormData, isForm, type Outgoing } from "./body.ts";
 import type { Call } from "./call.ts";
 import { SafeHeaders } from "./headers.ts";
 import { tryJson } from "./json.ts";
@@ -79,12 +79,14 @@ export class Exchange {
       const outgoing = this.#outgoing = this.#compose();
       if (this.#venue.options.sign) await this.#sign(outgoing, this.#venue.options.sign);
       const { body } = outgoing;
-      if (body instanceof FormData) outgoing.body = await encodeFormData(body, outgoing.headers);
+      if (isForm(body)) outgoing.body = await encodeFormData(body, outgoing.headers);
       const isReady = this.#venue.transport.ready(this.#call.request);
       if (isReady) await isReady;
       this.#signal.throwIfAborted();
       this.#checkLogin();
+      const sent = performance.now();
       const response = this.#response = await this.#send(outgoing);
+      this.#venue.transport.answered(sent);
       this.#hear(response);
       if (!response.ok) throw await this.#inTime(this.#readRefusal(response));
       if (this.#call.request.parse === "stream") return this.#stream<T>(response);
@@ -100,8 +102,8 @@ export class Exchange {
     const { request: { target, payload: { body, type }, headers: own } } = this.#call;
     const headers = { ...this.#venue.headers.record };
     if (type) headers["content-type"] = type;
-    else if (body instanceof FormData) delete headers["content-type"]; // it has one of its own
-    Object.assign(headers, own);
+    else if (isForm(body)) delete headers["content-type"]; // it has one of its own
+    if (own) Object.assign(headers, own);
     this.#call.generation = this.#venue.renewal.generation;
     return { url: target, headers, body };
   }

@@ -99,16 +99,22 @@ export class Transport {
     return isSafe ? undefined : this.#idle?.wait();
   }
 
-  /** Hands a request to fetch. */
-  async send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
+  /** Hands a request to fetch. Whoever gets the answer tells {@linkcode Transport.answered}. */
+  send(outgoing: Outgoing, sending: Sending, signal: AbortSignal): Promise<Response> {
     const init = this.toInit(outgoing, sending);
     init.signal = signal;
     const { fetch: own, fetch: send = fetch } = this.#options;
     if (!own && init.body) this.#checkPermission(outgoing.url);
-    const sent = this.#idle ? performance.now() : 0;
-    const response = await send(outgoing.url, init);
+    return send(outgoing.url, init);
+  }
+
+  /**
+   * Takes down that an answer has come.
+   *
+   * @param sent When its request was handed to `fetch`, or earlier (`performance.now()`).
+   */
+  answered(sent: number): void {
     this.#idle?.answered(sent);
-    return response;
   }
 
   /**

@@ -167,6 +167,7 @@ export const room: Room = {
       "this.#idle",
     ]),
     transport("an answer is not noted", ["    this.#idle?.answered(sent);\n", ""]),
+    exchange("an answer is not noted", ["      this.#venue.transport.answered(sent);\n", ""]),
     transport("the signal is not passed on", ["    init.signal = signal;\n", ""]),
     transport("an old Bun reuses connections for orders", ["isOldBun || method", "method"]),
     transport("Bun reuses connections for PUT", ['method === "PUT" || ', ""]),
@@ -744,7 +745,7 @@ export const room: Room = {
       "",
     ]),
     exchange("the headers of a call lose against the session's", [
-      "    Object.assign(headers, own);\n",
+      "    if (own) Object.assign(headers, own);\n",
       "    Object.assign(headers, { ...own, ...headers });\n",
     ]),
     exchange("the type of a body is not sent", [
@@ -752,8 +753,8 @@ export const room: Room = {
       "if (type);",
     ]),
     exchange("the type of a FormData is the session's", [
-      'else if (body instanceof FormData) delete headers["content-type"];',
-      "else if (body instanceof FormData);",
+      'else if (isForm(body)) delete headers["content-type"];',
+      "else if (isForm(body));",
     ]),
     exchange("sign() is not awaited", [
       "await abortable((async () => await sign(draft))(), this.#signal);",
